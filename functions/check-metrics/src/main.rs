@@ -1,1 +1,39 @@
-fn main() {}
+//! Looks at both fleets and says advance, wait or roll back, with the reason and the figures.
+
+use aws_sdk_cloudwatch::Client as CloudWatch;
+use aws_sdk_elasticloadbalancingv2::Client as Balancer;
+use failover::aws::{self, health, listener, metrics};
+use failover::contract::{Check, Step};
+use failover::error::Error;
+use failover::{progress, verdict};
+use futures_util::future::try_join4;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    aws::serve(|config| (Balancer::new(config), CloudWatch::new(config)), check_metrics).await
+}
+
+async fn check_metrics((balancer, cloudwatch): (Balancer, CloudWatch), step: Step) -> Result<Check, Error> {
+    let Step { plan, progress } = step;
+    let stage = progress::stage(&plan, &progress)?;
+    let now = aws::now();
+    let (current, mut samples, live, standby) = try_join4(
+        listener::read(&balancer, &plan.routes),
+        metrics::samples(&cloudwatch, &plan, now),
+        health::of(&balancer, &plan.live.target_group_arn),
+        health::of(&balancer, &plan.standby.target_group_arn),
+    )
+    .await?;
+    listener::check_not_overtaken(&plan, &current, |_| vec![plan.stage_groups(stage.standby_percent)])?;
+    (samples.live.health, samples.standby.health) = (live, standby);
+    let decision = verdict::decide(&plan, &progress.timeline, &samples);
+    tracing::info!(
+        app = plan.app,
+        execution = plan.execution.arn,
+        stage = progress.stage,
+        verdict = ?decision.verdict,
+        "{}",
+        decision.reason
+    );
+    progress::polled(&plan, &progress, decision, now)
+}

@@ -1,1 +1,19 @@
-//! Failover deployments.
+//! Failover deployments: move an application's traffic between two fixed fleets behind one
+//! Application Load Balancer, in watched stages, and put it back when something is wrong.
+//!
+//! The domain is pure, without AWS, clock or randomness: [`weights`], [`roles`], [`plan`],
+//! [`verdict`], and the types on every edge of the state machine in [`contract`]. What carries it
+//! out is behind the feature `aws`.
+
+#[cfg(feature = "aws")]
+pub mod aws;
+pub mod contract;
+pub mod duration;
+pub mod error;
+pub mod input;
+pub mod outcome;
+pub mod plan;
+pub mod progress;
+pub mod roles;
+pub mod verdict;
+pub mod weights;

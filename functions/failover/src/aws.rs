@@ -1,0 +1,88 @@
+//! What carries the domain out: one entry for every Lambda, the SDK clients, and the calls.
+
+pub mod command;
+pub mod discover;
+pub mod error;
+pub mod health;
+pub mod listener;
+pub mod metrics;
+pub mod tags;
+
+use std::time::{Duration, Instant};
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use jiff::Timestamp;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::{Error, Kind};
+
+/// Answers invocations until Lambda stops the process. `clients` is built once per process;
+/// `handle` gets a cheap clone of it with every request.
+///
+/// # Errors
+/// Only if the Lambda runtime itself fails; errors of the handler go back to the state machine
+/// under their own names.
+pub async fn serve<Clients, Request, Answer, Handle, Future>(
+    clients: impl FnOnce(&SdkConfig) -> Clients,
+    handle: Handle,
+) -> Result<(), lambda_runtime::Error>
+where
+    Clients: Clone,
+    Request: DeserializeOwned,
+    Answer: Serialize,
+    Handle: Fn(Clients, Request) -> Future,
+    Future: std::future::Future<Output = Result<Answer, Error>>,
+{
+    tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_current_span(false).init();
+    let clients = clients(&config().await);
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
+        let (clients, handle) = (clients.clone(), &handle);
+        async move {
+            let started = Instant::now();
+            let answer = match read(event.payload) {
+                Ok(request) => handle(clients, request).await,
+                Err(error) => Err(error),
+            };
+            let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            answer.inspect(|_| tracing::info!(took_ms, "answered")).map_err(|error| {
+                tracing::error!(took_ms, error = error.kind.name(), "{}", error.message);
+                Diagnostic { error_type: error.kind.name().into(), error_message: error.message }
+            })
+        }
+    }))
+    .await
+}
+
+fn read<Request: DeserializeOwned>(payload: Value) -> Result<Request, Error> {
+    serde_path_to_error::deserialize(payload).map_err(|error| {
+        Error::new(
+            Kind::BadRequest,
+            format!("The request was not understood ({error}); are two versions of this project mixed?"),
+        )
+    })
+}
+
+async fn config() -> SdkConfig {
+    // A single call must leave time for its retries within the function's own time-out. Longer
+    // waits are the state machine's: they cost nothing and survive the process.
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(5))
+        .operation_timeout(Duration::from_secs(20))
+        .build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(RetryConfig::standard().with_max_attempts(4))
+        .timeout_config(timeouts)
+        .load()
+        .await
+}
+
+/// The time, for the pure functions that must not ask for it themselves.
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}

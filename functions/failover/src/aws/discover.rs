@@ -1,0 +1,177 @@
+//! Finding what a plan is made from: the fleets' target groups and every route to them.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_elasticloadbalancingv2::Client;
+use aws_sdk_elasticloadbalancingv2::types::{Listener, Rule, TargetGroup};
+use futures_util::future::{try_join, try_join_all};
+
+use super::error::{code, named};
+use super::{command, health, listener, tags};
+use crate::error::{Error, Kind};
+use crate::plan::{Found, FoundFleet, FoundRoute};
+use crate::weights::{GroupWeight, weight_of};
+
+/// Reads the two fleets and all their routes.
+///
+/// # Errors
+/// `PlanRejected` when a target group does not exist; otherwise as AWS answers.
+pub async fn find(client: &Client, app: &str, fleets: &BTreeMap<String, String>) -> Result<Found, Error> {
+    let fleets = try_join_all(fleets.iter().map(|(name, group)| fleet(client, app, name, group))).await?;
+    let fleets: [FoundFleet; 2] = fleets.try_into().map_err(|_| {
+        Error::rejected(format!("{app}: exactly two fleets are needed. Nothing was touched."))
+    })?;
+    let mut balancers: Vec<&String> = fleets.iter().flat_map(|f| &f.load_balancer_arns).collect();
+    balancers.sort();
+    balancers.dedup();
+    let mut routes =
+        try_join_all(balancers.into_iter().map(|arn| routes(client, arn, &fleets))).await?.concat();
+    let arns: Vec<&str> = routes.iter().map(|route| route.arn.as_str()).collect();
+    let mut live = tags::live_fleets(client, &arns).await?;
+    for route in &mut routes {
+        route.live_tag = live.remove(&route.arn);
+    }
+    Ok(Found { fleets, routes })
+}
+
+async fn fleet(client: &Client, app: &str, name: &str, group: &str) -> Result<FoundFleet, Error> {
+    let call = client.describe_target_groups();
+    let call = if group.starts_with("arn:") { call.target_group_arns(group) } else { call.names(group) };
+    let unknown = || {
+        Error::rejected(format!(
+            "There is no target group {group} for the fleet {name} of the app {app}. Correct `app`, or name the \
+             target groups in `fleets`. Nothing was touched."
+        ))
+    };
+    let answer = call.send().await.map_err(|error| match code(&error) {
+        Some("TargetGroupNotFound" | "ValidationError") => unknown(),
+        _ => named(&format!("looking up the target group {group}"), &error),
+    })?;
+    let found: &TargetGroup = answer.target_groups().first().ok_or_else(unknown)?;
+    let target_group_arn = found.target_group_arn().ok_or_else(unknown)?.to_owned();
+    let health = health::of(client, &target_group_arn).await?;
+    Ok(FoundFleet {
+        name: name.to_owned(),
+        target_group_arn,
+        load_balancer_arns: found.load_balancer_arns().to_vec(),
+        health,
+    })
+}
+
+async fn routes(client: &Client, balancer: &str, fleets: &[FoundFleet; 2]) -> Result<Vec<FoundRoute>, Error> {
+    let listeners: Vec<Listener> = client
+        .describe_listeners()
+        .load_balancer_arn(balancer)
+        .into_paginator()
+        .items()
+        .send()
+        .collect::<Result<_, _>>()
+        .await
+        .map_err(|error| named("reading the listeners", &error))?;
+    let of_listener = async |listener: &Listener| {
+        let arn = listener.listener_arn().unwrap_or_default();
+        let pages = client.describe_rules().listener_arn(arn).into_paginator().items().send();
+        let rules: Result<Vec<Rule>, _> = pages.collect().await;
+        let rules = rules.map_err(|error| named("reading the listener rules", &error))?;
+        let port = listener.port().unwrap_or_default();
+        Ok::<_, Error>(rules.iter().filter_map(|rule| route(arn, port, rule, fleets)).collect::<Vec<_>>())
+    };
+    Ok(try_join_all(listeners.iter().map(of_listener)).await?.concat())
+}
+
+/// The rule as a route, if it forwards to one of the fleets.
+fn route(listener_arn: &str, port: i32, rule: &Rule, fleets: &[FoundFleet; 2]) -> Option<FoundRoute> {
+    let groups = listener::groups(rule.actions())?;
+    fleets.iter().find_map(|fleet| weight_of(&groups, &fleet.target_group_arn))?;
+    let is_default = rule.is_default().unwrap_or(false);
+    let rule_arn = rule.rule_arn()?.to_owned();
+    let as_found = fleets.each_ref().map(|fleet| {
+        let arn = &fleet.target_group_arn;
+        GroupWeight::new(arn, weight_of(&groups, arn).unwrap_or(0))
+    });
+    let default_of = is_default.then(|| listener_arn.to_owned());
+    let put_back = command::put_back(
+        default_of.as_deref(),
+        &rule_arn,
+        &listener::with_weights(rule.actions(), &as_found),
+    );
+    Some(FoundRoute {
+        arn: if is_default { listener_arn.to_owned() } else { rule_arn.clone() },
+        rule_arn,
+        default_of,
+        label: if is_default {
+            format!("the default action on port {port}")
+        } else {
+            format!("rule {} on port {port}", rule.priority().unwrap_or("?"))
+        },
+        groups,
+        group_stickiness: listener::is_sticky(rule.actions()),
+        live_tag: None,
+        put_back,
+    })
+}
+
+/// The fleets of an app by the deployment's naming pattern, such as `shop-us-prd-{app}-{fleet}-tg`
+/// with `prod1=01,prod2=02`.
+///
+/// # Errors
+/// `PlanRejected` when the deployment's configuration is not of that form, or `app` makes a name
+/// that no target group can have.
+pub fn by_pattern(app: &str, pattern: &str, fleets: &str) -> Result<BTreeMap<String, String>, Error> {
+    let misconfigured = |what: &str| {
+        Error::new(
+            Kind::PlanRejected,
+            format!("The deployment's {what}; correct its parameter, or give `fleets`. Nothing was touched."),
+        )
+    };
+    if !pattern.contains("{fleet}") {
+        return Err(misconfigured("naming pattern holds no {fleet}"));
+    }
+    let pairs = fleets.split(',').map(|pair| pair.trim().split_once('='));
+    let named: Option<BTreeMap<String, String>> = pairs
+        .map(|pair| {
+            let (name, part) = pair?;
+            Some((name.to_owned(), pattern.replace("{app}", app).replace("{fleet}", part)))
+        })
+        .collect();
+    let named =
+        named.filter(|n| n.len() == 2).ok_or_else(|| misconfigured("fleets are not two name=part pairs"))?;
+    if let Some(long) = named.values().find(|name| name.len() > 32) {
+        return Err(Error::rejected(format!(
+            "`app`: {app} makes the target group name {long}, which is longer than AWS allows. Nothing was touched."
+        )));
+    }
+    Ok(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pattern_names_both_target_groups() {
+        let named = by_pattern("web", "shop-us-prd-{app}-{fleet}-tg", "prod1=01, prod2=02").unwrap();
+        let expected = [("prod1", "shop-us-prd-web-01-tg"), ("prod2", "shop-us-prd-web-02-tg")];
+        assert_eq!(named, expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+    }
+
+    #[test]
+    fn a_pattern_that_cannot_work_is_refused() {
+        for (pattern, fleets) in [
+            ("{app}-tg", "prod1=1,prod2=2"),
+            ("{fleet}", "prod1=1"),
+            ("{fleet}", "prod1,prod2"),
+            ("{fleet}", ""),
+        ] {
+            assert_eq!(
+                by_pattern("web", pattern, fleets).unwrap_err().kind,
+                Kind::PlanRejected,
+                "{pattern} {fleets}"
+            );
+        }
+        let long = "a-name-that-is-just-too-long";
+        assert!(
+            by_pattern(long, "shop-{app}-{fleet}", "prod1=1,prod2=2").unwrap_err().message.contains("`app`")
+        );
+    }
+}

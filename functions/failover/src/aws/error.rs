@@ -1,0 +1,54 @@
+//! From an SDK error to a named one.
+
+use aws_sdk_elasticloadbalancingv2::error::{ProvideErrorMetadata, SdkError};
+
+use crate::error::{Error, Kind};
+
+/// Codes with which AWS says "later" while the HTTP status alone would say "no".
+const THROTTLED: [&str; 6] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "RequestThrottled",
+];
+
+/// Sorts a failed call into "try again later" and "AWS said no", with a message that says what was
+/// being done, for example `changing the weights of rule 10 on port 443`.
+pub fn named<E, R>(doing: &str, error: &SdkError<E, R>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug + HttpStatus,
+{
+    let SdkError::ServiceError(service) = error else {
+        let cause = innermost(error);
+        return Error::new(Kind::AwsUnavailable, format!("AWS did not answer while {doing}: {cause}"));
+    };
+    let code = service.err().code().unwrap_or("an unnamed error");
+    let message = service.err().message().unwrap_or("no message");
+    let later = service.raw().status() >= 500 || service.raw().status() == 429 || THROTTLED.contains(&code);
+    let kind = if later { Kind::AwsUnavailable } else { Kind::AwsRefused };
+    Error::new(kind, format!("AWS answered {code} while {doing}: {message}"))
+}
+
+/// The code of a service error, for the few that mean something of their own.
+pub fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
+    error.as_service_error().and_then(ProvideErrorMetadata::code)
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
+}
+
+/// The HTTP status of a raw answer.
+pub trait HttpStatus {
+    /// Such as 503.
+    fn status(&self) -> u16;
+}
+
+impl HttpStatus for aws_sdk_elasticloadbalancingv2::config::http::HttpResponse {
+    fn status(&self) -> u16 {
+        self.status().as_u16()
+    }
+}

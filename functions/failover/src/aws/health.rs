@@ -1,0 +1,29 @@
+//! Target health of a fleet.
+
+use aws_sdk_elasticloadbalancingv2::Client;
+use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum as State;
+
+use super::error::named;
+use crate::error::Error;
+use crate::plan::Health;
+
+/// Counts a group's targets by what the balancer says of them.
+///
+/// # Errors
+/// As AWS answers.
+pub async fn of(client: &Client, target_group_arn: &str) -> Result<Health, Error> {
+    let answer = client
+        .describe_target_health()
+        .target_group_arn(target_group_arn)
+        .send()
+        .await
+        .map_err(|error| named(&format!("reading the target health of {target_group_arn}"), &error))?;
+    let states = || answer.target_health_descriptions().iter().filter_map(|d| d.target_health()?.state());
+    let count = |wanted: &State| u32::try_from(states().filter(|s| *s == wanted).count()).unwrap_or(u32::MAX);
+    let registered = u32::try_from(answer.target_health_descriptions().len()).unwrap_or(u32::MAX);
+    Ok(Health {
+        healthy: count(&State::Healthy),
+        registered,
+        unused: registered > 0 && count(&State::Unused) == registered,
+    })
+}

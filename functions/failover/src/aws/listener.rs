@@ -1,0 +1,236 @@
+//! The routes on the balancer: read, write, verify.
+//!
+//! `ModifyRule` has no version token, so every write is built from a fresh read and read back. It
+//! carries actions only, since a list that is sent replaces the one that is there and one that is
+//! not sent stays: conditions and transforms are never touched.
+
+use std::collections::HashMap;
+
+use aws_sdk_elasticloadbalancingv2::Client;
+use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, ForwardActionConfig, TargetGroupTuple};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use super::error::named;
+use crate::contract::{Plan, Route};
+use crate::error::{Error, Kind};
+use crate::weights::{self, GroupWeight};
+
+/// Writes side by side. AWS throttles an account at some ten changes a second.
+const WRITES_AT_ONCE: usize = 4;
+
+/// A route as the balancer holds it now.
+#[derive(Clone, Debug)]
+pub struct Current {
+    /// Its actions, complete.
+    pub actions: Vec<Action>,
+    /// The groups and weights of its forward.
+    pub groups: Vec<GroupWeight>,
+}
+
+/// The forward action's groups. A fixed forward has one group and no weight that means anything;
+/// it counts as 100. `None` where nothing is forwarded.
+pub fn groups(actions: &[Action]) -> Option<Vec<GroupWeight>> {
+    let forward = actions.iter().rfind(|a| a.r#type() == Some(&ActionTypeEnum::Forward))?;
+    let tuples = forward.forward_config().map(ForwardActionConfig::target_groups).unwrap_or_default();
+    if let [] | [_] = tuples {
+        let arn =
+            tuples.first().and_then(TargetGroupTuple::target_group_arn).or(forward.target_group_arn())?;
+        return Some(vec![GroupWeight::new(arn, 100)]);
+    }
+    let weight = |tuple: &TargetGroupTuple| {
+        // AWS reads a weight that is left out as 1.
+        Some(GroupWeight::new(tuple.target_group_arn()?, u16::try_from(tuple.weight().unwrap_or(1)).ok()?))
+    };
+    tuples.iter().map(weight).collect()
+}
+
+/// Whether a forward binds clients to a target group by a cookie.
+pub fn is_sticky(actions: &[Action]) -> bool {
+    actions
+        .iter()
+        .filter_map(|a| a.forward_config()?.target_group_stickiness_config()?.enabled())
+        .any(|enabled| enabled)
+}
+
+/// The same actions with the weights of `desired` in the forward. Order, authentication, group
+/// stickiness and every other target group stay as they are.
+pub fn with_weights(actions: &[Action], desired: &[GroupWeight]) -> Vec<Action> {
+    actions.iter().map(|action| rebuilt(action, desired)).collect()
+}
+
+fn rebuilt(action: &Action, desired: &[GroupWeight]) -> Action {
+    let mut action = action.clone();
+    match action.r#type() {
+        Some(ActionTypeEnum::Forward) => {
+            let found = groups(std::slice::from_ref(&action)).unwrap_or_default();
+            let tuples = weights::with_weights(&found, desired).into_iter().map(|group| {
+                let weight = i32::from(group.weight);
+                TargetGroupTuple::builder().target_group_arn(group.target_group_arn).weight(weight).build()
+            });
+            let stickiness =
+                action.forward_config().and_then(|c| c.target_group_stickiness_config()).cloned();
+            action.forward_config = Some(
+                ForwardActionConfig::builder()
+                    .set_target_groups(Some(tuples.collect()))
+                    .set_target_group_stickiness_config(stickiness)
+                    .build(),
+            );
+            // Allowed beside one group only.
+            action.target_group_arn = None;
+        }
+        // Its secret is never read back, so AWS is told to keep the one it has.
+        Some(ActionTypeEnum::AuthenticateOidc) => {
+            if let Some(oidc) = action.authenticate_oidc_config.as_mut() {
+                oidc.client_secret = None;
+                oidc.use_existing_client_secret = Some(true);
+            }
+        }
+        _ => {}
+    }
+    action
+}
+
+/// Reads all routes in one call.
+///
+/// # Errors
+/// As AWS answers, and `Overtaken` when a rule is gone or forwards nothing any more.
+pub async fn read(client: &Client, routes: &[Route]) -> Result<Vec<Current>, Error> {
+    let arns = routes.iter().map(|route| route.rule_arn.clone()).collect();
+    let mut rules = HashMap::new();
+    let mut marker = None;
+    loop {
+        let page = client
+            .describe_rules()
+            .set_rule_arns(Some(Clone::clone(&arns)))
+            .set_marker(marker)
+            .send()
+            .await
+            .map_err(|error| named("reading the routes", &error))?;
+        marker = page.next_marker().map(Into::into);
+        rules.extend(
+            page.rules.unwrap_or_default().into_iter().filter_map(|r| Some((r.rule_arn?, r.actions?))),
+        );
+        if marker.is_none() {
+            break;
+        }
+    }
+    let current = |route: &Route| {
+        let actions = rules.remove(&route.rule_arn).unwrap_or_default();
+        let groups = groups(&actions).ok_or_else(|| {
+            let message = format!("{} ({}) no longer forwards to a target group", route.label, route.arn);
+            Error::new(Kind::Overtaken, message)
+        })?;
+        Ok(Current { actions, groups })
+    };
+    routes.iter().map(current).collect()
+}
+
+/// Refuses to go on when a route holds weights that the run did not write.
+///
+/// # Errors
+/// `Overtaken`, with what is found and what was expected.
+pub fn check_not_overtaken(
+    plan: &Plan,
+    current: &[Current],
+    allowed: impl Fn(&Route) -> Vec<Vec<GroupWeight>>,
+) -> Result<(), Error> {
+    for (route, current) in plan.routes.iter().zip(current) {
+        let allowed = allowed(route);
+        let ours = |g: &GroupWeight| {
+            [&plan.live, &plan.standby].iter().any(|fleet| fleet.target_group_arn == g.target_group_arn)
+        };
+        let foreign = current.groups.iter().any(|g| !ours(g) && g.weight > 0);
+        if foreign || !allowed.iter().any(|desired| weights::gives(&current.groups, desired)) {
+            let expected: Vec<String> = allowed.iter().map(|groups| shown(plan, groups)).collect();
+            return Err(Error::new(
+                Kind::Overtaken,
+                format!(
+                    "Somebody else changed {} ({}): it holds {}, this run left it at {}. Nothing more is \
+                     written; see who changed the rule before you start again.",
+                    route.label,
+                    route.arn,
+                    shown(plan, &current.groups),
+                    expected.join(" or ")
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Puts the desired weights into every route and reads them back. A route that already holds them
+/// is not written to, so a second call changes nothing.
+///
+/// # Errors
+/// As AWS answers; `AwsUnavailable` when a route does not read back as written.
+pub async fn write(
+    client: &Client,
+    plan: &Plan,
+    current: &[Current],
+    desired: impl Fn(&Route) -> Vec<GroupWeight>,
+) -> Result<(), Error> {
+    let changes: Vec<(&Route, Vec<Action>)> = plan
+        .routes
+        .iter()
+        .zip(current)
+        .filter(|(route, current)| !weights::holds(&current.groups, &desired(route)))
+        .map(|(route, current)| (route, with_weights(&current.actions, &desired(route))))
+        .collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    stream::iter(changes.into_iter().map(|(route, actions)| modify(client, route, actions)))
+        .buffer_unordered(WRITES_AT_ONCE)
+        .try_collect::<Vec<()>>()
+        .await?;
+    verify(plan, &read(client, &plan.routes).await?, desired)
+}
+
+async fn modify(client: &Client, route: &Route, actions: Vec<Action>) -> Result<(), Error> {
+    let doing = || format!("changing the weights of {} ({})", route.label, route.arn);
+    match &route.default_of {
+        None => {
+            let call = client.modify_rule().rule_arn(&route.rule_arn).set_actions(Some(actions));
+            call.send().await.map(drop).map_err(|error| named(&doing(), &error))
+        }
+        Some(listener_arn) => {
+            let call = client.modify_listener().listener_arn(listener_arn).set_default_actions(Some(actions));
+            call.send().await.map(drop).map_err(|error| named(&doing(), &error))
+        }
+    }
+}
+
+fn verify(
+    plan: &Plan,
+    current: &[Current],
+    desired: impl Fn(&Route) -> Vec<GroupWeight>,
+) -> Result<(), Error> {
+    for (route, current) in plan.routes.iter().zip(current) {
+        let desired = desired(route);
+        if !weights::holds(&current.groups, &desired) {
+            return Err(Error::new(
+                Kind::AwsUnavailable,
+                format!(
+                    "{} ({}) was written but does not read back: current {}, desired {}",
+                    route.label,
+                    route.arn,
+                    shown(plan, &current.groups),
+                    shown(plan, &desired)
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Groups and weights with the fleets' names, for messages.
+fn shown(plan: &Plan, groups: &[GroupWeight]) -> String {
+    let name = |arn: &str| {
+        let fleet = [&plan.live, &plan.standby].into_iter().find(|f| f.target_group_arn == arn);
+        fleet.map_or_else(|| arn.to_owned(), |f| f.name.clone())
+    };
+    let mut parts: Vec<String> =
+        groups.iter().map(|g| format!("{} {}", name(&g.target_group_arn), g.weight)).collect();
+    parts.sort();
+    parts.join("/")
+}

@@ -1,0 +1,254 @@
+//! Every type on an edge of the state machine. Unknown fields are refused everywhere: two versions
+//! of the project that do not fit must say so instead of guessing.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::input::Operation;
+use crate::outcome::Outcome;
+use crate::verdict::{Criteria, Figures, Verdict};
+use crate::weights::{GroupWeight, Percent};
+
+/// What each fleet gets in percent, by fleet name; always adds up to 100.
+pub type Weights = BTreeMap<String, Percent>;
+
+/// Which execution is speaking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Execution {
+    /// The ARN of the execution.
+    pub arn: String,
+    /// When it began.
+    pub started_at: Timestamp,
+}
+
+/// What the state machine sends to `plan-shift`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanRequest {
+    /// The input of the execution exactly as given, checked only here.
+    pub input: Value,
+    /// The execution.
+    pub execution: Execution,
+}
+
+/// What `plan-shift` answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Planned {
+    /// Whether there is anything to do: false for a dry run and where the weights are already right.
+    pub proceed: bool,
+    /// The plan.
+    pub plan: Plan,
+    /// Where the run stands: before the first stage.
+    pub progress: Progress,
+    /// The output of the execution if nothing is done.
+    pub outcome: Outcome,
+}
+
+/// A fleet as the plan found it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Fleet {
+    /// The operator's name for it.
+    pub name: String,
+    /// Its target group.
+    pub target_group_arn: String,
+}
+
+/// A listener rule, or a listener's default action, that forwards to the app's target groups.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Route {
+    /// What people and tags know it by: the rule's ARN, or the listener's for a default action.
+    pub arn: String,
+    /// The rule's ARN; a default action has one as well, for reading only.
+    pub rule_arn: String,
+    /// Set for a default action, which is written through its listener.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_of: Option<String>,
+    /// Such as `rule 10 on port 443`.
+    pub label: String,
+    /// The target groups and weights found at the start.
+    pub before: Vec<GroupWeight>,
+    /// The AWS CLI command that puts them back by hand, should nothing else manage to.
+    pub put_back: String,
+}
+
+/// What a stage must show before the run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MustShow {
+    /// The standby, attached to the rule at weight 0, has healthy targets.
+    ReadyStandby,
+    /// The standby receives no request any more.
+    SilentStandby,
+    /// The standby under traffic is as healthy as the live fleet.
+    HealthyStandby,
+}
+
+/// Weights plus the bake that must pass before the next stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Stage {
+    /// What the standby gets; the live fleet gets the rest.
+    pub standby_percent: Percent,
+    /// How long the stage is watched, in seconds.
+    pub bake_seconds: u32,
+    /// What it must show.
+    pub must_show: MustShow,
+}
+
+/// Everything a run is going to do, fixed before the first write.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Plan {
+    /// The application.
+    pub app: String,
+    /// What is done.
+    pub operation: Operation,
+    /// What the standby runs, if the operator said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// The execution that carries the plan out.
+    pub execution: Execution,
+    /// The fleet that is live when the run begins.
+    pub live: Fleet,
+    /// The other one.
+    pub standby: Fleet,
+    /// The balancer of both.
+    pub load_balancer_arn: String,
+    /// All routes of the app.
+    pub routes: Vec<Route>,
+    /// The weights found at the start, in percent, rounded.
+    pub before: Weights,
+    /// The stages, in order.
+    pub stages: Vec<Stage>,
+    /// Seconds between two polls.
+    pub poll_seconds: u32,
+    /// The `CloudWatch` period of the counts, in seconds.
+    pub period_seconds: u32,
+    /// What a healthy stage means.
+    pub criteria: Criteria,
+    /// What was checked before the start, in words.
+    pub checks: Vec<String>,
+}
+
+impl Plan {
+    /// Percent for both fleets by name, from the standby's percent.
+    pub fn weights(&self, standby: Percent) -> Weights {
+        Weights::from([(self.live.name.clone(), standby.rest()), (self.standby.name.clone(), standby)])
+    }
+
+    /// The groups and weights that a stage puts into a route.
+    pub fn stage_groups(&self, standby: Percent) -> Vec<GroupWeight> {
+        vec![
+            GroupWeight::new(&self.live.target_group_arn, standby.rest().get().into()),
+            GroupWeight::new(&self.standby.target_group_arn, standby.get().into()),
+        ]
+    }
+
+    /// The groups and weights that put a route back to where the run found it. A fixed forward is
+    /// not restored as such: the group it lacked stays attached at weight 0, which sends the same
+    /// traffic and keeps its targets under health checks.
+    pub fn before_groups(&self, route: &Route) -> Vec<GroupWeight> {
+        let weight = |arn: &str| crate::weights::weight_of(&route.before, arn).unwrap_or(0);
+        [&self.live, &self.standby]
+            .map(|fleet| GroupWeight::new(&fleet.target_group_arn, weight(&fleet.target_group_arn)))
+            .to_vec()
+    }
+}
+
+/// One stage that was set, as it went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StageRecord {
+    /// The weights set.
+    pub weights: Weights,
+    /// When they were set and read back.
+    pub started_at: Timestamp,
+    /// When the stage was left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// The last verdict on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// The reason of that verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// How far a run has come. It travels through the state machine and is the only memory of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Progress {
+    /// The index into the plan's stages of the stage to set, or under watch.
+    pub stage: usize,
+    /// The stages set so far, oldest first.
+    pub timeline: Vec<StageRecord>,
+    /// How long to wait before the next poll, in seconds.
+    pub wait_seconds: u32,
+}
+
+/// What the state machine sends to `set-weights` and `check-metrics`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// The plan.
+    pub plan: Plan,
+    /// How far it has come.
+    pub progress: Progress,
+}
+
+/// What `check-metrics` answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Check {
+    /// What the poll concludes.
+    pub verdict: Verdict,
+    /// Why, for a person.
+    pub reason: String,
+    /// Whether that was the last stage.
+    pub fully_shifted: bool,
+    /// What was measured.
+    pub figures: Figures,
+    /// How far the run has come after this poll.
+    pub progress: Progress,
+}
+
+/// What the state machine sends to `swap-roles`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SwapRequest {
+    /// The plan.
+    pub plan: Plan,
+    /// How far it has come: to its end.
+    pub progress: Progress,
+    /// What the last poll measured.
+    pub figures: Figures,
+}
+
+/// What the state machine sends to `roll-back`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RollBackRequest {
+    /// The plan.
+    pub plan: Plan,
+    /// How far it had come.
+    pub progress: Progress,
+    /// Why it is rolled back: the reason of a verdict, or the error of a state.
+    pub why: Value,
+}
+
+/// What `roll-back` answers: the cause of the ending `RolledBack`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolledBack {
+    /// One sentence for people: why, and where the traffic is now.
+    pub cause: String,
+    /// The weights that stand now.
+    pub weights: Weights,
+}

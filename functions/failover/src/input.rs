@@ -1,0 +1,378 @@
+//! The input of an execution: what an operator, a pipeline or a schedule types.
+//!
+//! Reading it either succeeds as a whole or names the field and the way out.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use crate::duration::Seconds;
+use crate::error::Error;
+use crate::verdict::Criteria;
+use crate::weights::Percent;
+
+/// What a run does. See the README's table of operations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Operation {
+    /// All traffic to the live fleet, so that the standby can be deployed to.
+    Drain,
+    /// All traffic to the standby in stages, after which the roles swap.
+    #[default]
+    Shift,
+    /// An even split, in stages.
+    Balance,
+    /// All traffic back to the standby in one step, after which the roles swap.
+    Failback,
+}
+
+impl Operation {
+    /// The word as typed.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::Shift => "shift",
+            Self::Balance => "balance",
+            Self::Failback => "failback",
+        }
+    }
+
+    /// Whether the standby is the live fleet once the operation is done.
+    pub const fn swaps_roles(self) -> bool {
+        matches!(self, Self::Shift | Self::Failback)
+    }
+}
+
+/// One entry of `stages`: the percent on the standby, with a bake of its own if it needs one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageInput {
+    /// The standby's weight in percent.
+    pub weight: Percent,
+    /// How long this stage is watched; the run's `bake` where left out.
+    pub bake: Option<Seconds>,
+}
+
+/// The input of an execution, fields as in the README.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Input {
+    /// The application, one pair of target groups.
+    pub app: String,
+    /// What to do; a shift where left out.
+    #[serde(default)]
+    pub operation: Operation,
+    /// Percent on the standby, stage by stage.
+    pub stages: Option<Vec<StageInput>>,
+    /// How long each stage is watched.
+    #[serde(default = "five_minutes")]
+    pub bake: Seconds,
+    /// How often it is looked at.
+    #[serde(default = "thirty_seconds")]
+    pub poll: Seconds,
+    /// The `CloudWatch` period of the counts.
+    #[serde(default = "one_minute")]
+    pub period: Seconds,
+    /// What the standby runs, by the operator's own name for it.
+    pub release: Option<String>,
+    /// Target group name or ARN of each fleet; the deployment's naming pattern where left out.
+    pub fleets: Option<BTreeMap<String, String>>,
+    /// Which fleet the operator takes for the standby.
+    pub standby: Option<String>,
+    /// What a healthy stage means.
+    #[serde(default)]
+    pub criteria: Criteria,
+    /// Return the plan and change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+const fn five_minutes() -> Seconds {
+    Seconds(300)
+}
+const fn thirty_seconds() -> Seconds {
+    Seconds(30)
+}
+const fn one_minute() -> Seconds {
+    Seconds(60)
+}
+
+impl Input {
+    /// Reads and checks the input as far as it can be checked on its own.
+    ///
+    /// # Errors
+    /// `PlanRejected`, naming the field and what it takes.
+    pub fn parse(value: &serde_json::Value) -> Result<Self, Error> {
+        if !value.is_object() {
+            return Err(Error::rejected(format!(
+                "The input must be a JSON object such as {{\"app\": \"web\"}}, not {}. Nothing was touched.",
+                kind_of(value)
+            )));
+        }
+        let input: Self = serde_path_to_error::deserialize(value).map_err(|error| {
+            let path = error.path().to_string();
+            let field = if path == "." { String::new() } else { format!("`{path}`: ") };
+            Error::rejected(format!("{field}{}. Correct the input; nothing was touched.", error.inner()))
+        })?;
+        input.check().map_err(|what| Error::rejected(format!("{what}. Nothing was touched.")))?;
+        Ok(input)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        check_name("app", &self.app)?;
+        if let Some(standby) = &self.standby {
+            check_name("standby", standby)?;
+        }
+        if let Some(release) = &self.release {
+            check_release(release)?;
+        }
+        if let Some(fleets) = &self.fleets {
+            check_fleets(fleets)?;
+        }
+        check_times(self.bake, self.poll, self.period)?;
+        self.criteria.check()?;
+        match (&self.stages, self.operation) {
+            (None, _) => Ok(()),
+            (Some(stages), Operation::Shift) => check_stages(stages, Percent::ALL, self.period),
+            (Some(stages), Operation::Balance) => check_stages(stages, Percent::HALF, self.period),
+            (Some(_), Operation::Drain | Operation::Failback) => Err(format!(
+                "`stages`: {} goes in one step and takes no stages; leave the field out",
+                self.operation.word()
+            )),
+        }
+    }
+}
+
+fn kind_of(value: &serde_json::Value) -> &'static str {
+    match value {
+        serde_json::Value::Null => "null",
+        serde_json::Value::Bool(_) => "true or false",
+        serde_json::Value::Number(_) => "a number",
+        serde_json::Value::String(_) => "a text",
+        serde_json::Value::Array(_) => "a list",
+        serde_json::Value::Object(_) => "an object",
+    }
+}
+
+/// Names of apps and fleets become parts of target group names, which allow no more than this.
+fn check_name(field: &str, name: &str) -> Result<(), String> {
+    let allowed = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if name.is_empty() || name.len() > 32 || !allowed || name.starts_with('-') || name.ends_with('-') {
+        return Err(format!(
+            "`{field}`: {} is not a name: use 1 to 32 letters, digits and inner hyphens",
+            quoted(name)
+        ));
+    }
+    Ok(())
+}
+
+/// A release becomes the value of a tag: AWS allows 256 characters of a limited set.
+fn check_release(release: &str) -> Result<(), String> {
+    let allowed = release.chars().all(|c| c.is_alphanumeric() || " _.:/=+-@".contains(c));
+    if release.trim().is_empty() || release.chars().count() > 256 || !allowed {
+        return Err(format!(
+            "`release`: {} cannot be kept in a tag: use 1 to 256 letters, digits, spaces and _ . : / = + - @",
+            quoted(release)
+        ));
+    }
+    Ok(())
+}
+
+fn check_fleets(fleets: &BTreeMap<String, String>) -> Result<(), String> {
+    if fleets.len() != 2 {
+        return Err(format!(
+            "`fleets`: {} given, exactly two are needed, such as {{\"prod1\": \"shop-web-01-tg\", \"prod2\": \"shop-web-02-tg\"}}",
+            fleets.len()
+        ));
+    }
+    for (name, group) in fleets {
+        check_name("fleets", name)?;
+        if !group.starts_with("arn:") {
+            check_name(&format!("fleets.{name}"), group)?;
+        }
+    }
+    let mut groups = fleets.values();
+    if groups.next() == groups.next() {
+        return Err("`fleets`: both fleets name the same target group; give each its own".into());
+    }
+    Ok(())
+}
+
+fn check_times(bake: Seconds, poll: Seconds, period: Seconds) -> Result<(), String> {
+    if !(matches!(period.0, 1 | 5 | 10 | 30) || (period.0 > 0 && period.0.is_multiple_of(60))) {
+        return Err(format!(
+            "`period`: {period} is not a CloudWatch period; use 1s, 5s, 10s, 30s or a multiple of 60s"
+        ));
+    }
+    if period.0 > 3600 {
+        return Err(format!("`period`: {period} is too coarse to watch a release; use at most 1h"));
+    }
+    if poll.0 == 0 {
+        return Err("`poll`: a poll every 0s never waits; use at least 1s, such as 30s".into());
+    }
+    check_bake("bake", bake, period)
+}
+
+fn check_bake(field: &str, bake: Seconds, period: Seconds) -> Result<(), String> {
+    if bake.0 == 0 {
+        return Err(format!(
+            "`{field}`: a bake of zero watches nothing; use at least the period, such as 5m"
+        ));
+    }
+    if bake < period {
+        return Err(format!(
+            "`{field}`: a bake of {bake} ends before one period of {period} is counted; make the bake longer"
+        ));
+    }
+    Ok(())
+}
+
+fn check_stages(stages: &[StageInput], end: Percent, period: Seconds) -> Result<(), String> {
+    let list = || stages.iter().map(|s| s.weight.get().to_string()).collect::<Vec<_>>().join(", ");
+    if stages.is_empty() {
+        return Err(format!("`stages`: the list is empty; leave it out, or end it at {}", end.get()));
+    }
+    if stages.len() > 50 {
+        return Err(format!("`stages`: {} stages are more than the 50 that a run can hold", stages.len()));
+    }
+    for (index, stage) in stages.iter().enumerate() {
+        if stage.weight == Percent::NONE {
+            return Err(format!("`stages[{index}]`: 0 moves no traffic; start at 1 or more"));
+        }
+        if let Some(bake) = stage.bake {
+            check_bake(&format!("stages[{index}].bake"), bake, period)?;
+        }
+    }
+    if !stages.is_sorted_by(|a, b| a.weight < b.weight) {
+        return Err(format!(
+            "`stages`: [{}] does not rise strictly; every stage must be above the last",
+            list()
+        ));
+    }
+    if stages.last().is_none_or(|last| last.weight != end) {
+        return Err(format!("`stages`: [{}] must end at {}", list(), end.get()));
+    }
+    Ok(())
+}
+
+/// Text from outside, shortened and escaped so that a message stays one readable line.
+fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(60).collect();
+    let dots = if short.len() < text.len() { "..." } else { "" };
+    format!("{short:?}{dots}")
+}
+
+impl<'de> Deserialize<'de> for StageInput {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StageVisitor)
+    }
+}
+
+/// Written out, since a derived untagged enum could only say that no variant matched.
+struct StageVisitor;
+
+impl StageVisitor {
+    fn percent<E: de::Error>(number: Option<u8>, shown: impl std::fmt::Display) -> Result<Percent, E> {
+        number
+            .and_then(Percent::new)
+            .ok_or_else(|| E::custom(format!("{shown} is not a whole number of percent from 1 to 100")))
+    }
+}
+
+impl<'de> de::Visitor<'de> for StageVisitor {
+    type Value = StageInput;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a whole number of percent, or {\"weight\": 10, \"bake\": \"15m\"}")
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<StageInput, E> {
+        Ok(StageInput { weight: Self::percent(u8::try_from(number).ok(), number)?, bake: None })
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<StageInput, E> {
+        Ok(StageInput { weight: Self::percent(u8::try_from(number).ok(), number)?, bake: None })
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<StageInput, E> {
+        Ok(StageInput { weight: Self::percent(None, number)?, bake: None })
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<StageInput, A::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Object {
+            weight: i64,
+            bake: Option<Seconds>,
+        }
+        let Object { weight, bake } = Object::deserialize(de::value::MapAccessDeserializer::new(map))?;
+        Ok(StageInput { weight: Self::percent(u8::try_from(weight).ok(), weight)?, bake })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_app_is_enough() {
+        let input = Input::parse(&json!({"app": "web"})).unwrap();
+        assert_eq!(input.operation, Operation::Shift);
+        assert_eq!((input.bake, input.poll, input.period), (Seconds(300), Seconds(30), Seconds(60)));
+    }
+
+    #[test]
+    fn a_stage_may_bring_its_own_bake() {
+        let input =
+            Input::parse(&json!({"app": "web", "stages": [{"weight": 10, "bake": "15m"}, 100]})).unwrap();
+        let stages = input.stages.unwrap();
+        assert_eq!(stages[0], StageInput { weight: Percent::new(10).unwrap(), bake: Some(Seconds(900)) });
+        assert_eq!(stages[1], StageInput { weight: Percent::ALL, bake: None });
+    }
+
+    /// Each refusal names the field that is wrong.
+    #[test]
+    fn refusals_name_the_field() {
+        for (input, field) in [
+            (json!(null), "JSON object"),
+            (json!(["web"]), "JSON object"),
+            (json!({}), "app"),
+            (json!({"app": ""}), "`app`"),
+            (json!({"app": "w/eb"}), "`app`"),
+            (json!({"app": 5}), "`app`"),
+            (json!({"app": "web", "stagse": [100]}), "stagse"),
+            (json!({"app": "web", "operation": "move"}), "`operation`"),
+            (json!({"app": "web", "stages": []}), "`stages`"),
+            (json!({"app": "web", "stages": [10, 10, 100]}), "`stages`"),
+            (json!({"app": "web", "stages": [50, 25, 100]}), "`stages`"),
+            (json!({"app": "web", "stages": [10, 50]}), "must end at 100"),
+            (json!({"app": "web", "stages": [0, 100]}), "`stages[0]`"),
+            (json!({"app": "web", "stages": [10, 101]}), "`stages[1]`"),
+            (json!({"app": "web", "stages": [10, 1e30]}), "`stages[1]`"),
+            (json!({"app": "web", "stages": [-10, 100]}), "`stages[0]`"),
+            (json!({"app": "web", "stages": [10.5, 100]}), "`stages[0]`"),
+            (json!({"app": "web", "stages": ["10", 100]}), "`stages[0]`"),
+            (json!({"app": "web", "stages": [{"weight": 10, "bkae": "5m"}, 100]}), "bkae"),
+            (json!({"app": "web", "stages": [{"weight": 10, "bake": "0s"}, 100]}), "`stages[0].bake`"),
+            (json!({"app": "web", "operation": "drain", "stages": [100]}), "`stages`"),
+            (json!({"app": "web", "operation": "balance", "stages": [10, 100]}), "must end at 50"),
+            (json!({"app": "web", "bake": "0s"}), "`bake`"),
+            (json!({"app": "web", "bake": 300}), "`bake`"),
+            (json!({"app": "web", "bake": "30s"}), "`bake`"),
+            (json!({"app": "web", "poll": "0s"}), "`poll`"),
+            (json!({"app": "web", "period": "7s"}), "`period`"),
+            (json!({"app": "web", "period": "0s"}), "`period`"),
+            (json!({"app": "web", "release": "a;b"}), "`release`"),
+            (json!({"app": "web", "fleets": {"prod1": "a"}}), "`fleets`"),
+            (json!({"app": "web", "fleets": {"prod1": "a", "prod2": "a"}}), "`fleets`"),
+            (json!({"app": "web", "standby": ""}), "`standby`"),
+            (json!({"app": "web", "criteria": {"margn": 1}}), "margn"),
+            (json!({"app": "web", "dryRun": "yes"}), "`dryRun`"),
+        ] {
+            let error = Input::parse(&input).expect_err(&input.to_string());
+            assert_eq!(error.kind.name(), "PlanRejected");
+            assert!(error.message.contains(field), "{input} gave: {}", error.message);
+            assert!(error.message.contains("othing was touched"), "{}", error.message);
+        }
+    }
+}

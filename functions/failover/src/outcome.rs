@@ -1,0 +1,173 @@
+//! The output of a successful execution.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::contract::{MustShow, Plan, StageRecord, Weights};
+use crate::duration::Seconds;
+use crate::input::Operation;
+use crate::verdict::Figures;
+
+/// How a successful execution ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    /// The former standby carries all traffic.
+    Shifted,
+    /// The standby is silent and may be deployed to.
+    Drained,
+    /// Both fleets carry half of the traffic.
+    Balanced,
+    /// The former standby carries all traffic again.
+    FailedBack,
+    /// The weights already were what was asked for.
+    Unchanged,
+    /// A dry run: nothing was touched.
+    Planned,
+}
+
+/// The output of a successful execution.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Outcome {
+    /// How it ended.
+    pub status: Status,
+    /// What was asked.
+    pub operation: Operation,
+    /// The application.
+    pub app: String,
+    /// The fleet that is live now.
+    pub live: String,
+    /// The other one; after a drain, where to deploy.
+    pub standby: String,
+    /// The standby's target group.
+    pub standby_target_group: String,
+    /// The weights that stand now.
+    pub weights: Weights,
+    /// The routes of the app.
+    pub routes: Vec<String>,
+    /// The stages as they went; as they would go, for a dry run.
+    pub stages: Vec<StageOutcome>,
+    /// One sentence for people.
+    pub summary: String,
+    /// The whole plan, for a dry run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Box<Plan>>,
+}
+
+/// One stage in the output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum StageOutcome {
+    /// A stage that was set.
+    Went(StageRecord),
+    /// A stage of a dry run.
+    Would {
+        /// The weights it would set.
+        weights: Weights,
+        /// How long it would be watched.
+        bake: Seconds,
+    },
+}
+
+/// The output where nothing is done: a dry run, or weights that are already right.
+pub fn untouched(plan: &Plan, dry_run: bool) -> Outcome {
+    let steps: Vec<String> = plan.stages.iter().map(|s| s.standby_percent.get().to_string()).collect();
+    let (status, summary) = if dry_run && !plan.stages.is_empty() {
+        let bakes = plan.stages.iter().map(|s| s.bake_seconds).fold(0, u32::saturating_add);
+        (
+            Status::Planned,
+            format!(
+                "{}: would {} with {} % on {} and at least {} of bakes; nothing was touched",
+                plan.app,
+                plan.operation.word(),
+                steps.join(", "),
+                plan.standby.name,
+                Seconds(bakes)
+            ),
+        )
+    } else {
+        (Status::Unchanged, format!("{}: {}; nothing to do", plan.app, split(&plan.before)))
+    };
+    let stages = plan.stages.iter().map(|s| StageOutcome::Would {
+        weights: plan.weights(s.standby_percent),
+        bake: Seconds(s.bake_seconds),
+    });
+    Outcome {
+        status,
+        operation: plan.operation,
+        app: plan.app.clone(),
+        live: plan.live.name.clone(),
+        standby: plan.standby.name.clone(),
+        standby_target_group: plan.standby.target_group_arn.clone(),
+        weights: plan.before.clone(),
+        routes: plan.routes.iter().map(|r| r.arn.clone()).collect(),
+        stages: stages.collect(),
+        summary,
+        plan: dry_run.then(|| Box::new(plan.clone())),
+    }
+}
+
+/// The output once the last stage has shown what it must. `figures` are those of its last poll.
+pub fn done(plan: &Plan, timeline: &[StageRecord], figures: Option<&Figures>, now: Timestamp) -> Outcome {
+    let (live, standby) =
+        if plan.operation.swaps_roles() { (&plan.standby, &plan.live) } else { (&plan.live, &plan.standby) };
+    let weights = timeline.last().map_or_else(|| plan.before.clone(), |last| last.weights.clone());
+    let took = now.as_second().saturating_sub(plan.execution.started_at.as_second());
+    let took = Seconds(u32::try_from(took).unwrap_or(0));
+    let count = plan.stages.iter().filter(|s| s.must_show != MustShow::ReadyStandby).count();
+    let (status, what) = match plan.operation {
+        Operation::Shift => (Status::Shifted, format!("{} now carries all traffic", live.name)),
+        Operation::Failback => (Status::FailedBack, format!("{} carries all traffic again", live.name)),
+        Operation::Balance => (Status::Balanced, split(&weights)),
+        Operation::Drain => (
+            Status::Drained,
+            format!("{} is silent and may be deployed to, {} carries all traffic", standby.name, live.name),
+        ),
+    };
+    let stages = if count == 1 { "1 stage".into() } else { format!("{count} stages") };
+    let measured = figures
+        .filter(|_| plan.operation != Operation::Drain)
+        .map(|f| format!(", {}", f.compared(&plan.live.name)));
+    let summary = format!("{}: {what} ({stages}, {took}{})", plan.app, measured.unwrap_or_default());
+    Outcome {
+        status,
+        operation: plan.operation,
+        app: plan.app.clone(),
+        live: live.name.clone(),
+        standby: standby.name.clone(),
+        standby_target_group: standby.target_group_arn.clone(),
+        weights,
+        routes: plan.routes.iter().map(|r| r.arn.clone()).collect(),
+        stages: timeline.iter().cloned().map(StageOutcome::Went).collect(),
+        summary,
+        plan: None,
+    }
+}
+
+/// The cause of the ending `RolledBack`: why, and where the traffic is now. `why` is the reason of a
+/// verdict, or the error output of a state as Step Functions gives it.
+pub fn rolled_back(plan: &Plan, why: &Value) -> String {
+    let error = |why: &Value| {
+        let name = why.get("Error")?.as_str()?;
+        let cause = why.get("Cause").and_then(Value::as_str).unwrap_or_default();
+        // A Lambda's error comes as JSON within the text.
+        let message = serde_json::from_str::<Value>(cause).ok();
+        let message = message.as_ref().and_then(|m| m.get("errorMessage")?.as_str()).unwrap_or(cause);
+        Some(format!("{name}: {message}"))
+    };
+    let why = why.as_str().map(str::to_owned).or_else(|| error(why)).unwrap_or_else(|| why.to_string());
+    let why = why.trim_end_matches('.');
+    format!(
+        "{}: {} rolled back, since {why}. The weights found at the start are back and read back: {}.",
+        plan.app,
+        plan.operation.word(),
+        split(&plan.before)
+    )
+}
+
+/// Weights in words, such as `prod1 75 %, prod2 25 %`.
+pub fn split(weights: &Weights) -> String {
+    weights.iter().map(|(fleet, percent)| format!("{fleet} {percent}")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,281 @@
+//! From what an operator asks and what the balancer holds to a plan, or to a refusal that names
+//! the way out. Nothing is touched here.
+
+use std::collections::BTreeSet;
+
+use crate::contract::{Execution, Fleet, MustShow, Plan, Route, Stage, Weights};
+use crate::duration::Seconds;
+use crate::error::Error;
+use crate::input::{Input, Operation, StageInput};
+use crate::roles::{self, RouteSays};
+use crate::weights::{GroupWeight, Percent, weight_of};
+
+/// Shares of the standby where a shift is not told otherwise.
+const SHIFT_STAGES: [u8; 5] = [10, 25, 50, 75, 100];
+/// Shares of the standby on the way to an even split where a balance is not told otherwise.
+const BALANCE_STAGES: [u8; 3] = [10, 25, 50];
+
+/// How many targets of a group pass their health checks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Targets in the state `healthy`; no other state counts.
+    pub healthy: u32,
+    /// Targets registered, in any state.
+    pub registered: u32,
+    /// Whether the balancer does not check them, since no rule holds their group yet.
+    pub unused: bool,
+}
+
+/// A fleet as the balancer holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundFleet {
+    /// The operator's name for it.
+    pub name: String,
+    /// Its target group.
+    pub target_group_arn: String,
+    /// The balancers whose rules hold the group; none while no rule does.
+    pub load_balancer_arns: Vec<String>,
+    /// Its targets.
+    pub health: Health,
+}
+
+/// A route as the balancer holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundRoute {
+    /// Rule ARN, or listener ARN for a default action.
+    pub arn: String,
+    /// The rule's ARN.
+    pub rule_arn: String,
+    /// The listener, for a default action.
+    pub default_of: Option<String>,
+    /// Such as `rule 10 on port 443`.
+    pub label: String,
+    /// Its target groups with their weights.
+    pub groups: Vec<GroupWeight>,
+    /// Whether clients are bound to a group by a cookie.
+    pub group_stickiness: bool,
+    /// The value of the tag `failover:live`.
+    pub live_tag: Option<String>,
+    /// The AWS CLI command that puts back what was found.
+    pub put_back: String,
+}
+
+/// Everything a plan is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Both fleets, in the order of their names.
+    pub fleets: [FoundFleet; 2],
+    /// All routes that forward to one of them.
+    pub routes: Vec<FoundRoute>,
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// `PlanRejected` with the field or the resource that stands in the way and the way out.
+pub fn plan(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Error> {
+    make(input, execution, found).map_err(|what| match what {
+        Refusal::Roles(error) => error,
+        Refusal::Because(what) => Error::rejected(format!("{}: {what}. Nothing was touched.", input.app)),
+    })
+}
+
+/// Roles come with a complete message of their own.
+enum Refusal {
+    Roles(Error),
+    Because(String),
+}
+
+impl From<String> for Refusal {
+    fn from(what: String) -> Self {
+        Self::Because(what)
+    }
+}
+
+fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Refusal> {
+    let load_balancer_arn = one_balancer(found)?;
+    let mut checks = vec![format!("{} route(s) on one balancer", found.routes.len())];
+    check_routes(found)?;
+    checks.push("no stickiness between the fleets, no third target group with weight".into());
+
+    let names = [found.fleets[0].name.as_str(), found.fleets[1].name.as_str()];
+    let any_weights = input.operation == Operation::Drain;
+    let says: Vec<RouteSays> = found.routes.iter().map(|route| says(found, route)).collect();
+    let live = roles::live(names, &says, input.standby.as_deref(), any_weights).map_err(Refusal::Roles)?;
+    let (live, standby) = (&found.fleets[live], &found.fleets[1 - live]);
+    checks.push(format!("{} is live, {} is the standby", live.name, standby.name));
+
+    let attached = found.routes.iter().all(|r| weight_of(&r.groups, &standby.target_group_arn).is_some());
+    checks.extend(check_health(input.operation, live, standby)?);
+
+    Ok(Plan {
+        app: input.app.clone(),
+        operation: input.operation,
+        release: input.release.clone(),
+        execution: execution.clone(),
+        stages: stages(input, found, &live.target_group_arn, &standby.target_group_arn, attached),
+        live: fleet(live),
+        standby: fleet(standby),
+        load_balancer_arn,
+        before: before(found, live, standby),
+        routes: found.routes.iter().map(route).collect(),
+        poll_seconds: input.poll.0,
+        period_seconds: input.period.0,
+        criteria: input.criteria.clone(),
+        checks,
+    })
+}
+
+fn fleet(found: &FoundFleet) -> Fleet {
+    Fleet { name: found.name.clone(), target_group_arn: found.target_group_arn.clone() }
+}
+
+fn route(found: &FoundRoute) -> Route {
+    Route {
+        arn: found.arn.clone(),
+        rule_arn: found.rule_arn.clone(),
+        default_of: found.default_of.clone(),
+        label: found.label.clone(),
+        before: found.groups.clone(),
+        put_back: found.put_back.clone(),
+    }
+}
+
+fn one_balancer(found: &Found) -> Result<String, String> {
+    let balancers: BTreeSet<&String> = found.fleets.iter().flat_map(|f| &f.load_balancer_arns).collect();
+    let mut balancers = balancers.into_iter();
+    match (balancers.next(), balancers.next()) {
+        (Some(one), None) if !found.routes.is_empty() => Ok(one.clone()),
+        (Some(_), Some(_)) => Err(format!(
+            "the fleets are on different balancers ({} and {} on {}); put both target groups behind one",
+            found.fleets[0].name,
+            found.fleets[1].name,
+            found.fleets.iter().flat_map(|f| &f.load_balancer_arns).cloned().collect::<Vec<_>>().join(", ")
+        )),
+        _ => Err(format!(
+            "no listener rule and no default action forwards to {} or {}; add one that forwards to the fleet \
+             that is live today",
+            found.fleets[0].target_group_arn, found.fleets[1].target_group_arn
+        )),
+    }
+}
+
+fn check_routes(found: &Found) -> Result<(), String> {
+    for route in &found.routes {
+        if route.group_stickiness {
+            return Err(format!(
+                "{} has target group stickiness on, so clients would stay on their fleet whatever the weights \
+                 say; turn it off on the rule and start again",
+                route.label
+            ));
+        }
+        let ours =
+            |group: &&GroupWeight| found.fleets.iter().any(|f| f.target_group_arn == group.target_group_arn);
+        if let Some(third) = route.groups.iter().find(|g| !ours(g) && g.weight > 0) {
+            return Err(format!(
+                "{} also forwards to {} with weight {}, so percentages of the two fleets would not be what \
+                 users see; take that group out of the rule or give it weight 0, at which it is left untouched",
+                route.label, third.target_group_arn, third.weight
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn says(found: &Found, route: &FoundRoute) -> RouteSays {
+    RouteSays {
+        label: route.label.clone(),
+        weights: [0, 1].map(|i| weight_of(&route.groups, &found.fleets[i].target_group_arn).unwrap_or(0)),
+        live_tag: route.live_tag.clone(),
+    }
+}
+
+/// A fleet that receives traffic must be able to serve it. The standby may be dead for a drain,
+/// since a deployment to it comes next, and unchecked where no rule holds it yet: the first stage
+/// then attaches it at weight 0 and waits until its targets are healthy.
+fn check_health(
+    operation: Operation,
+    live: &FoundFleet,
+    standby: &FoundFleet,
+) -> Result<Vec<String>, String> {
+    let mut checks = Vec::new();
+    let describe = |fleet: &FoundFleet| {
+        let Health { healthy, registered, .. } = fleet.health;
+        format!("{} has {healthy} of {registered} targets healthy", fleet.name)
+    };
+    let way_out = "see the target group's health checks and start again when its targets are healthy";
+    if live.health.healthy == 0 && operation != Operation::Failback {
+        return Err(format!("{}, and it is live; {way_out}", describe(live)));
+    }
+    checks.push(describe(live));
+    if operation == Operation::Drain {
+        return Ok(checks);
+    }
+    if standby.health.registered == 0 {
+        return Err(format!(
+            "{} has no registered targets; register them with {} first",
+            standby.name, standby.target_group_arn
+        ));
+    }
+    if standby.health.unused {
+        checks.push(format!(
+            "{} is not health-checked yet; it will be attached at weight 0 first",
+            standby.name
+        ));
+    } else if standby.health.healthy == 0 {
+        return Err(format!("{}, and it would receive traffic; {way_out}", describe(standby)));
+    } else {
+        checks.push(describe(standby));
+    }
+    Ok(checks)
+}
+
+/// The stages that are left to do. Empty where the weights already are what is asked for.
+fn stages(input: &Input, found: &Found, live: &str, standby: &str, attached: bool) -> Vec<Stage> {
+    let shares = found.routes.iter().map(|r| percent(&r.groups, live, standby));
+    // An interrupted run is taken up where its least advanced route stands; a stage below would
+    // only take traffic away from a fleet that already had it.
+    let reached = shares.min().unwrap_or(Percent::NONE);
+    let even = |r: &FoundRoute| weight_of(&r.groups, live) == weight_of(&r.groups, standby);
+    let stage = |standby_percent, bake: Option<Seconds>, must_show| Stage {
+        standby_percent,
+        bake_seconds: bake.unwrap_or(input.bake).0,
+        must_show,
+    };
+    let listed = |default: &[u8]| -> Vec<StageInput> {
+        input.stages.clone().unwrap_or_else(|| {
+            let weights = default.iter().filter_map(|p| Percent::new(*p));
+            weights.map(|weight| StageInput { weight, bake: None }).collect()
+        })
+    };
+    let rising = match input.operation {
+        Operation::Drain => return vec![stage(Percent::NONE, None, MustShow::SilentStandby)],
+        Operation::Failback => vec![StageInput { weight: Percent::ALL, bake: None }],
+        Operation::Shift => listed(&SHIFT_STAGES),
+        Operation::Balance if found.routes.iter().all(even) => return Vec::new(),
+        Operation::Balance => listed(&BALANCE_STAGES),
+    };
+    let attach = (!attached).then(|| stage(Percent::NONE, None, MustShow::ReadyStandby));
+    let rising = rising.into_iter().filter(|s| s.weight >= reached);
+    attach.into_iter().chain(rising.map(|s| stage(s.weight, s.bake, MustShow::HealthyStandby))).collect()
+}
+
+/// The standby's share of a route, rounded to whole percent.
+fn percent(groups: &[GroupWeight], live: &str, standby: &str) -> Percent {
+    let live = u32::from(weight_of(groups, live).unwrap_or(0));
+    let standby = u32::from(weight_of(groups, standby).unwrap_or(0));
+    let all = (live + standby).max(1);
+    let rounded = (standby * 100 + all / 2) / all;
+    u8::try_from(rounded).ok().and_then(Percent::new).unwrap_or(Percent::ALL)
+}
+
+fn before(found: &Found, live: &FoundFleet, standby: &FoundFleet) -> Weights {
+    let share = found
+        .routes
+        .first()
+        .map_or(Percent::NONE, |r| percent(&r.groups, &live.target_group_arn, &standby.target_group_arn));
+    Weights::from([(live.name.clone(), share.rest()), (standby.name.clone(), share)])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! How a run moves on: pure steps from one progress to the next.
+
+use jiff::Timestamp;
+
+use crate::contract::{Check, Plan, Progress, Route, Stage, StageRecord};
+use crate::error::{Error, Kind};
+use crate::verdict::{Decision, Verdict};
+use crate::weights::GroupWeight;
+
+/// The stage that the run is at.
+///
+/// # Errors
+/// `BadRequest` when the progress points beyond the plan.
+pub fn stage<'a>(plan: &'a Plan, progress: &Progress) -> Result<&'a Stage, Error> {
+    plan.stages.get(progress.stage).ok_or_else(|| {
+        let (at, of) = (progress.stage, plan.stages.len());
+        Error::new(Kind::BadRequest, format!("The run is at stage {at} of a plan with {of} stages."))
+    })
+}
+
+/// The progress once the weights of its stage stand.
+///
+/// # Errors
+/// As [`stage`].
+pub fn set(plan: &Plan, progress: &Progress, now: Timestamp) -> Result<Progress, Error> {
+    let stage = stage(plan, progress)?;
+    let mut next = progress.clone();
+    next.timeline.truncate(progress.stage);
+    next.timeline.push(StageRecord {
+        weights: plan.weights(stage.standby_percent),
+        started_at: now,
+        ended_at: None,
+        verdict: None,
+        reason: None,
+    });
+    next.wait_seconds = wait_seconds(plan, stage, now, now);
+    Ok(next)
+}
+
+/// What a route may hold when the weights of the current stage are about to be set: what the stage
+/// before left (before the first, what the run found), or this stage's own weights, where an earlier
+/// attempt at it got that far.
+pub fn may_hold_before_set(plan: &Plan, progress: &Progress, route: &Route) -> Vec<Vec<GroupWeight>> {
+    let earlier = match progress.stage.checked_sub(1).and_then(|i| plan.stages.get(i)) {
+        Some(stage) => plan.stage_groups(stage.standby_percent),
+        None => plan.before_groups(route),
+    };
+    let own = plan.stages.get(progress.stage).map(|stage| plan.stage_groups(stage.standby_percent));
+    [earlier].into_iter().chain(own).collect()
+}
+
+/// What a route may hold when the run is rolled back: anything that the run found or may have
+/// written.
+pub fn may_hold_before_roll_back(plan: &Plan, progress: &Progress, route: &Route) -> Vec<Vec<GroupWeight>> {
+    let written = plan.stages.iter().take(progress.stage + 1).map(|s| plan.stage_groups(s.standby_percent));
+    [plan.before_groups(route)].into_iter().chain(written).collect()
+}
+
+/// The answer to a poll, with the progress that follows from its decision.
+///
+/// # Errors
+/// As [`stage`].
+pub fn polled(plan: &Plan, progress: &Progress, decision: Decision, now: Timestamp) -> Result<Check, Error> {
+    let stage = stage(plan, progress)?;
+    let mut next = progress.clone();
+    if let Some(record) = next.timeline.last_mut() {
+        record.verdict = Some(decision.verdict);
+        record.reason = Some(decision.reason.clone());
+        record.ended_at = (decision.verdict != Verdict::Wait).then_some(now);
+        next.wait_seconds = wait_seconds(plan, stage, record.started_at, now);
+    }
+    let fully_shifted = decision.verdict == Verdict::Advance && progress.stage + 1 >= plan.stages.len();
+    if decision.verdict == Verdict::Advance && !fully_shifted {
+        next.stage += 1;
+    }
+    Ok(Check {
+        verdict: decision.verdict,
+        reason: decision.reason,
+        fully_shifted,
+        figures: decision.figures,
+        progress: next,
+    })
+}
+
+/// A poll away, but not past the end of the bake; at least a second, so that the loop never spins.
+fn wait_seconds(plan: &Plan, stage: &Stage, started: Timestamp, now: Timestamp) -> u32 {
+    let watched = u32::try_from(now.as_second().saturating_sub(started.as_second())).unwrap_or(0);
+    let left = stage.bake_seconds.saturating_sub(watched);
+    if left == 0 { plan.poll_seconds.max(1) } else { plan.poll_seconds.min(left).max(1) }
+}
