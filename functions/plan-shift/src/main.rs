@@ -3,7 +3,7 @@
 use aws_sdk_elasticloadbalancingv2::Client;
 use failover::aws::{self, discover};
 use failover::contract::{PlanRequest, Planned, Progress};
-use failover::error::Error;
+use failover::error::{Error, Kind};
 use failover::input::Input;
 use failover::{outcome, plan};
 
@@ -28,7 +28,10 @@ async fn plan_shift(client: Client, naming: Naming, request: PlanRequest) -> Res
         Some(fleets) => fleets.clone(),
         None => discover::by_pattern(&input.app, &naming.pattern, &naming.fleets)?,
     };
-    let found = discover::find(&client, &input.app, &fleets).await?;
+    let found = discover::find(&client, &input.app, &fleets).await.map_err(|error| match error.kind {
+        Kind::PlanRejected => error,
+        _ => Error { message: format!("{}. Nothing was touched.", error.message), ..error },
+    })?;
     let plan = plan::plan(&input, &request.execution, &found)?;
     let outcome = outcome::untouched(&plan, input.dry_run);
     tracing::info!(app = plan.app, execution = plan.execution.arn, "{}", outcome.summary);

@@ -1,1 +1,201 @@
-//! alb
+//! An Application Load Balancer for one machine.
+//!
+//! [`Alb`] is a real HTTP proxy together with the parts of the Elastic Load Balancing v2 and
+//! CloudWatch APIs that steer it and look at it. Unmodified AWS SDK clients work against it: point
+//! `AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2` and `AWS_ENDPOINT_URL_CLOUDWATCH` at
+//! [`Alb::endpoint`]. [`Fleet`] is a group of targets that can be made to misbehave.
+//!
+//! Where it knowingly differs from AWS:
+//!
+//! - Metrics are kept by the second instead of by the minute, so that short periods work.
+//! - A listener with the protocol `HTTPS` speaks plain HTTP; only `X-Forwarded-Proto` says `https`.
+//! - Targets are IPv4 addresses with a port, and a deregistered one leaves at once.
+//! - Slow start, target-level stickiness and rule transforms are not carried out.
+//! - A single zone, no throttling, no web sockets.
+//! - CloudWatch speaks the CBOR protocol of the current SDKs only, and reads plain metrics: neither
+//!   expressions nor the trimmed and winsorized means.
+//!
+//! Where AWS leaves room, it decides:
+//!
+//! - A request counts in the second in which its answer is known, in all metrics alike.
+//! - `TargetConnectionErrorCount` counts connections that could not be established. A connection
+//!   that breaks later, before an answer, shows in `HTTPCode_ELB_502_Count` alone.
+//! - A client that leaves before the answer is logged as 460. Fixed responses count among the
+//!   balancer's own 4XX and 5XX answers.
+//! - A request is sent to one target only. It is sent a second time, on a new connection, where
+//!   the first one turns out to have been closed already; bodies over 64 KiB are not.
+//! - A target is healthy after its first successful check, and ill only after as many failures as
+//!   the group's threshold says.
+//!
+//! Everything listens on 127.0.0.1. The balancer and its fleets live in the tokio runtime in which
+//! they were started.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::DropGuard;
+
+mod api;
+mod core;
+mod fleet;
+mod group;
+mod health;
+mod intercept;
+mod journal;
+mod lock;
+mod metrics;
+mod model;
+mod net;
+mod pool;
+mod proxy;
+mod responses;
+mod routing;
+mod stats;
+mod visit;
+mod world;
+
+pub use crate::fleet::{Behaviour, Counts, Fleet};
+pub use crate::intercept::{CallInfo, Intercept};
+pub use crate::journal::{AccessLogEntry, Call, Service};
+
+use crate::core::Core;
+
+/// How a balancer is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The region in ARNs.
+    pub region: String,
+    /// The account in ARNs, twelve digits.
+    pub account: String,
+    /// Decides every draw by weight, and every id.
+    pub seed: u64,
+    /// How often every target is checked, whatever its group says. AWS does not go below five
+    /// seconds; here nothing is too quick.
+    pub health_check_interval: Option<Duration>,
+    /// How long a change of rules takes to reach the data plane.
+    pub propagation: Duration,
+    /// How long a second stays unpublished in CloudWatch after it is over.
+    pub metric_lag: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            region: "eu-central-1".to_owned(),
+            account: "123456789012".to_owned(),
+            seed: 0,
+            health_check_interval: None,
+            propagation: Duration::ZERO,
+            metric_lag: Duration::ZERO,
+        }
+    }
+}
+
+/// The state of a CloudWatch alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlarmState {
+    /// `OK`
+    Ok,
+    /// `ALARM`
+    Alarm,
+    /// `INSUFFICIENT_DATA`
+    InsufficientData,
+}
+
+/// A running balancer. It stops when this is dropped.
+pub struct Alb {
+    core: Arc<Core>,
+    address: SocketAddr,
+    _stop: DropGuard,
+}
+
+impl fmt::Debug for Alb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Alb").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Alb {
+    /// Starts the control plane on a free port. Listeners follow with `CreateListener`.
+    ///
+    /// # Errors
+    /// If no port can be bound.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(options: Options) -> io::Result<Self> {
+        let listener = net::listen(0)?;
+        let address = listener.local_addr()?;
+        let core = Arc::new(Core::new(options));
+        let stop = core.stop.clone();
+        tokio::spawn(api::serve(Arc::clone(&core), listener));
+        let publishing = health::publish_hosts(Arc::clone(&core));
+        tokio::spawn({
+            let stop = stop.clone();
+            async move { stop.run_until_cancelled(publishing).await }
+        });
+        Ok(Self { core, address, _stop: stop.drop_guard() })
+    }
+
+    /// Where both APIs are served, such as `http://127.0.0.1:40000`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Keeps a free port for a listener that is created later: nobody else gets it meanwhile.
+    ///
+    /// # Errors
+    /// If no port can be bound.
+    pub fn reserve_port(&self) -> io::Result<u16> {
+        self.core.reserve()
+    }
+
+    /// Every API call so far, oldest first. The log keeps the last 500,000.
+    pub fn calls(&self) -> Vec<Call> {
+        self.core.calls.since(0)
+    }
+
+    /// Every request so far, oldest first. The log keeps the last 500,000.
+    pub fn access_log(&self) -> Vec<AccessLogEntry> {
+        self.access_log_since(0)
+    }
+
+    /// The requests from an index on, see [`Alb::access_log_len`].
+    pub fn access_log_since(&self, index: usize) -> Vec<AccessLogEntry> {
+        self.core.access.since(index)
+    }
+
+    /// How many requests were logged so far: the index of the next one.
+    pub fn access_log_len(&self) -> usize {
+        self.core.access.len()
+    }
+
+    /// Creates a CloudWatch metric alarm, or changes its state.
+    pub fn set_alarm(&self, name: &str, state: AlarmState) {
+        lock::lock(&self.core.alarms).insert(name.to_owned(), state);
+    }
+
+    /// Decides about every API call from now on, in place of an earlier interceptor. It runs on
+    /// the task that serves the call, and must not block.
+    pub fn intercept(&self, interceptor: Box<dyn Fn(&CallInfo<'_>) -> Intercept + Send + Sync>) {
+        *lock::write(&self.core.interceptor) = Some(interceptor);
+    }
+
+    /// How long later changes of rules take to reach the data plane.
+    pub fn set_propagation(&self, propagation: Duration) {
+        *lock::lock(&self.core.propagation) = propagation;
+    }
+
+    /// How long a second stays unpublished after it is over.
+    pub fn set_metric_lag(&self, lag: Duration) {
+        *lock::lock(&self.core.metric_lag) = lag;
+    }
+
+    /// Stops everything at once: the same as dropping it.
+    pub fn shutdown(self) {
+        drop(self);
+    }
+}

@@ -1,1 +1,18 @@
-//! rehearsal
+//! The proving ground: what ships, run against a local AWS and real HTTP traffic.
+//!
+//! A [`Ground`] is a local AWS with the project's template deployed into it, and a load balancer
+//! that both the Lambdas and real clients talk to. A [`Site`] is a balancer with its apps, an
+//! [`App`] has two fleets that can be made to fail. [`Traffic`] are its users. An [`Execution`] is
+//! a run of the shipped state machine, followed state by state.
+
+mod app;
+mod execution;
+mod ground;
+mod local_aws;
+mod traffic;
+
+pub use app::{App, FLEETS, Forward, RouteKind, Site};
+pub use execution::{Ended, Event, Execution};
+pub use ground::{Ground, balancer_client};
+pub use local_aws::{LocalAws, environment, root, tool};
+pub use traffic::{Answer, Tally, Traffic};

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Packages the template with the built functions and deploys it as one stack: to AWS from
+# `make deploy`, to the local AWS from the rehearsal. Settings come from the environment:
+#   STACK       name of the stack
+#   BUCKET      S3 bucket for the packaged functions; made if it is missing
+#   PARAMETERS  Name=Value pairs for the template, separated by spaces
+#   AWS         the AWS CLI to use
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+: "${STACK:?name the stack}" "${BUCKET:?name a bucket for the packaged functions}"
+AWS=${AWS:-aws}
+packaged=$(mktemp)
+trap 'rm -f "$packaged"' EXIT
+
+"$AWS" s3api head-bucket --bucket "$BUCKET" >/dev/null 2>&1 || "$AWS" s3 mb "s3://$BUCKET" >/dev/null
+"$AWS" cloudformation package --template-file infra/template.yaml \
+    --s3-bucket "$BUCKET" --s3-prefix "$STACK" --output-template-file "$packaged" >/dev/null
+read -r -a parameters <<<"${PARAMETERS:-}"
+"$AWS" cloudformation deploy --template-file "$packaged" --stack-name "$STACK" \
+    --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
+    ${parameters[@]:+--parameter-overrides "${parameters[@]}"}
+"$AWS" cloudformation describe-stacks --stack-name "$STACK" \
+    --query "Stacks[0].Outputs[?OutputKey=='StateMachineArn'].OutputValue" --output text

@@ -1,0 +1,151 @@
+//! The control plane's HTTP server: one port for both services.
+
+mod cbor;
+mod cloudwatch;
+mod elbv2;
+mod error;
+mod query;
+mod xml;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+
+use self::error::ApiError;
+use crate::core::Core;
+use crate::intercept::{CallInfo, Intercept};
+use crate::journal::{Call, Service};
+use crate::lock;
+use crate::net::{self, Answer, Body, Reset, whole};
+
+/// CloudWatch's operations live below this path.
+const CLOUDWATCH: &str = "/service/GraniteServiceVersion20100801/operation/";
+
+/// Serves both APIs until the balancer stops.
+pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener) {
+    let stop = core.stop.clone();
+    net::accept(listener, stop.clone(), move |stream, _| {
+        let core = Arc::clone(&core);
+        net::serve(stream, stop.clone(), move |request| handle(Arc::clone(&core), request))
+    })
+    .await;
+}
+
+/// A call whose request has been read.
+struct Incall {
+    service: Service,
+    action: String,
+    parameters: Vec<(String, String)>,
+    body: Bytes,
+}
+
+fn read(cloudwatch: Option<String>, body: Bytes) -> Incall {
+    if let Some(action) = cloudwatch {
+        let parameters = cbor::flatten(&body);
+        return Incall { service: Service::CloudWatch, action, parameters, body };
+    }
+    let parameters: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
+    let action = parameters.iter().find(|(name, _)| name == "Action");
+    let action = action.map(|(_, value)| value.clone()).unwrap_or_default();
+    Incall { service: Service::ElasticLoadBalancingV2, action, parameters, body }
+}
+
+async fn handle(core: Arc<Core>, request: Request<Incoming>) -> Answer {
+    let at = Timestamp::now();
+    let cloudwatch = request.uri().path().strip_prefix(CLOUDWATCH).map(str::to_owned);
+    // A client that leaves in the middle of its request gets no answer.
+    let body = request.into_body().collect().await.map_err(|_| Reset)?.to_bytes();
+    let call = read(cloudwatch, body);
+    let decision = {
+        let info = CallInfo { service: call.service, action: &call.action, parameters: &call.parameters };
+        lock::read(&core.interceptor).as_ref().map_or(Intercept::Pass, |intercept| intercept(&info))
+    };
+    carry_out(&core, at, call, decision).await
+}
+
+async fn carry_out(core: &Arc<Core>, at: Timestamp, call: Incall, decision: Intercept) -> Answer {
+    let id = core.request_id();
+    let reset = || Err("ConnectionReset".to_owned());
+    match decision {
+        Intercept::Error { status, code, message } => {
+            let error = ApiError::injected(status, code, message);
+            let response = refuse(call.service, &error, &id);
+            note(core, at, call, Err(error.code), false);
+            Ok(response)
+        }
+        Intercept::ResetBefore => {
+            note(core, at, call, reset(), false);
+            Err(Reset)
+        }
+        Intercept::ResetAfter => {
+            let applied = perform(core, &call, &id).is_ok();
+            note(core, at, call, reset(), applied);
+            Err(Reset)
+        }
+        Intercept::Pass | Intercept::Delay(_) => {
+            let (response, outcome) = match perform(core, &call, &id) {
+                Ok(response) => (response, Ok(())),
+                Err(error) => (refuse(call.service, &error, &id), Err(error.code)),
+            };
+            let applied = outcome.is_ok();
+            note(core, at, call, outcome, applied);
+            if let Intercept::Delay(delay) = decision {
+                tokio::time::sleep(delay).await;
+            }
+            Ok(response)
+        }
+    }
+}
+
+fn perform(core: &Arc<Core>, call: &Incall, id: &str) -> Result<Response<Body>, ApiError> {
+    match call.service {
+        Service::ElasticLoadBalancingV2 => elbv2::perform(core, &call.action, &call.parameters, id)
+            .map(|body| answer(200, "text/xml", body, id)),
+        Service::CloudWatch => {
+            let body = cloudwatch::perform(core, &call.action, &call.body)?;
+            Ok(cbor_answer(200, body, id))
+        }
+    }
+}
+
+fn refuse(service: Service, error: &ApiError, id: &str) -> Response<Body> {
+    match service {
+        Service::ElasticLoadBalancingV2 => answer(error.status, "text/xml", xml::error(error, id), id),
+        Service::CloudWatch => {
+            let mut response = cbor_answer(error.status, cbor::error(error), id);
+            // Clients of the older protocols know the error by this header.
+            let blame = if error.status < 500 { "Sender" } else { "Receiver" };
+            if let Ok(value) = HeaderValue::from_str(&format!("{};{blame}", error.code)) {
+                response.headers_mut().insert("x-amzn-query-error", value);
+            }
+            response
+        }
+    }
+}
+
+fn cbor_answer(status: u16, body: Vec<u8>, id: &str) -> Response<Body> {
+    let mut response = answer(status, "application/cbor", body, id);
+    response.headers_mut().insert("smithy-protocol", HeaderValue::from_static("rpc-v2-cbor"));
+    response
+}
+
+fn answer(status: u16, kind: &'static str, body: Vec<u8>, id: &str) -> Response<Body> {
+    let mut response = Response::new(whole(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Ok(id) = HeaderValue::from_str(id) {
+        response.headers_mut().insert("x-amzn-requestid", id);
+    }
+    response
+}
+
+fn note(core: &Core, at: Timestamp, call: Incall, outcome: Result<(), String>, applied: bool) {
+    let Incall { service, action, parameters, .. } = call;
+    core.calls.push(Call { at, service, action, parameters, outcome, applied });
+}

@@ -1,0 +1,118 @@
+//! What all parts of a balancer share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::Options;
+use crate::group::{Group, Health, Target};
+use crate::health;
+use crate::intercept::Interceptor;
+use crate::journal::{AccessLogEntry, Call, Log};
+use crate::lock;
+use crate::metrics::Store;
+use crate::net::{self, Reservation};
+use crate::pool::Pool;
+use crate::world::World;
+
+/// The shared state; tasks hold it, [`crate::Alb`] stops them.
+pub(crate) struct Core {
+    pub(crate) region: String,
+    pub(crate) account: String,
+    pub(crate) check_interval: Option<Duration>,
+    pub(crate) world: Mutex<World>,
+    pub(crate) rng: Mutex<SmallRng>,
+    pub(crate) metrics: Mutex<Store>,
+    pub(crate) calls: Log<Call>,
+    pub(crate) access: Log<AccessLogEntry>,
+    pub(crate) alarms: Mutex<BTreeMap<String, crate::AlarmState>>,
+    pub(crate) interceptor: RwLock<Option<Interceptor>>,
+    pub(crate) propagation: Mutex<Duration>,
+    pub(crate) metric_lag: Mutex<Duration>,
+    pub(crate) stop: CancellationToken,
+    reserved: Mutex<HashMap<u16, Reservation>>,
+}
+
+impl Core {
+    pub(crate) fn new(options: Options) -> Self {
+        Self {
+            region: options.region,
+            account: options.account,
+            check_interval: options.health_check_interval,
+            world: Mutex::default(),
+            rng: Mutex::new(SmallRng::seed_from_u64(options.seed)),
+            metrics: Mutex::default(),
+            calls: Log::default(),
+            access: Log::default(),
+            alarms: Mutex::default(),
+            interceptor: RwLock::default(),
+            propagation: Mutex::new(options.propagation),
+            metric_lag: Mutex::new(options.metric_lag),
+            stop: CancellationToken::new(),
+            reserved: Mutex::default(),
+        }
+    }
+
+    /// Sixteen hexadecimal digits, as AWS ends its ARNs.
+    pub(crate) fn id(&self) -> String {
+        format!("{:016x}", lock::lock(&self.rng).random::<u64>())
+    }
+
+    /// A request's id.
+    pub(crate) fn request_id(&self) -> String {
+        let id = lock::lock(&self.rng).random::<u128>();
+        format!(
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            id >> 96,
+            id >> 80 & 0xffff,
+            id >> 64 & 0xffff,
+            id >> 48 & 0xffff,
+            id & 0xffff_ffff_ffff
+        )
+    }
+
+    /// `arn:aws:elasticloadbalancing:REGION:ACCOUNT:` and the rest.
+    pub(crate) fn arn(&self, resource: &str) -> String {
+        format!("arn:aws:elasticloadbalancing:{}:{}:{resource}", self.region, self.account)
+    }
+
+    pub(crate) fn groups(&self) -> Vec<Arc<Group>> {
+        lock::lock(&self.world).groups.clone()
+    }
+
+    /// Registers an address with a group and begins to check it.
+    pub(crate) fn register(&self, group: &Arc<Group>, address: SocketAddr) {
+        let target = Arc::new(Target {
+            address,
+            pool: Pool::new(address, self.stop.clone()),
+            health: Mutex::new(Health::Initial),
+            stop: self.stop.child_token(),
+        });
+        if group.add(&target) {
+            tokio::spawn(health::watch(Arc::clone(group), target));
+        }
+    }
+
+    /// Keeps a port free for a listener.
+    pub(crate) fn reserve(&self) -> io::Result<u16> {
+        let reservation = Reservation::new()?;
+        let port = reservation.address().port();
+        lock::lock(&self.reserved).insert(port, reservation);
+        Ok(port)
+    }
+
+    /// Listens on a port; one that this balancer reserved, or one that is free.
+    pub(crate) fn listen(&self, port: u16) -> io::Result<TcpListener> {
+        match lock::lock(&self.reserved).get(&port) {
+            Some(reservation) => reservation.listen(),
+            None => net::listen(port),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Faults on purpose: what a call meets before or after it is carried out.
+
+use std::time::Duration;
+
+use crate::journal::Service;
+
+/// The call an interceptor decides about.
+#[derive(Clone, Copy, Debug)]
+pub struct CallInfo<'a> {
+    /// The service called.
+    pub service: Service,
+    /// Such as `ModifyRule`.
+    pub action: &'a str,
+    /// The parameters, as in [`crate::Call::parameters`].
+    pub parameters: &'a [(String, String)],
+}
+
+/// What happens to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Intercept {
+    /// Carried out and answered.
+    Pass,
+    /// Not carried out; answered with this error.
+    Error {
+        /// HTTP status.
+        status: u16,
+        /// Such as `Throttling`.
+        code: String,
+        /// For people.
+        message: String,
+    },
+    /// Not carried out; the connection is reset.
+    ResetBefore,
+    /// Carried out; the connection is reset instead of an answer.
+    ResetAfter,
+    /// Carried out at once; answered this much later.
+    Delay(Duration),
+}
+
+pub(crate) type Interceptor = Box<dyn Fn(&CallInfo<'_>) -> Intercept + Send + Sync>;

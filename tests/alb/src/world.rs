@@ -1,0 +1,146 @@
+//! The control plane's resources, and how they reach the data plane.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::group::{Group, User};
+use crate::model::{Action, ActionKind, Listener, LoadBalancer, Rule};
+use crate::routing::{Choice, Gate, Step, Table};
+
+/// Every resource, in order of creation.
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) balancers: Vec<LoadBalancer>,
+    pub(crate) groups: Vec<Arc<Group>>,
+    pub(crate) listeners: Vec<Listener>,
+    /// By ARN of the resource.
+    pub(crate) tags: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl World {
+    pub(crate) fn balancer(&self, arn: &str) -> Option<&LoadBalancer> {
+        self.balancers.iter().find(|balancer| balancer.arn == arn)
+    }
+
+    pub(crate) fn group(&self, arn: &str) -> Option<&Arc<Group>> {
+        self.groups.iter().find(|group| *group.arn == *arn)
+    }
+
+    pub(crate) fn listener(&self, arn: &str) -> Option<&Listener> {
+        self.listeners.iter().find(|listener| listener.arn == arn)
+    }
+
+    pub(crate) fn listener_mut(&mut self, arn: &str) -> Option<&mut Listener> {
+        self.listeners.iter_mut().find(|listener| listener.arn == arn)
+    }
+
+    /// A rule other than a default one.
+    pub(crate) fn rule_mut(&mut self, arn: &str) -> Option<&mut Rule> {
+        self.listeners.iter_mut().flat_map(|listener| &mut listener.rules).find(|rule| rule.arn == arn)
+    }
+
+    /// The listener that a rule, a default one included, belongs to.
+    pub(crate) fn listener_of_rule(&self, arn: &str) -> Option<&Listener> {
+        self.listeners.iter().find(|listener| {
+            listener.default_rule == arn || listener.rules.iter().any(|rule| rule.arn == arn)
+        })
+    }
+
+    /// Brings the data plane up to what the control plane holds: groups at once, since health
+    /// checks do not wait, and routing after `delay`.
+    pub(crate) fn publish(&self, delay: Duration) {
+        for group in &self.groups {
+            let user = self.user(&group.arn);
+            group.user.send_if_modified(|current| {
+                let changed = *current != user;
+                *current = user;
+                changed
+            });
+        }
+        for listener in &self.listeners {
+            if let Some(table) = self.table(listener) {
+                listener.door.publish(table, delay);
+            }
+        }
+    }
+
+    fn user(&self, group: &str) -> Option<User> {
+        let holds = |actions: &[Action]| {
+            actions.iter().any(|action| match &action.kind {
+                ActionKind::Forward(forward) => forward.groups.iter().any(|(arn, _)| arn == group),
+                _ => false,
+            })
+        };
+        let listener = self.listeners.iter().find(|listener| {
+            holds(&listener.default_actions) || listener.rules.iter().any(|rule| holds(&rule.actions))
+        })?;
+        let balancer = self.balancer(&listener.balancer)?;
+        Some(User { arn: balancer.arn.clone(), label: Arc::clone(&balancer.label) })
+    }
+
+    fn table(&self, listener: &Listener) -> Option<Table> {
+        let balancer = self.balancer(&listener.balancer)?;
+        Some(self.compile(
+            balancer,
+            listener.port,
+            &listener.protocol,
+            &listener.default_actions,
+            &listener.rules,
+        ))
+    }
+
+    /// A listener's rules for the data plane.
+    pub(crate) fn compile(
+        &self,
+        balancer: &LoadBalancer,
+        port: u16,
+        protocol: &str,
+        default: &[Action],
+        rules: &[Rule],
+    ) -> Table {
+        let idle =
+            balancer.attributes.get("idle_timeout.timeout_seconds").and_then(|value| value.parse().ok());
+        Table {
+            rules: rules.iter().map(|rule| (rule.conditions.clone(), self.steps(&rule.actions))).collect(),
+            default: self.steps(default),
+            balancer: Arc::clone(&balancer.label),
+            port,
+            scheme: if protocol == "HTTPS" { "https" } else { "http" },
+            idle_timeout: Duration::from_secs(idle.unwrap_or(60)),
+        }
+    }
+
+    fn steps(&self, actions: &[Action]) -> Arc<[Step]> {
+        actions.iter().map(|action| self.step(action)).collect()
+    }
+
+    fn step(&self, action: &Action) -> Step {
+        match &action.kind {
+            ActionKind::Forward(forward) => Step::Forward(Choice {
+                groups: forward
+                    .groups
+                    .iter()
+                    .filter_map(|(arn, weight)| Some((Arc::clone(self.group(arn)?), *weight)))
+                    .collect(),
+                sticky_seconds: forward.sticky.then(|| forward.sticky_seconds.unwrap_or(3600)),
+            }),
+            ActionKind::Oidc(oidc) => Step::Authenticate(Gate {
+                cookie: oidc.sign_in.cookie.clone(),
+                endpoint: oidc.authorization.clone(),
+                client: oidc.client.clone(),
+                scope: oidc.sign_in.scope.clone(),
+                unauthenticated: oidc.sign_in.unauthenticated,
+            }),
+            ActionKind::Cognito(cognito) => Step::Authenticate(Gate {
+                cookie: cognito.sign_in.cookie.clone(),
+                endpoint: format!("https://{}/oauth2/authorize", cognito.domain),
+                client: cognito.client.clone(),
+                scope: cognito.sign_in.scope.clone(),
+                unauthenticated: cognito.sign_in.unauthenticated,
+            }),
+            ActionKind::Fixed(fixed) => Step::Fixed(fixed.clone()),
+            ActionKind::Redirect(redirect) => Step::Redirect(redirect.clone()),
+        }
+    }
+}

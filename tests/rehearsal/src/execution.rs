@@ -1,0 +1,178 @@
+//! A run of the shipped state machine, followed state by state.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use aws_sdk_sfn::Client;
+use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
+use serde_json::Value;
+use tokio::time::sleep;
+
+/// How often the history is read.
+const LOOK_EVERY: Duration = Duration::from_millis(150);
+
+/// A state that was entered or left.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A state was entered.
+    Entered(String),
+    /// A state was left with this output.
+    Left(String, Value),
+}
+
+/// How an execution ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Such as `SUCCEEDED` or `FAILED`.
+    pub status: String,
+    /// The name of the ending, for a failure.
+    pub error: Option<String>,
+    /// The sentence for people, for a failure.
+    pub cause: Option<String>,
+    /// The output, for a success; null otherwise.
+    pub output: Value,
+    /// The states in the order they were entered, with repeated polls of a stage written once.
+    pub path: Vec<String>,
+    /// Every verdict with its reason, poll by poll.
+    pub verdicts: Vec<(String, String)>,
+}
+
+/// An execution that was started.
+#[derive(Debug)]
+pub struct Execution {
+    /// Its ARN.
+    pub arn: String,
+    sfn: Client,
+    seen: usize,
+    ahead: VecDeque<Event>,
+    states: Vec<String>,
+    verdicts: Vec<(String, String)>,
+}
+
+impl Execution {
+    pub(crate) fn new(sfn: Client, arn: String) -> Self {
+        Self { arn, sfn, seen: 0, ahead: VecDeque::new(), states: Vec::new(), verdicts: Vec::new() }
+    }
+
+    /// The next event; `None` once the execution is over and every event was seen.
+    ///
+    /// # Errors
+    /// If Step Functions does not answer.
+    pub async fn next(&mut self) -> Result<Option<Event>> {
+        loop {
+            if let Some(event) = self.ahead.pop_front() {
+                self.remember(&event);
+                return Ok(Some(event));
+            }
+            // Asked before the history is read, so that no event between the two is lost.
+            let running = self.describe().await?.status == ExecutionStatus::Running;
+            let events = self.history().await?;
+            let fresh = events.get(self.seen..).unwrap_or_default();
+            self.ahead.extend(fresh.iter().filter_map(event));
+            self.seen = events.len();
+            if self.ahead.is_empty() {
+                if !running {
+                    return Ok(None);
+                }
+                sleep(LOOK_EVERY).await;
+            }
+        }
+    }
+
+    /// Follows the run until `wanted` says so of an event.
+    ///
+    /// # Errors
+    /// If the run ends before.
+    pub async fn until(&mut self, wanted: impl Fn(&Event) -> bool) -> Result<Event> {
+        while let Some(event) = self.next().await? {
+            if wanted(&event) {
+                return Ok(event);
+            }
+        }
+        bail!("the execution ended before: {:?}", self.end().await?)
+    }
+
+    /// Follows the run until the weights of a stage stand, the first being 1.
+    ///
+    /// # Errors
+    /// If the run ends before.
+    pub async fn until_stage(&mut self, stage: usize) -> Result<()> {
+        for _ in 0..stage {
+            self.until(|event| matches!(event, Event::Left(state, _) if state == "SetWeights")).await?;
+        }
+        Ok(())
+    }
+
+    /// Follows the run to its end.
+    ///
+    /// # Errors
+    /// If Step Functions does not answer.
+    pub async fn finish(mut self) -> Result<Ended> {
+        while self.next().await?.is_some() {}
+        self.end().await
+    }
+
+    /// Stops it, as somebody does in the console.
+    ///
+    /// # Errors
+    /// If Step Functions does not answer.
+    pub async fn stop(&self) -> Result<()> {
+        self.sfn.stop_execution().execution_arn(&self.arn).send().await.context("cannot stop it").map(drop)
+    }
+
+    fn remember(&mut self, event: &Event) {
+        match event {
+            Event::Entered(state) => self.states.push(state.clone()),
+            Event::Left(state, output) if state == "CheckMetrics" => {
+                let text = |field: &str| output[field].as_str().unwrap_or_default().to_owned();
+                self.verdicts.push((text("verdict"), text("reason")));
+            }
+            Event::Left(..) => {}
+        }
+    }
+
+    async fn describe(&self) -> Result<aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput> {
+        self.sfn.describe_execution().execution_arn(&self.arn).send().await.context("cannot describe it")
+    }
+
+    async fn history(&self) -> Result<Vec<HistoryEvent>> {
+        let pages = self.sfn.get_execution_history().execution_arn(&self.arn).include_execution_data(true);
+        let events: Result<Vec<_>, _> = pages.into_paginator().items().send().collect().await;
+        events.context("cannot read the history")
+    }
+
+    async fn end(&self) -> Result<Ended> {
+        let end = self.describe().await?;
+        Ok(Ended {
+            status: end.status.as_str().to_owned(),
+            error: end.error,
+            cause: end.cause,
+            output: end.output.as_deref().map(serde_json::from_str).transpose()?.unwrap_or_default(),
+            path: without_repeated_polls(&self.states),
+            verdicts: self.verdicts.clone(),
+        })
+    }
+}
+
+fn event(event: &HistoryEvent) -> Option<Event> {
+    if let Some(entered) = &event.state_entered_event_details {
+        return Some(Event::Entered(entered.name.clone()));
+    }
+    let left = event.state_exited_event_details.as_ref()?;
+    let output = left.output.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    Some(Event::Left(left.name.clone(), output.unwrap_or_default()))
+}
+
+/// How often a stage is polled is a matter of time; that it is polled is a matter of the path.
+fn without_repeated_polls(states: &[String]) -> Vec<String> {
+    const POLL: [&str; 3] = ["Bake", "CheckMetrics", "IsHealthy"];
+    let mut path: Vec<String> = Vec::new();
+    for state in states {
+        path.push(state.clone());
+        if path.len() >= 6 && path[path.len() - 3..] == POLL && path[path.len() - 6..path.len() - 3] == POLL {
+            path.truncate(path.len() - 3);
+        }
+    }
+    path
+}

@@ -1,0 +1,159 @@
+//! A local AWS with the project deployed into it, and a balancer beside it.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use alb::{Alb, CallInfo, Intercept};
+use anyhow::{Context, Result, ensure};
+use aws_sdk_sfn::config::{BehaviorVersion, Credentials, Region};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::execution::Execution;
+use crate::local_aws::{LocalAws, REGION, environment, root, tool};
+
+/// The stack's name, and so the state machine's.
+const STACK: &str = "failover";
+
+/// Decides about the calls it knows, and leaves the others to the next.
+type Fault = Box<dyn Fn(&CallInfo<'_>) -> Option<Intercept> + Send + Sync>;
+
+/// The proving ground. Everything it started stops when it is dropped.
+#[derive(Debug)]
+pub struct Ground {
+    /// The balancer of all sites, with its API.
+    pub alb: Alb,
+    /// A client of the balancer's API, for tests to look and to interfere.
+    pub balancer: aws_sdk_elasticloadbalancingv2::Client,
+    sfn: aws_sdk_sfn::Client,
+    state_machine_arn: String,
+    local_aws: LocalAws,
+    faults: Faults,
+    // Logs and packaged files, gone with the ground.
+    folder: TempDir,
+}
+
+impl Ground {
+    /// Starts both servers and deploys `infra/template.yaml` with the built functions.
+    ///
+    /// # Errors
+    /// If a tool or a built function is missing, or the deployment fails.
+    pub async fn start() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("failover-rehearsal-").tempdir()?;
+        let options = alb::Options {
+            region: REGION.into(),
+            account: "000000000000".into(),
+            health_check_interval: Some(std::time::Duration::from_millis(500)),
+            ..alb::Options::default()
+        };
+        let alb = Alb::start(options)?;
+        let faults = Faults::default();
+        alb.intercept(Box::new({
+            let faults = faults.clone();
+            move |call| faults.decide(call)
+        }));
+        let local_aws = LocalAws::start(&alb.endpoint(), &folder.path().join("local-aws.log")).await?;
+        let state_machine_arn = deploy(local_aws.endpoint()).await?;
+        let sfn = aws_sdk_sfn::Client::from_conf(
+            aws_sdk_sfn::Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .region(Region::from_static(REGION))
+                .credentials_provider(Credentials::new("test", "test", None, None, "rehearsal"))
+                .endpoint_url(local_aws.endpoint())
+                .build(),
+        );
+        let balancer = balancer_client(&alb.endpoint());
+        Ok(Self { alb, balancer, sfn, state_machine_arn, local_aws, faults, folder })
+    }
+
+    /// Starts an execution, as the console or a pipeline does.
+    ///
+    /// # Errors
+    /// If Step Functions refuses it.
+    pub async fn execute(&self, input: &Value) -> Result<Execution> {
+        let started = self
+            .sfn
+            .start_execution()
+            .state_machine_arn(&self.state_machine_arn)
+            .input(input.to_string())
+            .send()
+            .await
+            .context("Step Functions refused the execution")?;
+        Ok(Execution::new(self.sfn.clone(), started.execution_arn))
+    }
+
+    /// Makes the balancer's API fail from now on for the calls that `fault` knows, beside any other
+    /// fault. Scenarios that run side by side know their own calls by the ARNs in them.
+    pub fn fail(&self, fault: impl Fn(&CallInfo<'_>) -> Option<Intercept> + Send + Sync + 'static) {
+        self.faults.0.lock().expect("nobody panics with it").push(Box::new(fault));
+    }
+
+    /// Where the local AWS answers.
+    pub fn endpoint(&self) -> &str {
+        self.local_aws.endpoint()
+    }
+
+    /// A folder that lives as long as the ground.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// A client of the load balancing API at `endpoint`.
+pub fn balancer_client(endpoint: &str) -> aws_sdk_elasticloadbalancingv2::Client {
+    use aws_sdk_elasticloadbalancingv2::config::{BehaviorVersion, Credentials, Region};
+    let config = aws_sdk_elasticloadbalancingv2::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static(REGION))
+        .credentials_provider(Credentials::new("test", "test", None, None, "rehearsal"))
+        .endpoint_url(endpoint)
+        .build();
+    aws_sdk_elasticloadbalancingv2::Client::from_conf(config)
+}
+
+/// The same script that `make deploy` runs against AWS.
+async fn deploy(endpoint: &str) -> Result<String> {
+    let parameters = format!("LoadBalancerName=rehearsal Architecture={}", lambda_architecture());
+    let output = Command::new(root().join("infra/deploy.sh"))
+        .envs(environment(endpoint))
+        .env("STACK", STACK)
+        .env("BUCKET", "failover-artifacts")
+        .env("PARAMETERS", parameters)
+        .env("AWS", tool("aws"))
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    ensure!(
+        output.status.success(),
+        "the deployment failed; were the functions built with `make build`?\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let printed = String::from_utf8(output.stdout)?;
+    let arn = printed.lines().last().unwrap_or_default().trim().to_owned();
+    ensure!(arn.starts_with("arn:"), "the stack has no state machine: {printed}");
+    Ok(arn)
+}
+
+/// The functions run on this machine, so they are built for it.
+fn lambda_architecture() -> &'static str {
+    if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
+}
+
+/// The faults of all scenarios.
+#[derive(Clone, Default)]
+struct Faults(Arc<Mutex<Vec<Fault>>>);
+
+impl Faults {
+    fn decide(&self, call: &CallInfo<'_>) -> Intercept {
+        let faults = self.0.lock().expect("nobody panics with it");
+        faults.iter().find_map(|fault| fault(call)).unwrap_or(Intercept::Pass)
+    }
+}
+
+impl std::fmt::Debug for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Faults")
+    }
+}

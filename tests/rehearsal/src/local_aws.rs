@@ -1,0 +1,116 @@
+//! A local AWS as a child process.
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep};
+
+/// The checkout.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two levels down").to_owned()
+}
+
+/// A program that `make tools` installed into the checkout.
+pub fn tool(name: &str) -> PathBuf {
+    root().join(".tools/venv/bin").join(name)
+}
+
+/// What every client of the local AWS needs to know: no real credentials anywhere.
+pub fn environment(endpoint: &str) -> HashMap<String, String> {
+    [
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_REGION", REGION),
+        ("AWS_DEFAULT_REGION", REGION),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// Where everything pretends to be.
+pub const REGION: &str = "us-east-1";
+
+/// How long a server may take to answer for the first time.
+const STARTS_WITHIN: Duration = Duration::from_secs(60);
+
+/// A server that stops when this is dropped.
+#[derive(Debug)]
+pub struct LocalAws {
+    endpoint: String,
+    // Held for its drop: the process is killed with it.
+    _child: Child,
+}
+
+impl LocalAws {
+    /// Starts MiniStack: Step Functions, Lambda, CloudFormation and the rest. Load balancing and
+    /// its metrics are answered at `balancer` instead, which the SDKs in the Lambdas learn from
+    /// their own environment variables.
+    ///
+    /// # Errors
+    /// If it is not installed or does not answer within a minute.
+    pub async fn start(balancer: &str, log: &Path) -> Result<Self> {
+        let port = free_port()?;
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let variables = [
+            ("GATEWAY_PORT", port.to_string()),
+            // It would listen on every interface otherwise.
+            ("BIND_HOST", "127.0.0.1".into()),
+            // It listens on a fixed port, which a second rehearsal would find taken.
+            ("IOT_MTLS_ENABLED", "0".into()),
+            ("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", balancer.into()),
+            ("AWS_ENDPOINT_URL_CLOUDWATCH", balancer.into()),
+        ];
+        let mut command = Command::new(tool("ministack"));
+        command.envs(environment(&endpoint)).envs(variables);
+        Self::spawn(command, endpoint.clone(), &format!("{endpoint}/_ministack/health"), log).await
+    }
+
+    /// Starts moto's server, the second opinion on load balancing.
+    ///
+    /// # Errors
+    /// If it is not installed or does not answer within a minute.
+    pub async fn start_moto(log: &Path) -> Result<Self> {
+        let port = free_port()?;
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let mut command = Command::new(tool("moto_server"));
+        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).envs(environment(&endpoint));
+        Self::spawn(command, endpoint.clone(), &format!("{endpoint}/moto-api/data.json"), log).await
+    }
+
+    async fn spawn(mut command: Command, endpoint: String, health: &str, log: &Path) -> Result<Self> {
+        let file = std::fs::File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).kill_on_drop(true);
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start {command:?}; `make tools` installs it"))?;
+        let deadline = Instant::now() + STARTS_WITHIN;
+        while reqwest::get(health).await.is_err() {
+            if let Some(status) = child.try_wait()? {
+                bail!("the local AWS ended with {status}; see {}", log.display());
+            }
+            if Instant::now() > deadline {
+                bail!("the local AWS did not answer within a minute; see {}", log.display());
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(Self { endpoint, _child: child })
+    }
+
+    /// Such as `http://127.0.0.1:40000`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}

@@ -1,0 +1,162 @@
+//! Releases that are well.
+
+use anyhow::{Result, ensure};
+use aws_sdk_elasticloadbalancingv2::types::ActionTypeEnum;
+use rehearsal::{Forward, Ground, RouteKind, Site};
+use serde_json::json;
+
+use crate::support::*;
+
+pub async fn a_whole_cycle_in_both_directions(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "cycle").await?;
+    let app = site.app("cycle", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    let traffic = app.traffic(RATE);
+
+    for (live, standby, release) in [(0, 1, "v2"), (1, 0, "v3")] {
+        let names = rehearsal::FLEETS;
+        let drained = run(ground, &input(&app, "drain", json!({}))).await?;
+        check_success(&drained, &path(1, &COMPLETED))?;
+        ensure!(drained.output["standby"] == names[standby], "{}", drained.output);
+        ensure!(drained.output["standbyTargetGroup"] == app.groups[standby], "{}", drained.output);
+        app.deploy(standby, release);
+
+        let shift = input(&app, "shift", json!({ "stages": [10, 50, 100], "release": release }));
+        let shifted = run(ground, &shift).await?;
+        check_success(&shifted, &path(3, &COMPLETED))?;
+        ensure!(shifted.output["status"] == "shifted", "{}", shifted.output);
+        ensure!(shifted.output["live"] == names[standby], "{}", shifted.output);
+        ensure!(shifted.output["standby"] == names[live], "{}", shifted.output);
+        ensure!(shifted.output["weights"] == json!({ names[live]: 0, names[standby]: 100 }), "{}", shifted.output);
+        ensure!(shifted.output["stages"].as_array().is_some_and(|s| s.len() == 3), "{}", shifted.output);
+        check_traffic(&traffic, if standby == 1 { 100 } else { 0 }).await?;
+    }
+
+    let balanced = run(ground, &input(&app, "balance", json!({ "stages": [25, 50] }))).await?;
+    check_success(&balanced, &path(2, &COMPLETED))?;
+    ensure!(balanced.output["status"] == "balanced", "{}", balanced.output);
+    check_weights(&app, [50, 50]).await?;
+    check_traffic(&traffic, 50).await?;
+
+    // At an even split only the tag tells which fleet is live: prod1, since the second shift.
+    let drained = run(ground, &input(&app, "drain", json!({}))).await?;
+    ensure!(drained.output["standby"] == "prod2", "{}", drained.output);
+    check_nothing_lost(&app, &traffic)
+}
+
+pub async fn two_apps_on_one_balancer_leave_each_other_alone(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "two-apps").await?;
+    let routes = [RouteKind::Host, RouteKind::Path, RouteKind::Default];
+    let web = site.app("web", &routes, Forward::Weighted([100, 0])).await?;
+    let portal = site.app("portal", &routes[..2], Forward::Weighted([0, 100])).await?;
+    let (web_traffic, portal_traffic) = (web.traffic(60), portal.traffic(60));
+
+    let shifted = run(ground, &input(&web, "shift", json!({ "stages": [20, 100] }))).await?;
+    check_success(&shifted, &path(2, &COMPLETED))?;
+    ensure!(shifted.output["routes"].as_array().is_some_and(|r| r.len() == 3), "{}", shifted.output);
+    check_weights(&web, [0, 100]).await?;
+    check_weights(&portal, [0, 100]).await?;
+    ensure!(!portal.routes.is_empty() && ground_writes_after_setup(ground, &portal.routes) == 0);
+
+    let shifted = run(ground, &input(&portal, "shift", json!({ "stages": [20, 100] }))).await?;
+    check_success(&shifted, &path(2, &COMPLETED))?;
+    ensure!(shifted.output["live"] == "prod1", "{}", shifted.output);
+    check_weights(&portal, [100, 0]).await?;
+    check_weights(&web, [0, 100]).await?;
+    check_traffic(&web_traffic, 100).await?;
+    check_traffic(&portal_traffic, 0).await?;
+    check_nothing_lost(&web, &web_traffic)?;
+    check_nothing_lost(&portal, &portal_traffic)
+}
+
+/// Writes that name a route; making the route names it in the answer only.
+fn ground_writes_after_setup(ground: &Ground, routes: &[String]) -> usize {
+    writes(ground, routes).len()
+}
+
+pub async fn a_first_shift_converts_a_fixed_forward(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "first").await?;
+    let app = site.app("first", &[RouteKind::Host, RouteKind::Default], Forward::Fixed(0)).await?;
+    let traffic = app.traffic(RATE / 2);
+    let shifted = run(ground, &input(&app, "shift", json!({ "stages": [25, 100] }))).await?;
+    // One stage more: the standby is attached at weight 0 until its targets are healthy.
+    check_success(&shifted, &path(3, &COMPLETED))?;
+    check_weights(&app, [0, 100]).await?;
+    check_traffic(&traffic, 100).await?;
+    check_nothing_lost(&app, &traffic)
+}
+
+pub async fn signing_in_survives_with_its_secret(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "sign-in").await?;
+    let app = site.app("sign-in", &[RouteKind::SignedInHost], Forward::Fixed(1)).await?;
+    let traffic = app.traffic(RATE);
+    let before = app.actions(&app.routes[0]).await?;
+    let shifted = run(ground, &input(&app, "shift", json!({ "stages": [50, 100] }))).await?;
+    check_success(&shifted, &path(3, &COMPLETED))?;
+    let after = app.actions(&app.routes[0]).await?;
+    ensure!(after.len() == 2 && after[0].r#type() == Some(&ActionTypeEnum::AuthenticateOidc), "{after:?}");
+    ensure!(after[0].authenticate_oidc_config() == before[0].authenticate_oidc_config(), "{after:?}");
+    ensure!(after[0].order() == Some(1) && after[1].order() == Some(2), "{after:?}");
+    // The balancer takes UseExistingClientSecret only where it has a secret to keep.
+    check_weights(&app, [100, 0]).await?;
+    check_traffic(&traffic, 0).await?;
+    check_nothing_lost(&app, &traffic)
+}
+
+pub async fn a_drain_ends_when_the_standby_is_silent(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "drain").await?;
+    let app = site.app("drain", &[RouteKind::Host], Forward::Weighted([60, 40])).await?;
+    let traffic = app.traffic(RATE);
+    let drained = run(ground, &input(&app, "drain", json!({}))).await?;
+    let at_the_end = jiff::Timestamp::now();
+    check_success(&drained, &path(1, &COMPLETED))?;
+    ensure!(drained.output["status"] == "drained", "{}", drained.output);
+    ensure!(drained.output["standby"] == "prod2", "{}", drained.output);
+    ensure!(drained.output["standbyTargetGroup"] == app.groups[1], "{}", drained.output);
+    let last = drained.verdicts.last().map(|(_, reason)| reason.clone()).unwrap_or_default();
+    ensure!(last.contains("prod2 is silent"), "{last}");
+    check_traffic(&traffic, 0).await?;
+    let tally = traffic[0].tally_since(at_the_end, rehearsal::FLEETS);
+    ensure!(tally.by_fleet[1] == 0 && tally.by_fleet[0] > 0, "{tally:?}");
+    check_nothing_lost(&app, &traffic)
+}
+
+pub async fn a_failback_returns_in_one_step(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "failback").await?;
+    let app = site.app("failback", &[RouteKind::Host], Forward::Weighted([0, 100])).await?;
+    let traffic = app.traffic(RATE);
+    let back = run(ground, &input(&app, "failback", json!({}))).await?;
+    check_success(&back, &path(1, &COMPLETED))?;
+    ensure!(back.output["status"] == "failedBack" && back.output["live"] == "prod1", "{}", back.output);
+    check_weights(&app, [100, 0]).await?;
+    check_nothing_lost(&app, &traffic)
+}
+
+pub async fn an_interrupted_shift_is_taken_up_where_it_stands(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "again").await?;
+    let app = site.app("again", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    let traffic = app.traffic(RATE);
+    let stages = json!({ "stages": [10, 40, 100] });
+    let mut interrupted = ground.execute(&input(&app, "shift", stages.clone())).await?;
+    interrupted.until_stage(2).await?;
+    interrupted.stop().await?;
+    check_weights(&app, [60, 40]).await?;
+    let shifted = run(ground, &input(&app, "shift", stages)).await?;
+    check_success(&shifted, &path(2, &COMPLETED))?;
+    check_weights(&app, [0, 100]).await?;
+    check_nothing_lost(&app, &traffic)
+}
+
+pub async fn a_dry_run_and_a_balance_that_is_there_touch_nothing(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "dry").await?;
+    let app = site.app("dry", &[RouteKind::Host], Forward::Weighted([50, 50])).await?;
+    let stages = json!({ "standby": "prod2", "dryRun": true });
+    let planned = run(ground, &input(&app, "shift", stages)).await?;
+    check_success(&planned, &path(0, &["Untouched"]))?;
+    ensure!(planned.output["status"] == "planned", "{}", planned.output);
+    ensure!(planned.output["plan"]["live"]["name"] == "prod1", "{}", planned.output);
+    let unchanged = run(ground, &input(&app, "balance", json!({ "standby": "prod2" }))).await?;
+    check_success(&unchanged, &path(0, &["Untouched"]))?;
+    ensure!(unchanged.output["status"] == "unchanged", "{}", unchanged.output);
+    ensure!(writes(ground, &app.routes).is_empty());
+    check_weights(&app, [50, 50]).await
+}

@@ -1,0 +1,168 @@
+//! What the scenarios share.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use jiff::Timestamp;
+use rehearsal::{App, Ended, FLEETS, Ground, Tally, Traffic};
+use serde_json::{Value, json};
+
+use crate::{endings, faults, healthy, refusals, second_opinion};
+
+/// A scenario by name.
+pub struct Scenario {
+    pub name: &'static str,
+    pub run: fn(&Ground) -> Pin<Box<dyn Future<Output = Result<()>> + '_>>,
+}
+
+macro_rules! scenarios {
+    ($($module:ident::$name:ident),* $(,)?) => {
+        &[$(Scenario {
+            name: concat!(stringify!($module), "::", stringify!($name)),
+            run: |ground| Box::pin($module::$name(ground)),
+        }),*]
+    };
+}
+
+/// All of them.
+pub const SCENARIOS: &[Scenario] = scenarios![
+    healthy::a_whole_cycle_in_both_directions,
+    healthy::two_apps_on_one_balancer_leave_each_other_alone,
+    healthy::a_first_shift_converts_a_fixed_forward,
+    healthy::signing_in_survives_with_its_secret,
+    healthy::a_drain_ends_when_the_standby_is_silent,
+    healthy::a_failback_returns_in_one_step,
+    healthy::an_interrupted_shift_is_taken_up_where_it_stands,
+    healthy::a_dry_run_and_a_balance_that_is_there_touch_nothing,
+    faults::all_requests_fail,
+    faults::a_tenth_of_the_requests_fails,
+    faults::responses_are_slow,
+    faults::targets_are_dead,
+    faults::connections_are_reset,
+    faults::the_other_direction_rolls_back_too,
+    faults::both_fleets_alike_are_not_advanced,
+    faults::no_traffic_is_not_a_pass,
+    refusals::bad_input_is_refused_by_name,
+    refusals::what_cannot_be_done_safely_is_refused,
+    endings::a_foreign_writer_ends_the_run,
+    endings::a_plan_that_cannot_be_made_touches_nothing,
+    endings::weights_that_cannot_be_set_are_rolled_back,
+    endings::metrics_that_cannot_be_read_are_rolled_back,
+    endings::roles_that_cannot_be_recorded_never_move_traffic,
+    endings::a_rollback_that_fails_says_what_to_type,
+    endings::throttling_is_waited_out,
+    second_opinion::our_balancer_answers_as_moto_does,
+    second_opinion::set_weights_and_roll_back_work_against_moto,
+];
+
+/// Requests a second on each route.
+pub const RATE: u32 = 120;
+
+/// The path of a run that shows each stage its poll, ending as given.
+pub fn path(stages: usize, end: &[&str]) -> Vec<String> {
+    let stage = ["SetWeights", "Bake", "CheckMetrics", "IsHealthy"];
+    let mut path = vec!["PlanShift", "IsWorkPlanned"];
+    for index in 0..stages {
+        path.extend(stage);
+        if index + 1 < stages {
+            path.push("IsFullyShifted");
+        }
+    }
+    path.extend(end);
+    path.into_iter().map(str::to_owned).collect()
+}
+
+/// How a run that advanced through its last stage ends.
+pub const COMPLETED: [&str; 3] = ["IsFullyShifted", "SwapRoles", "Completed"];
+/// How a run that is rolled back after a poll ends.
+pub const ROLLED_BACK: [&str; 2] = ["RollBack", "RolledBack"];
+
+/// An input with bakes of seconds instead of minutes, and `more` on top.
+pub fn input(app: &App<'_>, operation: &str, more: Value) -> Value {
+    let mut input = json!({
+        "app": app.name,
+        "operation": operation,
+        "bake": "4s",
+        "poll": "1s",
+        "period": "1s",
+        "criteria": { "minimumRequests": 20, "patience": "12s" },
+    });
+    if let (Value::Object(input), Value::Object(more)) = (&mut input, more) {
+        input.extend(more);
+    }
+    input
+}
+
+/// Runs an execution to its end.
+pub async fn run(ground: &Ground, input: &Value) -> Result<Ended> {
+    ground.execute(input).await?.finish().await
+}
+
+/// Checks that a run succeeded on this path.
+pub fn check_success(ended: &Ended, path: &[String]) -> Result<()> {
+    ensure!(ended.status == "SUCCEEDED", "{} {:?}: {:?}", ended.status, ended.error, ended.cause);
+    ensure!(ended.path == path, "the path was {:?}", ended.path);
+    Ok(())
+}
+
+/// Checks that a run failed with this ending.
+pub fn check_failure(ended: &Ended, error: &str) -> Result<String> {
+    ensure!(ended.error.as_deref() == Some(error), "{} {:?}: {:?}", ended.status, ended.error, ended.cause);
+    let cause = ended.cause.clone().unwrap_or_default();
+    ensure!(cause.len() > 20, "{cause:?} is no sentence");
+    Ok(cause)
+}
+
+/// What users see from now on for two seconds.
+pub async fn look(traffic: &[Traffic]) -> Tally {
+    // What is in flight was sent by the weights before.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let since = Timestamp::now();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let mut sum = Tally::default();
+    for tally in traffic.iter().map(|t| t.tally_since(since, FLEETS)) {
+        sum.requests += tally.requests;
+        sum.failed += tally.failed;
+        sum.by_fleet[0] += tally.by_fleet[0];
+        sum.by_fleet[1] += tally.by_fleet[1];
+    }
+    sum
+}
+
+/// Checks the second fleet's share of the traffic: exactly at 0 and 100, else within what chance
+/// allows (five standard deviations).
+pub async fn check_traffic(traffic: &[Traffic], percent_of_second: u8) -> Result<()> {
+    let tally = look(traffic).await;
+    let requests: u64 = tally.by_fleet.iter().sum();
+    ensure!(requests > 50, "only {requests} requests were answered");
+    let share = f64::from(percent_of_second) / 100.0;
+    let allowed = 500.0 * (share * (1.0 - share) / requests as f64).sqrt();
+    let off = (tally.percent_of_second() - f64::from(percent_of_second)).abs();
+    ensure!(off <= allowed, "{tally:?} is not {percent_of_second} % on the second fleet");
+    Ok(())
+}
+
+/// Checks the weights of every route, as `ModifyRule` left them.
+pub async fn check_weights(app: &App<'_>, weights: [u16; 2]) -> Result<()> {
+    let found = app.weights().await?;
+    ensure!(found.iter().all(|w| *w == weights), "{}: the routes hold {found:?}", app.name);
+    Ok(())
+}
+
+/// Checks that no request was lost to shifting itself.
+pub fn check_nothing_lost(app: &App<'_>, traffic: &[Traffic]) -> Result<()> {
+    for traffic in traffic {
+        let answers = traffic.answers();
+        let lost = app.failed_by_shifting(&answers);
+        ensure!(lost == 0, "{}: {lost} of {} requests were lost to shifting", app.name, answers.len());
+    }
+    Ok(())
+}
+
+/// The balancer's write calls that name one of these ARNs, by action.
+pub fn writes(ground: &Ground, arns: &[String]) -> Vec<String> {
+    let names = |call: &alb::Call| call.parameters.iter().any(|(_, value)| arns.contains(value));
+    ground.alb.calls().iter().filter(|call| call.is_write() && names(call)).map(|call| call.action.clone()).collect()
+}
