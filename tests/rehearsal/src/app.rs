@@ -92,7 +92,8 @@ impl<'a> Site<'a> {
             .send()
             .await
             .context("cannot make a listener")?;
-        let listener = made.listeners().first().and_then(|l| l.listener_arn()).context("a listener without ARN")?;
+        let listener =
+            made.listeners().first().and_then(|l| l.listener_arn()).context("a listener without ARN")?;
         Ok(Self { ground, listener_arn: listener.to_owned(), port, load_balancer_arn })
     }
 
@@ -134,7 +135,8 @@ impl<'a> Site<'a> {
         let client = &self.ground.balancer;
         let actions = actions(app, kind, forward)?;
         if kind == RouteKind::Default {
-            let call = client.modify_listener().listener_arn(&self.listener_arn).set_default_actions(Some(actions));
+            let call =
+                client.modify_listener().listener_arn(&self.listener_arn).set_default_actions(Some(actions));
             call.send().await.context("cannot change the default action")?;
             return Ok(self.listener_arn.clone());
         }
@@ -175,7 +177,8 @@ async fn target_group(client: &Client, name: &str, fleet: &Fleet) -> Result<Stri
         .send()
         .await
         .with_context(|| format!("cannot make the target group {name}"))?;
-    let arn = made.target_groups().first().and_then(|g| g.target_group_arn()).context("a group without ARN")?;
+    let arn =
+        made.target_groups().first().and_then(|g| g.target_group_arn()).context("a group without ARN")?;
     let targets = fleet.targets().iter().map(|address| {
         TargetDescription::builder().id(address.ip().to_string()).port(address.port().into()).build()
     });
@@ -255,7 +258,12 @@ impl App<'_> {
                 RouteKind::Default => ("any.shop.example".to_owned(), String::new()),
                 RouteKind::Host | RouteKind::SignedInHost => (self.host(), String::new()),
             };
-            Traffic::start(format!("http://127.0.0.1:{}/{path}", self.port), host, rate, Duration::from_mins(10))
+            Traffic::start(
+                format!("http://127.0.0.1:{}/{path}", self.port),
+                host,
+                rate,
+                Duration::from_mins(10),
+            )
         };
         self.kinds.iter().map(to).collect()
     }

@@ -89,9 +89,8 @@ impl LocalAws {
     async fn spawn(mut command: Command, endpoint: String, health: &str, log: &Path) -> Result<Self> {
         let file = std::fs::File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).kill_on_drop(true);
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("cannot start {command:?}; `make tools` installs it"))?;
+        let mut child =
+            command.spawn().with_context(|| format!("cannot start {command:?}; `make tools` installs it"))?;
         let deadline = Instant::now() + STARTS_WITHIN;
         while reqwest::get(health).await.is_err() {
             if let Some(status) = child.try_wait()? {

@@ -71,7 +71,10 @@ impl Traffic {
             let _ = timeout(limit, async {
                 loop {
                     ticks.tick().await;
-                    let request = client.get(&url).header("host", &host).header("cookie", "AWSELBAuthSessionCookie-0=1");
+                    let request = client
+                        .get(&url)
+                        .header("host", &host)
+                        .header("cookie", "AWSELBAuthSessionCookie-0=1");
                     let answers = Arc::clone(&shared);
                     tokio::spawn(async move {
                         let answer = ask(request).await;

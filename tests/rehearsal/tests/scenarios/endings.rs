@@ -16,7 +16,10 @@ fn denied() -> Intercept {
 /// Whether a call is of this action and names this app's routes or target groups.
 fn about(app: &App<'_>, action: &'static str) -> impl Fn(&CallInfo<'_>) -> bool + Send + Sync + use<> {
     let arns: Vec<String> = app.routes.iter().chain(&app.groups).cloned().collect();
-    move |call| call.action == action && call.parameters.iter().any(|(_, value)| arns.iter().any(|arn| value.contains(arn.as_str())))
+    move |call| {
+        call.action == action
+            && call.parameters.iter().any(|(_, value)| arns.iter().any(|arn| value.contains(arn.as_str())))
+    }
 }
 
 pub async fn a_foreign_writer_ends_the_run(ground: &Ground) -> Result<()> {
@@ -61,7 +64,11 @@ pub async fn weights_that_cannot_be_set_are_rolled_back(ground: &Ground) -> Resu
     let ended = run(ground, &input(&app, "shift", json!({ "stages": [20, 100] }))).await?;
     let cause = check_failure(&ended, "RolledBack")?;
     ensure!(cause.contains("AccessDenied"), "{cause}");
-    ensure!(ended.path == ["PlanShift", "IsWorkPlanned", "SetWeights", "RollBack", "RolledBack"], "{:?}", ended.path);
+    ensure!(
+        ended.path == ["PlanShift", "IsWorkPlanned", "SetWeights", "RollBack", "RolledBack"],
+        "{:?}",
+        ended.path
+    );
     check_weights(&app, [100, 0]).await
 }
 
@@ -71,7 +78,8 @@ pub async fn metrics_that_cannot_be_read_are_rolled_back(ground: &Ground) -> Res
     let _traffic = app.traffic(RATE);
     let group = app.groups[0].rsplit_once(':').map(|(_, name)| name.to_owned()).unwrap_or_default();
     ground.fail(move |call| {
-        let ours = call.action == "GetMetricData" && call.parameters.iter().any(|(_, value)| value.contains(&group));
+        let ours =
+            call.action == "GetMetricData" && call.parameters.iter().any(|(_, value)| value.contains(&group));
         ours.then(denied)
     });
     let ended = run(ground, &input(&app, "shift", json!({ "stages": [20, 100] }))).await?;
@@ -110,7 +118,8 @@ pub async fn a_rollback_that_fails_says_what_to_type(ground: &Ground) -> Result<
     // From here on the Lambdas may write nothing; a person with the AWS CLI may.
     let cli_only = std::sync::Arc::new(AtomicUsize::new(0));
     let (rule, listener, gate) = (about(&app, "ModifyRule"), about(&app, "ModifyListener"), cli_only.clone());
-    ground.fail(move |call| ((rule(call) || listener(call)) && gate.load(Ordering::Relaxed) == 0).then(denied));
+    ground
+        .fail(move |call| ((rule(call) || listener(call)) && gate.load(Ordering::Relaxed) == 0).then(denied));
     let ended = execution.finish().await?;
     let cause = check_failure(&ended, "RollBackFailed")?;
     ensure!(ended.path.ends_with(&["RollBack".into(), "RollBackFailed".into()]), "{:?}", ended.path);

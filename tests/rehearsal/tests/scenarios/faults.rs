@@ -53,6 +53,8 @@ async fn rolled_back(ground: &Ground, name: &str, live: usize, fault: Behaviour,
     ensure!(ended.path == path || ended.path == crate::support::path(2, &ROLLED_BACK), "{:?}", ended.path);
     ensure!(ended.verdicts.last().is_some_and(|(verdict, _)| verdict == "rollBack"), "{:?}", ended.verdicts);
     check_weights(&app, weights).await?;
+    // Slow responses to requests from before the rollback are still on their way.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     check_traffic(&traffic, if live == 0 { 0 } else { 100 }).await?;
     check_nothing_lost(&app, &traffic)
 }

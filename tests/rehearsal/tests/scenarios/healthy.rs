@@ -26,7 +26,11 @@ pub async fn a_whole_cycle_in_both_directions(ground: &Ground) -> Result<()> {
         ensure!(shifted.output["status"] == "shifted", "{}", shifted.output);
         ensure!(shifted.output["live"] == names[standby], "{}", shifted.output);
         ensure!(shifted.output["standby"] == names[live], "{}", shifted.output);
-        ensure!(shifted.output["weights"] == json!({ names[live]: 0, names[standby]: 100 }), "{}", shifted.output);
+        ensure!(
+            shifted.output["weights"] == json!({ names[live]: 0, names[standby]: 100 }),
+            "{}",
+            shifted.output
+        );
         ensure!(shifted.output["stages"].as_array().is_some_and(|s| s.len() == 3), "{}", shifted.output);
         check_traffic(&traffic, if standby == 1 { 100 } else { 0 }).await?;
     }

@@ -27,7 +27,7 @@ fn main() -> anyhow::Result<ExitCode> {
         let (runtime, ground) = (Arc::clone(&runtime), Arc::clone(&ground));
         Trial::test(scenario.name, move || {
             let ground = ground.as_ref().as_ref().ok_or("a listing runs nothing")?;
-            runtime.block_on((scenario.run)(ground)).map_err(|error| Failed::from(format!("{error:?}")))
+            runtime.block_on((scenario.run)(ground)).map_err(|error| Failed::from(format!("{error:#}")))
         })
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());

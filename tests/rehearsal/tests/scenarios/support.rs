@@ -164,5 +164,11 @@ pub fn check_nothing_lost(app: &App<'_>, traffic: &[Traffic]) -> Result<()> {
 /// The balancer's write calls that name one of these ARNs, by action.
 pub fn writes(ground: &Ground, arns: &[String]) -> Vec<String> {
     let names = |call: &alb::Call| call.parameters.iter().any(|(_, value)| arns.contains(value));
-    ground.alb.calls().iter().filter(|call| call.is_write() && names(call)).map(|call| call.action.clone()).collect()
+    ground
+        .alb
+        .calls()
+        .iter()
+        .filter(|call| call.is_write() && names(call))
+        .map(|call| call.action.clone())
+        .collect()
 }
