@@ -2,14 +2,20 @@
 # Packages the template with the built functions and deploys it as one stack: to AWS from
 # `make deploy`, to the local AWS from the rehearsal. Settings come from the environment:
 #   STACK       name of the stack
-#   BUCKET      S3 bucket for the packaged functions; made if it is missing
+#   BUCKET      S3 bucket for the packaged functions, made if it is missing; by default one of this
+#               account and region
 #   PARAMETERS  Name=Value pairs for the template, separated by spaces
 #   AWS         the AWS CLI to use
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-: "${STACK:?name the stack}" "${BUCKET:?name a bucket for the packaged functions}"
+: "${STACK:?name the stack}"
 AWS=${AWS:-aws}
+if [ -z "${BUCKET:-}" ]; then
+    account=$("$AWS" sts get-caller-identity --query Account --output text)
+    region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$("$AWS" configure get region)}}
+    BUCKET=failover-artifacts-$account-$region
+fi
 packaged=$(mktemp)
 trap 'rm -f "$packaged"' EXIT
 

@@ -118,7 +118,6 @@ async fn deploy(endpoint: &str) -> Result<String> {
     let output = Command::new(root().join("infra/deploy.sh"))
         .envs(environment(endpoint))
         .env("STACK", STACK)
-        .env("BUCKET", "failover-artifacts")
         .env("PARAMETERS", parameters)
         .env("AWS", tool("aws"))
         .kill_on_drop(true)

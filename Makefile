@@ -1,0 +1,65 @@
+# Everything beyond cargo, python3 and make is installed into the checkout, below .tools.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .tools/venv
+BIN := $(abspath $(VENV))/bin
+FUNCTIONS := plan-shift set-weights check-metrics swap-roles roll-back
+
+# What the functions are built for. A rehearsal runs them on this machine.
+HOST_ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+ARCH ?= arm64
+
+STACK ?= failover
+PARAMETERS ?=
+
+help: ## What there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+rehearse: tools build ## Run whole cycles with real traffic on a local AWS
+	cargo run --quiet --locked --package rehearsal --bin rehearse
+
+test: tools build ## Run every test: the pure core, the balancer, the scenarios
+	cargo test --quiet --locked --workspace
+
+lint: tools ## Check format, lints, template and definition
+	cargo fmt --all --check
+	cargo clippy --quiet --locked --workspace --all-targets -- --deny warnings
+	cargo check --quiet --locked --package failover --no-default-features
+	$(BIN)/cfn-lint infra/template.yaml
+	$(BIN)/shellcheck infra/deploy.sh .ci/run tests/tools/validate-definition.sh
+	tests/tools/validate-definition.sh
+
+build: tools ## Build the functions for this machine
+	$(call build_functions,$(HOST_ARCH))
+
+deploy: tools ## Deploy to AWS: make deploy LOAD_BALANCER=name [STACK=failover] [ARCH=arm64] [PARAMETERS="Name=Value ..."]
+	@test -n "$(LOAD_BALANCER)" || { echo "Name the load balancer: make deploy LOAD_BALANCER=my-balancer"; exit 2; }
+	$(call build_functions,$(ARCH))
+	STACK="$(STACK)" AWS=$(BIN)/aws \
+	    PARAMETERS="LoadBalancerName=$(LOAD_BALANCER) Architecture=$(ARCH) $(PARAMETERS)" infra/deploy.sh
+
+undeploy: tools ## Remove the stack from AWS; the balancer's rules stay as they are
+	$(BIN)/aws cloudformation delete-stack --stack-name "$(STACK)"
+	$(BIN)/aws cloudformation wait stack-delete-complete --stack-name "$(STACK)"
+
+clean: ## Remove everything that was built or installed
+	rm -rf target .tools
+
+tools: .tools/stamp
+
+.tools/stamp: tests/tools/requirements.txt tests/tools/package.json tests/tools/package-lock.json
+	python3 -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement tests/tools/requirements.txt
+	tests/tools/install-validator.sh
+	touch $@
+
+# cargo-lambda links against an old glibc with the zig that it finds on the path.
+define build_functions
+	PATH="$(BIN):$$PATH" cargo lambda build --quiet --release --locked --output-format zip \
+	    $(if $(filter arm64,$(1)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
+endef
+
+.PHONY: help rehearse test lint build deploy undeploy clean tools
