@@ -234,3 +234,80 @@ fn shown(plan: &Plan, groups: &[GroupWeight]) -> String {
     parts.sort();
     parts.join("/")
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_elasticloadbalancingv2::types::{AuthenticateOidcActionConfig, TargetGroupStickinessConfig};
+
+    use super::*;
+
+    fn tuple(arn: &str, weight: Option<i32>) -> TargetGroupTuple {
+        TargetGroupTuple::builder().target_group_arn(arn).set_weight(weight).build()
+    }
+
+    fn forward(tuples: Vec<TargetGroupTuple>) -> Action {
+        let config = ForwardActionConfig::builder()
+            .set_target_groups(Some(tuples))
+            .target_group_stickiness_config(TargetGroupStickinessConfig::builder().enabled(false).build())
+            .build();
+        Action::builder().r#type(ActionTypeEnum::Forward).order(2).forward_config(config).build()
+    }
+
+    fn desired(live: u16) -> Vec<GroupWeight> {
+        vec![GroupWeight::new("one", live), GroupWeight::new("two", 100 - live)]
+    }
+
+    #[test]
+    fn a_fixed_forward_becomes_a_weighted_one_that_says_its_zero() {
+        let mut as_read_back = forward(vec![tuple("one", Some(1))]);
+        as_read_back.target_group_arn = Some("one".into());
+        let as_created = Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn("one").build();
+        for fixed in [as_created, as_read_back] {
+            let written = with_weights(&[fixed], &desired(100));
+            assert_eq!(written[0].target_group_arn(), None, "allowed beside one group only");
+            let tuples = written[0].forward_config().unwrap().target_groups();
+            assert_eq!(tuples, [tuple("one", Some(100)), tuple("two", Some(0))]);
+        }
+    }
+
+    #[test]
+    fn everything_but_the_weights_stays() {
+        let oidc = AuthenticateOidcActionConfig::builder()
+            .issuer("issuer")
+            .authorization_endpoint("authorize")
+            .token_endpoint("token")
+            .user_info_endpoint("user")
+            .client_id("client")
+            .build();
+        let sign_in = Action::builder()
+            .r#type(ActionTypeEnum::AuthenticateOidc)
+            .order(1)
+            .authenticate_oidc_config(oidc)
+            .build();
+        let found =
+            [sign_in, forward(vec![tuple("third", Some(0)), tuple("two", Some(40)), tuple("one", Some(60))])];
+        let written = with_weights(&found, &desired(90));
+        let oidc = written[0].authenticate_oidc_config().unwrap();
+        assert_eq!(oidc.use_existing_client_secret(), Some(true));
+        assert_eq!(oidc.client_secret(), None);
+        assert_eq!((oidc.issuer(), oidc.client_id()), (Some("issuer"), Some("client")));
+        assert_eq!((written[0].order(), written[1].order()), (Some(1), Some(2)));
+        let config = written[1].forward_config().unwrap();
+        assert_eq!(
+            config.target_groups(),
+            [tuple("third", Some(0)), tuple("two", Some(10)), tuple("one", Some(90))]
+        );
+        assert_eq!(
+            config.target_group_stickiness_config(),
+            found[1].forward_config().unwrap().target_group_stickiness_config()
+        );
+        assert_eq!(with_weights(&written, &desired(90)), written, "a second write writes the same");
+    }
+
+    #[test]
+    fn a_weight_that_is_left_out_counts_as_aws_counts_it() {
+        let read = groups(&[forward(vec![tuple("one", None), tuple("two", Some(0))])]).unwrap();
+        assert_eq!(read, [GroupWeight::new("one", 1), GroupWeight::new("two", 0)]);
+        assert_eq!(groups(&[Action::builder().r#type(ActionTypeEnum::Redirect).build()]), None);
+    }
+}

@@ -1,1 +1,229 @@
+//! Plans and refusals, in both directions.
 
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::contract::Progress;
+use crate::progress;
+use crate::weights::{gives, holds, with_weights};
+
+const ONE: &str = "arn:one";
+const TWO: &str = "arn:two";
+
+fn fleet(name: &str, arn: &str) -> FoundFleet {
+    FoundFleet {
+        name: name.into(),
+        target_group_arn: arn.into(),
+        load_balancer_arns: vec!["arn:balancer".into()],
+        health: Health { healthy: 2, registered: 2, unused: false },
+    }
+}
+
+fn route(label: &str, groups: &[(&str, u16)]) -> FoundRoute {
+    FoundRoute {
+        arn: format!("arn:{label}"),
+        rule_arn: format!("arn:{label}"),
+        default_of: None,
+        label: label.into(),
+        groups: groups.iter().map(|(arn, weight)| GroupWeight::new(*arn, *weight)).collect(),
+        group_stickiness: false,
+        live_tag: None,
+        put_back: String::new(),
+    }
+}
+
+fn found(weights: [u16; 2]) -> Found {
+    Found {
+        fleets: [fleet("prod1", ONE), fleet("prod2", TWO)],
+        routes: vec![route("rule 1", &[(ONE, weights[0]), (TWO, weights[1])])],
+    }
+}
+
+fn execution() -> Execution {
+    Execution { arn: "arn:execution".into(), started_at: "2026-11-22T10:00:00Z".parse().unwrap() }
+}
+
+fn make(input: serde_json::Value, found: &Found) -> Result<Plan, String> {
+    let mut input = input;
+    input["app"] = "web".into();
+    let input = Input::parse(&input).map_err(|e| e.message)?;
+    plan(&input, &execution(), found).map_err(|e| {
+        assert_eq!(e.kind.name(), "PlanRejected");
+        assert!(e.message.contains("othing was touched"), "{}", e.message);
+        e.message
+    })
+}
+
+fn percents(plan: &Plan) -> Vec<u8> {
+    plan.stages.iter().map(|s| s.standby_percent.get()).collect()
+}
+
+#[test]
+fn a_shift_goes_through_its_stages_in_both_directions() {
+    for (weights, live, standby) in [([100, 0], "prod1", "prod2"), ([0, 100], "prod2", "prod1")] {
+        let plan = make(json!({}), &found(weights)).unwrap();
+        assert_eq!((plan.live.name.as_str(), plan.standby.name.as_str()), (live, standby));
+        assert_eq!(percents(&plan), [10, 25, 50, 75, 100]);
+        assert!(plan.stages.iter().all(|s| s.bake_seconds == 300 && s.must_show == MustShow::HealthyStandby));
+        assert_eq!(plan.before[live], Percent::ALL);
+    }
+}
+
+#[test]
+fn every_operation_has_its_stages() {
+    let operation =
+        |name: &str, weights| make(json!({ "operation": name }), &found(weights)).map(|p| percents(&p));
+    assert_eq!(operation("drain", [60, 40]), Ok(vec![0]));
+    assert_eq!(operation("balance", [100, 0]), Ok(vec![10, 25, 50]));
+    assert_eq!(operation("failback", [100, 0]), Ok(vec![100]));
+    assert_eq!(
+        make(json!({ "operation": "balance", "standby": "prod2" }), &found([50, 50])).map(|p| percents(&p)),
+        Ok(vec![])
+    );
+    assert!(operation("balance", [50, 50]).unwrap_err().contains("standby"));
+}
+
+#[test]
+fn an_interrupted_shift_is_taken_up_where_its_least_advanced_route_stands() {
+    let mut found = found([70, 30]);
+    found.routes.push(route("rule 2", &[(ONE, 50), (TWO, 50)]));
+    found.routes[1].live_tag = Some("prod1".into());
+    assert_eq!(percents(&make(json!({}), &found).unwrap()), [50, 75, 100]);
+    assert_eq!(percents(&make(json!({ "stages": [30, 100] }), &found).unwrap()), [30, 100]);
+}
+
+#[test]
+fn a_fixed_forward_is_converted_before_traffic_moves() {
+    let mut found = found([100, 0]);
+    found.routes[0].groups.truncate(1);
+    found.fleets[1].load_balancer_arns.clear();
+    found.fleets[1].health = Health { healthy: 0, registered: 2, unused: true };
+    let plan = make(json!({ "stages": [100] }), &found).unwrap();
+    assert_eq!(percents(&plan), [0, 100]);
+    assert_eq!(plan.stages[0].must_show, MustShow::ReadyStandby);
+    // What it found is kept as it was, so that the weights can be put back.
+    assert_eq!(plan.before_groups(&plan.routes[0]), [GroupWeight::new(ONE, 100), GroupWeight::new(TWO, 0)]);
+}
+
+#[test]
+fn what_cannot_be_done_safely_is_refused() {
+    let refused = |change: &dyn Fn(&mut Found), operation: &str, names: &str| {
+        let mut found = found([100, 0]);
+        change(&mut found);
+        let message = make(json!({ "operation": operation }), &found).expect_err(names);
+        assert!(message.contains(names), "{message}");
+    };
+    let dead = Health { healthy: 0, registered: 2, unused: false };
+    refused(&|f| f.routes.clear(), "shift", "no listener rule");
+    refused(&|f| f.fleets[1].load_balancer_arns = vec!["arn:other".into()], "shift", "different balancers");
+    refused(&|f| f.routes[0].group_stickiness = true, "shift", "stickiness");
+    refused(&|f| f.routes[0].groups.push(GroupWeight::new("arn:third", 1)), "shift", "arn:third");
+    refused(&|f| f.fleets[1].health = dead, "shift", "prod2 has 0 of 2");
+    refused(&|f| f.fleets[1].health = Health::default(), "shift", "no registered targets");
+    refused(&|f| f.fleets[0].health = dead, "shift", "prod1 has 0 of 2");
+    refused(&|f| f.fleets[0].health = dead, "drain", "prod1 has 0 of 2");
+    refused(&|f| f.fleets[0].health = dead, "balance", "prod1 has 0 of 2");
+    refused(&|f| f.fleets[1].health = dead, "failback", "prod2 has 0 of 2");
+    refused(&|f| f.routes.push(route("rule 2", &[(TWO, 100)])), "shift", "disagree");
+}
+
+#[test]
+fn what_is_safe_is_not_refused() {
+    let accepted = |change: &dyn Fn(&mut Found), operation: &str| {
+        let mut found = found([100, 0]);
+        change(&mut found);
+        make(json!({ "operation": operation }), &found).unwrap()
+    };
+    let dead = Health { healthy: 0, registered: 2, unused: false };
+    // A deployment to the dead standby comes next; a dead live fleet is what a failback leaves.
+    accepted(&|f| f.fleets[1].health = dead, "drain");
+    accepted(&|f| f.fleets[0].health = dead, "failback");
+    // A third group without weight is left untouched.
+    let plan = accepted(&|f| f.routes[0].groups.push(GroupWeight::new("arn:third", 0)), "shift");
+    let after = with_weights(&plan.routes[0].before, &plan.stage_groups(Percent::HALF));
+    assert_eq!(weight_of(&after, "arn:third"), Some(0));
+}
+
+prop_compose! {
+    fn any_found()(
+        weights in proptest::collection::vec([0u16..=999, 0u16..=999], 1..4),
+        tags in proptest::collection::vec(proptest::option::of(prop_oneof![Just("prod1"), Just("prod2"), Just("x")]), 4),
+        attached in proptest::collection::vec(0u8..4, 4),
+        healthy in [0u32..3, 0u32..3],
+        even in any::<bool>(),
+    ) -> Found {
+        let mut made = found([1, 1]);
+        for (fleet, healthy) in made.fleets.iter_mut().zip(healthy) {
+            fleet.health.healthy = healthy;
+        }
+        made.routes = weights.iter().enumerate().map(|(i, [one, two])| {
+            let groups: Vec<(&str, u16)> = match attached[i] {
+                0 => vec![(ONE, *one)],
+                1 => vec![(TWO, *two)],
+                _ if even => vec![(ONE, *one), (TWO, *one)],
+                _ => vec![(ONE, *one), (TWO, *two)],
+            };
+            let tag = tags[i].map(str::to_owned);
+            FoundRoute { live_tag: tag, ..route(&format!("rule {i}"), &groups) }
+        }).collect();
+        made
+    }
+}
+
+proptest! {
+    /// Whatever is found: a refusal, or a plan whose stages rise, add up and end where asked.
+    #[test]
+    fn a_plan_is_sound_or_refused(
+        found in any_found(),
+        operation in prop_oneof![Just("drain"), Just("shift"), Just("balance"), Just("failback")],
+        standby in proptest::option::of(prop_oneof![Just("prod1"), Just("prod2")]),
+    ) {
+        let mut input = json!({ "operation": operation });
+        if let Some(standby) = standby {
+            input["standby"] = standby.into();
+        }
+        let Ok(plan) = make(input, &found) else { return Ok(()) };
+        prop_assert_ne!(&plan.live.name, &plan.standby.name);
+        if let Some(standby) = standby {
+            prop_assert_eq!(&plan.standby.name, standby);
+        }
+        let percents = percents(&plan);
+        prop_assert!(percents.is_sorted_by(|a, b| a < b), "{:?}", percents);
+        let end = match operation { "drain" => 0, "balance" => 50, _ => 100 };
+        prop_assert!(percents.last().is_none_or(|last| *last == end), "{:?}", percents);
+        for stage in &plan.stages {
+            let weights: u32 = plan.weights(stage.standby_percent).values().map(|p| u32::from(p.get())).sum();
+            prop_assert_eq!(weights, 100);
+        }
+    }
+
+    /// A run that follows its plan is never taken for a foreign writer, wherever it stands, and a
+    /// rollback from anywhere gives every route what it had.
+    #[test]
+    fn a_run_recognises_its_own_weights(found in any_found(), written in any::<u8>()) {
+        let Ok(plan) = make(json!({}), &found) else { return Ok(()) };
+        let now = execution().started_at;
+        let mut progress = Progress::default();
+        let mut held: Vec<Vec<GroupWeight>> = plan.routes.iter().map(|r| r.before.clone()).collect();
+        for (index, stage) in plan.stages.iter().enumerate() {
+            progress.stage = index;
+            let desired = plan.stage_groups(stage.standby_percent);
+            // Some routes were written by an attempt that failed half-way.
+            for (i, (route, groups)) in plan.routes.iter().zip(&mut held).enumerate() {
+                if written >> i & 1 == 1 {
+                    *groups = with_weights(groups, &desired);
+                }
+                let allowed = progress::may_hold_before_set(&plan, &progress, route);
+                prop_assert!(allowed.iter().any(|a| gives(groups, a)));
+                let allowed = progress::may_hold_before_roll_back(&plan, &progress, route);
+                prop_assert!(allowed.iter().any(|a| gives(groups, a)));
+                *groups = with_weights(groups, &desired);
+                prop_assert!(holds(groups, &desired));
+                let back = with_weights(groups, &plan.before_groups(route));
+                prop_assert!(gives(&back, &plan.before_groups(route)));
+            }
+            progress = progress::set(&plan, &progress, now).unwrap();
+        }
+    }
+}
