@@ -2,11 +2,11 @@
 
 use aws_sdk_cloudwatch::Client as CloudWatch;
 use aws_sdk_elasticloadbalancingv2::Client as Balancer;
-use failover::aws::{self, health, listener, metrics};
+use failover::aws::{self, alarms, health, listener, metrics};
 use failover::contract::{Check, Step};
 use failover::error::Error;
-use failover::{progress, verdict};
-use futures_util::future::try_join4;
+use failover::{poll, progress};
+use futures_util::future::try_join5;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -15,18 +15,19 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 
 async fn check_metrics((balancer, cloudwatch): (Balancer, CloudWatch), step: Step) -> Result<Check, Error> {
     let Step { plan, progress } = step;
-    let stage = progress::stage(&plan, &progress)?;
+    let percent = progress::standby_percent(&plan, &progress)?;
     let now = aws::now();
-    let (current, mut samples, live, standby) = try_join4(
+    let (current, mut samples, live, standby, alarms) = try_join5(
         listener::read(&balancer, &plan.routes),
         metrics::samples(&cloudwatch, &plan, now),
         health::of(&balancer, &plan.live.target_group_arn),
         health::of(&balancer, &plan.standby.target_group_arn),
+        alarms::in_alarm(&cloudwatch, &plan.criteria.alarms),
     )
     .await?;
-    listener::check_not_overtaken(&plan, &current, |_| vec![plan.stage_groups(stage.standby_percent)])?;
-    (samples.live.health, samples.standby.health) = (live, standby);
-    let decision = verdict::decide(&plan, &progress.timeline, &samples);
+    listener::check_not_overtaken(&plan, &current, |_| vec![plan.stage_groups(percent)])?;
+    (samples.live.health, samples.standby.health, samples.alarms) = (live, standby, alarms);
+    let decision = poll::decide(&plan, &progress.timeline, &samples);
     tracing::info!(
         app = plan.app,
         execution = plan.execution.arn,

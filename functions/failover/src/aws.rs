@@ -1,5 +1,6 @@
 //! What carries the domain out: one entry for every Lambda, the SDK clients, and the calls.
 
+pub mod alarms;
 pub mod command;
 pub mod discover;
 pub mod error;

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::input::Operation;
 use crate::outcome::Outcome;
-use crate::verdict::{Criteria, Figures, Verdict};
+use crate::samples::Figures;
+use crate::verdict::{Criteria, Ending, Verdict};
 use crate::weights::{GroupWeight, Percent};
 
 /// What each fleet gets in percent, by fleet name; always adds up to 100.
@@ -133,6 +134,9 @@ pub struct Plan {
     pub period_seconds: u32,
     /// What a healthy stage means.
     pub criteria: Criteria,
+    /// A response that takes longer than this is slow, in seconds. Fixed before the first write, so
+    /// that a run is measured with one measure.
+    pub slow_seconds: f64,
     /// What was checked before the start, in words.
     pub checks: Vec<String>,
 }
@@ -141,6 +145,16 @@ impl Plan {
     /// Percent for both fleets by name, from the standby's percent.
     pub fn weights(&self, standby: Percent) -> Weights {
         Weights::from([(self.live.name.clone(), standby.rest()), (self.standby.name.clone(), standby)])
+    }
+
+    /// The standby's part of some weights; nothing where they do not name it.
+    pub fn standby_share(&self, weights: &Weights) -> Percent {
+        weights.get(&self.standby.name).copied().unwrap_or(Percent::NONE)
+    }
+
+    /// What the standby gets during a probe.
+    pub fn probe_percent(&self) -> Percent {
+        Percent::new(self.criteria.probe_percent).unwrap_or(Percent::NONE)
     }
 
     /// The groups and weights that a stage puts into a route.
@@ -166,6 +180,11 @@ impl Plan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StageRecord {
+    /// The index into the plan's stages.
+    pub stage: usize,
+    /// Whether the standby was set back for a while, to be compared with the live fleet again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub probe: bool,
     /// The weights set.
     pub weights: Weights,
     /// When they were set and read back.
@@ -179,6 +198,9 @@ pub struct StageRecord {
     /// The reason of that verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// How the stage ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
 }
 
 /// How far a run has come. It travels through the state machine and is the only memory of a run.
@@ -187,6 +209,9 @@ pub struct StageRecord {
 pub struct Progress {
     /// The index into the plan's stages of the stage to set, or under watch.
     pub stage: usize,
+    /// Whether that stage is interrupted by a probe.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub probe: bool,
     /// The stages set so far, oldest first.
     pub timeline: Vec<StageRecord>,
     /// How long to wait before the next poll, in seconds.
@@ -213,6 +238,9 @@ pub struct Check {
     pub reason: String,
     /// Whether that was the last stage.
     pub fully_shifted: bool,
+    /// How the stage ended, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
     /// What was measured.
     pub figures: Figures,
     /// How far the run has come after this poll.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::contract::{MustShow, Plan, StageRecord, Weights};
 use crate::duration::Seconds;
 use crate::input::Operation;
-use crate::verdict::Figures;
+use crate::samples::Figures;
 
 /// How a successful execution ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

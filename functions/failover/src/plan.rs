@@ -8,6 +8,7 @@ use crate::duration::Seconds;
 use crate::error::Error;
 use crate::input::{Input, Operation, StageInput};
 use crate::roles::{self, RouteSays};
+use crate::verdict::{Counts, proposed_bake};
 use crate::weights::{GroupWeight, Percent, weight_of};
 
 /// Shares of the standby where a shift is not told otherwise.
@@ -60,13 +61,36 @@ pub struct FoundRoute {
     pub put_back: String,
 }
 
+/// What a fleet did before the run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Past {
+    /// The response time in seconds that about one response in twenty exceeds.
+    pub usual_slow_seconds: Option<f64>,
+    /// Counts of each period in which it had requests, oldest first.
+    pub counts: Vec<Counts>,
+}
+
 /// Everything a plan is made from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// Both fleets, in the order of their names.
     pub fleets: [FoundFleet; 2],
+    /// What both did before the run.
+    pub past: [Past; 2],
     /// All routes that forward to one of them.
     pub routes: Vec<FoundRoute>,
+    /// Those of the operator's alarms that are in ALARM.
+    pub alarms: Vec<String>,
+}
+
+impl Found {
+    /// The one balancer whose rules hold the fleets' target groups.
+    ///
+    /// # Errors
+    /// A sentence when there is none, or more than one.
+    pub fn load_balancer_arn(&self) -> Result<&str, String> {
+        one_balancer(self)
+    }
 }
 
 /// Makes the plan.
@@ -93,7 +117,7 @@ impl From<String> for Refusal {
 }
 
 fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Refusal> {
-    let load_balancer_arn = one_balancer(found)?;
+    let load_balancer_arn = one_balancer(found)?.to_owned();
     let mut checks = vec![format!("{} route(s) on one balancer", found.routes.len())];
     check_routes(found)?;
     checks.push("no stickiness between the fleets, no third target group with weight".into());
@@ -102,18 +126,28 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
     let any_weights = input.operation == Operation::Drain;
     let says: Vec<RouteSays> = found.routes.iter().map(|route| says(found, route)).collect();
     let live = roles::live(names, &says, input.standby.as_deref(), any_weights).map_err(Refusal::Roles)?;
+    let past = &found.past[live];
     let (live, standby) = (&found.fleets[live], &found.fleets[1 - live]);
     checks.push(format!("{} is live, {} is the standby", live.name, standby.name));
 
     let attached = found.routes.iter().all(|r| weight_of(&r.groups, &standby.target_group_arn).is_some());
     checks.extend(check_health(input.operation, live, standby)?);
+    if let Some(alarm) = found.alarms.first() {
+        return Err(format!("the CloudWatch alarm {alarm} is in ALARM; start again when it is over").into());
+    }
+    if !input.criteria.alarms.is_empty() {
+        checks.push(format!("not in ALARM: {}", input.criteria.alarms.join(", ")));
+    }
+    let stages = stages(input, found, &live.target_group_arn, &standby.target_group_arn, attached);
+    checks.extend(expectation(input, &stages, past, &standby.name));
 
     Ok(Plan {
         app: input.app.clone(),
         operation: input.operation,
         release: input.release.clone(),
         execution: execution.clone(),
-        stages: stages(input, found, &live.target_group_arn, &standby.target_group_arn, attached),
+        stages,
+        slow_seconds: slow_seconds(input, past),
         live: fleet(live),
         standby: fleet(standby),
         load_balancer_arn,
@@ -141,11 +175,11 @@ fn route(found: &FoundRoute) -> Route {
     }
 }
 
-fn one_balancer(found: &Found) -> Result<String, String> {
+fn one_balancer(found: &Found) -> Result<&str, String> {
     let balancers: BTreeSet<&String> = found.fleets.iter().flat_map(|f| &f.load_balancer_arns).collect();
     let mut balancers = balancers.into_iter();
     match (balancers.next(), balancers.next()) {
-        (Some(one), None) if !found.routes.is_empty() => Ok(one.clone()),
+        (Some(one), None) if !found.routes.is_empty() => Ok(one),
         (Some(_), Some(_)) => Err(format!(
             "the fleets are on different balancers ({} and {} on {}); put both target groups behind one",
             found.fleets[0].name,
@@ -228,6 +262,52 @@ fn check_health(
         checks.push(describe(standby));
     }
     Ok(checks)
+}
+
+/// Where nothing was measured yet, a second is what most people call slow.
+const SLOW_SECONDS: f64 = 1.0;
+
+/// The operator's threshold, or the one that about one response in twenty of the live fleet
+/// exceeds, in whole milliseconds.
+fn slow_seconds(input: &Input, past: &Past) -> f64 {
+    let learnt = past.usual_slow_seconds.filter(|s| s.is_finite() && *s > 0.0);
+    let learnt = learnt.map(|seconds| (seconds * 1000.0).ceil() / 1000.0);
+    input.criteria.slow_seconds.or(learnt).unwrap_or(SLOW_SECONDS)
+}
+
+/// A release that fails this share of its requests should be found within the first bake.
+const BAD_RELEASE_PERCENT: f64 = 5.0;
+
+/// What the first stage with traffic can be expected to show, so that an operator knows before the
+/// start whether the bake is long enough for the traffic there is.
+fn expectation(input: &Input, stages: &[Stage], past: &Past, standby: &str) -> Option<String> {
+    let first = stages.iter().find(|stage| stage.must_show == MustShow::HealthyStandby)?;
+    let percent = first.standby_percent.get();
+    let proposal = proposed_bake(&input.criteria, &past.counts, percent, BAD_RELEASE_PERCENT);
+    let period = input.period;
+    let requests = proposal.requests_per_period;
+    if past.counts.is_empty() {
+        return Some(format!(
+            "no traffic was measured before, so whether a bake of {} suffices is unknown",
+            Seconds(first.bake_seconds)
+        ));
+    }
+    let traffic = format!("at {percent} % {standby} gets about {requests:.0} requests in {period}");
+    let bad = format!("a release that fails {BAD_RELEASE_PERCENT} % of them");
+    Some(match proposal.detect_periods {
+        None => format!("{traffic}, too few to find {bad}; raise the first stage or watch it yourself"),
+        Some(periods) => {
+            let needed = Seconds(periods.saturating_mul(period.0));
+            if needed.0 <= first.bake_seconds {
+                format!("{traffic}; {bad} is found in about {needed}")
+            } else {
+                format!(
+                    "{traffic}; {bad} is found in about {needed}, longer than the bake of {}: propose \"bake\": \"{needed}\"",
+                    Seconds(first.bake_seconds)
+                )
+            }
+        }
+    })
 }
 
 /// The stages that are left to do. Empty where the weights already are what is asked for.

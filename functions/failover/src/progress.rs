@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use crate::contract::{Check, Plan, Progress, Route, Stage, StageRecord};
 use crate::error::{Error, Kind};
-use crate::verdict::{Decision, Verdict};
-use crate::weights::GroupWeight;
+use crate::poll::Decision;
+use crate::verdict::Verdict;
+use crate::weights::{GroupWeight, Percent};
 
 /// The stage that the run is at.
 ///
@@ -18,41 +19,54 @@ pub fn stage<'a>(plan: &'a Plan, progress: &Progress) -> Result<&'a Stage, Error
     })
 }
 
-/// The progress once the weights of its stage stand.
+/// What the standby gets at this point of the run: the stage's percent, or the probe's.
+///
+/// # Errors
+/// As [`stage`].
+pub fn standby_percent(plan: &Plan, progress: &Progress) -> Result<Percent, Error> {
+    let stage = stage(plan, progress)?;
+    Ok(if progress.probe { plan.probe_percent() } else { stage.standby_percent })
+}
+
+/// The progress once the weights of its stage, or of its probe, stand.
 ///
 /// # Errors
 /// As [`stage`].
 pub fn set(plan: &Plan, progress: &Progress, now: Timestamp) -> Result<Progress, Error> {
     let stage = stage(plan, progress)?;
     let mut next = progress.clone();
-    next.timeline.truncate(progress.stage);
     next.timeline.push(StageRecord {
-        weights: plan.weights(stage.standby_percent),
+        stage: progress.stage,
+        probe: progress.probe,
+        weights: plan.weights(standby_percent(plan, progress)?),
         started_at: now,
         ended_at: None,
         verdict: None,
         reason: None,
+        ending: None,
     });
     next.wait_seconds = wait_seconds(plan, stage, now, now);
     Ok(next)
 }
 
-/// What a route may hold when the weights of the current stage are about to be set: what the stage
-/// before left (before the first, what the run found), or this stage's own weights, where an earlier
-/// attempt at it got that far.
+/// What a route may hold when the weights of the current stage are about to be set: what the run
+/// last wrote (at first, what it found), or this stage's own weights, where an earlier attempt at
+/// it got that far.
 pub fn may_hold_before_set(plan: &Plan, progress: &Progress, route: &Route) -> Vec<Vec<GroupWeight>> {
-    let earlier = match progress.stage.checked_sub(1).and_then(|i| plan.stages.get(i)) {
-        Some(stage) => plan.stage_groups(stage.standby_percent),
+    let earlier = match progress.timeline.last() {
+        Some(record) => plan.stage_groups(plan.standby_share(&record.weights)),
         None => plan.before_groups(route),
     };
-    let own = plan.stages.get(progress.stage).map(|stage| plan.stage_groups(stage.standby_percent));
+    let own = standby_percent(plan, progress).map(|percent| plan.stage_groups(percent)).ok();
     [earlier].into_iter().chain(own).collect()
 }
 
 /// What a route may hold when the run is rolled back: anything that the run found or may have
 /// written.
 pub fn may_hold_before_roll_back(plan: &Plan, progress: &Progress, route: &Route) -> Vec<Vec<GroupWeight>> {
-    let written = plan.stages.iter().take(progress.stage + 1).map(|s| plan.stage_groups(s.standby_percent));
+    let written = progress.timeline.iter().map(|record| plan.standby_share(&record.weights));
+    let own = standby_percent(plan, progress).ok();
+    let written = written.chain(own).map(|percent| plan.stage_groups(percent));
     [plan.before_groups(route)].into_iter().chain(written).collect()
 }
 
@@ -66,17 +80,24 @@ pub fn polled(plan: &Plan, progress: &Progress, decision: Decision, now: Timesta
     if let Some(record) = next.timeline.last_mut() {
         record.verdict = Some(decision.verdict);
         record.reason = Some(decision.reason.clone());
+        record.ending = decision.ending;
         record.ended_at = (decision.verdict != Verdict::Wait).then_some(now);
         next.wait_seconds = wait_seconds(plan, stage, record.started_at, now);
     }
-    let fully_shifted = decision.verdict == Verdict::Advance && progress.stage + 1 >= plan.stages.len();
-    if decision.verdict == Verdict::Advance && !fully_shifted {
-        next.stage += 1;
+    let mut fully_shifted = false;
+    match decision.verdict {
+        Verdict::Probe => next.probe = true,
+        // A probe interrupts a stage; that stage goes on once it has cleared the standby.
+        Verdict::Advance if progress.probe => next.probe = false,
+        Verdict::Advance if progress.stage + 1 < plan.stages.len() => next.stage += 1,
+        Verdict::Advance => fully_shifted = true,
+        Verdict::Wait | Verdict::RollBack | Verdict::Halt => {}
     }
     Ok(Check {
         verdict: decision.verdict,
         reason: decision.reason,
         fully_shifted,
+        ending: decision.ending,
         figures: decision.figures,
         progress: next,
     })

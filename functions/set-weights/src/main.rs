@@ -13,18 +13,18 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 
 async fn set_weights(client: Client, step: Step) -> Result<Progress, Error> {
     let Step { plan, progress } = step;
-    let stage = progress::stage(&plan, &progress)?;
+    let percent = progress::standby_percent(&plan, &progress)?;
     let current = listener::read(&client, &plan.routes).await?;
     listener::check_not_overtaken(&plan, &current, |route| {
         progress::may_hold_before_set(&plan, &progress, route)
     })?;
-    if progress.stage == 0 {
+    if progress.timeline.is_empty() {
         // Recorded before the first write: weights that are interrupted at an even split cannot
         // tell which fleet was live.
         tags::record(&client, &plan, &plan.live.name).await?;
     }
-    listener::write(&client, &plan, &current, |_| plan.stage_groups(stage.standby_percent)).await?;
-    let weights = outcome::split(&plan.weights(stage.standby_percent));
+    listener::write(&client, &plan, &current, |_| plan.stage_groups(percent)).await?;
+    let weights = outcome::split(&plan.weights(percent));
     tracing::info!(app = plan.app, execution = plan.execution.arn, stage = progress.stage, "set {weights}");
     progress::set(&plan, &progress, aws::now())
 }

@@ -9,10 +9,11 @@ use futures_util::future::try_join_all;
 use super::error::{code, named};
 use super::{command, health, listener, tags};
 use crate::error::{Error, Kind};
-use crate::plan::{Found, FoundFleet, FoundRoute};
+use crate::plan::{Found, FoundFleet, FoundRoute, Past};
 use crate::weights::{GroupWeight, weight_of};
 
-/// Reads the two fleets and all their routes.
+/// Reads the two fleets and all their routes. What the fleets did and the operator's alarms are left
+/// for the caller to fill in.
 ///
 /// # Errors
 /// `PlanRejected` when a target group does not exist; otherwise as AWS answers.
@@ -31,7 +32,7 @@ pub async fn find(client: &Client, app: &str, fleets: &BTreeMap<String, String>)
     for route in &mut routes {
         route.live_tag = live.remove(&route.arn);
     }
-    Ok(Found { fleets, routes })
+    Ok(Found { fleets, past: [Past::default(), Past::default()], routes, alarms: Vec::new() })
 }
 
 async fn fleet(client: &Client, app: &str, name: &str, group: &str) -> Result<FoundFleet, Error> {

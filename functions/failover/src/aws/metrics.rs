@@ -12,34 +12,72 @@ use jiff::Timestamp;
 use super::error::named;
 use crate::contract::Plan;
 use crate::error::{Error, Kind};
-use crate::verdict::{FleetSamples, Sample, Samples};
-
-/// Periods before the run that are fetched with it: the level of failures before anything changed.
-const HISTORY_PERIODS: i64 = 60;
+use crate::input::Input;
+use crate::plan::Past;
+use crate::samples::{FleetSamples, Sample, Samples};
+use crate::verdict::Criteria;
 
 /// Counts of one metric by the start of their period, in seconds since the epoch.
 type Series = BTreeMap<i64, f64>;
 
-/// Both fleets' counts from an hour's worth of periods before the run until `now`. Target health
-/// is left for the caller to fill in: another API knows it.
+/// Both fleets' counts from well before the run until `now`. Target health and alarms are left for
+/// the caller to fill in: other APIs know them.
 ///
 /// # Errors
-/// As AWS answers; `AwsUnavailable` when CloudWatch marks a result as failed.
+/// As AWS answers; `AwsUnavailable` when `CloudWatch` marks a result as failed.
 pub async fn samples(client: &Client, plan: &Plan, now: Timestamp) -> Result<Samples, Error> {
-    let period = i64::from(plan.period_seconds.max(1));
-    let floor = |second: i64| second.div_euclid(period) * period;
-    let from = floor(plan.execution.started_at.as_second()) - HISTORY_PERIODS * period;
-    let mut series = fetch(client, queries(plan), from, floor(now.as_second())).await?;
-    let live = fleet(&mut series, "live");
-    let standby = fleet(&mut series, "standby");
+    let question = Question {
+        load_balancer_arn: &plan.load_balancer_arn,
+        fleets: [("live", &plan.live.target_group_arn), ("standby", &plan.standby.target_group_arn)],
+        period_seconds: plan.period_seconds,
+        latency: format!("TC({}:)", plan.slow_seconds),
+    };
+    let began = plan.execution.started_at.as_second();
+    let mut series = question.ask(client, began, &plan.criteria, now).await?;
+    let mut fleet = |role| FleetSamples { samples: counts(&mut series, role), ..FleetSamples::default() };
+    let (live, standby) = (fleet("live"), fleet("standby"));
     let mut balancer = BTreeMap::new();
     for status in BALANCER_ERRORS {
         for (at, count) in series.remove(&balancer_id(status)).unwrap_or_default() {
             *balancer.entry(at).or_insert(0) += whole(count);
         }
     }
-    Ok(Samples { now, live, standby, balancer_errors: balancer.into_iter().collect() })
+    Ok(Samples { now, live, standby, balancer_errors: balancer.into_iter().collect(), alarms: Vec::new() })
 }
+
+/// What both fleets did until now, for the plan.
+///
+/// # Errors
+/// As [`samples`].
+pub async fn past(
+    client: &Client,
+    load_balancer_arn: &str,
+    target_group_arns: [&str; 2],
+    input: &Input,
+    now: Timestamp,
+) -> Result<[Past; 2], Error> {
+    let question = Question {
+        load_balancer_arn,
+        fleets: [("first", target_group_arns[0]), ("second", target_group_arns[1])],
+        period_seconds: input.period.0,
+        latency: format!("p{USUALLY_BELOW}"),
+    };
+    let mut series = question.ask(client, now.as_second(), &input.criteria, now).await?;
+    Ok(["first", "second"].map(|role| {
+        // The median of the periods' own percentiles: a percentile of percentiles is none, but a
+        // threshold needs no more than to lie where about one in twenty responses is slower.
+        let mut usual: Vec<f64> =
+            series.remove(&format!("{role}_latency")).unwrap_or_default().into_values().collect();
+        usual.sort_by(f64::total_cmp);
+        Past {
+            usual_slow_seconds: usual.get(usual.len() / 2).copied(),
+            counts: counts(&mut series, role).into_iter().map(Sample::counts).collect(),
+        }
+    }))
+}
+
+/// The percentile of response times above which a response is called slow.
+const USUALLY_BELOW: u8 = 95;
 
 /// Answers of the balancer itself that a broken fleet causes.
 const BALANCER_ERRORS: [&str; 3] = ["502", "503", "504"];
@@ -48,28 +86,55 @@ fn balancer_id(status: &str) -> String {
     format!("balancer_{status}")
 }
 
-fn queries(plan: &Plan) -> Vec<MetricDataQuery> {
-    let period = i32::try_from(plan.period_seconds).unwrap_or(60);
-    let balancer = dimension("LoadBalancer", resource(&plan.load_balancer_arn, "loadbalancer/"));
-    let slow = format!("TC({}:)", plan.criteria.slow_seconds);
-    let mut queries = Vec::new();
-    for (role, fleet) in [("live", &plan.live), ("standby", &plan.standby)] {
-        let group = dimension("TargetGroup", resource(&fleet.target_group_arn, ":"));
-        for (id, metric, statistic) in [
-            ("requests", "RequestCount", "Sum"),
-            ("target_5xx", "HTTPCode_Target_5XX_Count", "Sum"),
-            ("connection_errors", "TargetConnectionErrorCount", "Sum"),
-            ("slow", "TargetResponseTime", slow.as_str()),
-        ] {
-            let dimensions = vec![balancer.clone(), group.clone()];
-            queries.push(query(format!("{role}_{id}"), metric, statistic, dimensions, period));
+/// One `GetMetricData` about two fleets behind one balancer.
+struct Question<'a> {
+    load_balancer_arn: &'a str,
+    /// A word for each fleet, and its target group.
+    fleets: [(&'static str, &'a str); 2],
+    period_seconds: u32,
+    /// The statistic of the response times.
+    latency: String,
+}
+
+impl Question<'_> {
+    /// From three times the wanted history before `began`, since a period without traffic has no
+    /// datapoint and thin traffic needs more of them, until `now`.
+    async fn ask(
+        &self,
+        client: &Client,
+        began: i64,
+        criteria: &Criteria,
+        now: Timestamp,
+    ) -> Result<BTreeMap<String, Series>, Error> {
+        let period = i64::from(self.period_seconds.max(1));
+        let floor = |second: i64| second.div_euclid(period) * period;
+        let from = floor(began) - 3 * i64::from(criteria.history_periods) * period;
+        fetch(client, self.queries(), from, floor(now.as_second())).await
+    }
+
+    fn queries(&self) -> Vec<MetricDataQuery> {
+        let period = i32::try_from(self.period_seconds).unwrap_or(60);
+        let balancer = dimension("LoadBalancer", resource(self.load_balancer_arn, "loadbalancer/"));
+        let mut queries = Vec::new();
+        for (role, target_group_arn) in self.fleets {
+            let group = dimension("TargetGroup", resource(target_group_arn, ":"));
+            for (id, metric, statistic) in [
+                ("requests", "RequestCount", "Sum"),
+                ("target_5xx", "HTTPCode_Target_5XX_Count", "Sum"),
+                ("target_4xx", "HTTPCode_Target_4XX_Count", "Sum"),
+                ("connection_errors", "TargetConnectionErrorCount", "Sum"),
+                ("latency", "TargetResponseTime", self.latency.as_str()),
+            ] {
+                let dimensions = vec![balancer.clone(), group.clone()];
+                queries.push(query(format!("{role}_{id}"), metric, statistic, dimensions, period));
+            }
         }
+        for status in BALANCER_ERRORS {
+            let metric = format!("HTTPCode_ELB_{status}_Count");
+            queries.push(query(balancer_id(status), &metric, "Sum", vec![balancer.clone()], period));
+        }
+        queries
     }
-    for status in BALANCER_ERRORS {
-        let metric = format!("HTTPCode_ELB_{status}_Count");
-        queries.push(query(balancer_id(status), &metric, "Sum", vec![balancer.clone()], period));
-    }
-    queries
 }
 
 /// The part of an ARN that CloudWatch knows the resource by: `app/name/id` or
@@ -134,19 +199,20 @@ fn points(result: &MetricDataResult) -> impl Iterator<Item = (i64, f64)> + '_ {
 
 /// Requests make the samples: a count that is missing beside them is zero, while a period without
 /// requests is no data at all.
-fn fleet(series: &mut BTreeMap<String, Series>, role: &str) -> FleetSamples {
+fn counts(series: &mut BTreeMap<String, Series>, role: &str) -> Vec<Sample> {
     let mut take = |id: &str| series.remove(&format!("{role}_{id}")).unwrap_or_default();
-    let (requests, target_5xx) = (take("requests"), take("target_5xx"));
-    let (connection_errors, slow) = (take("connection_errors"), take("slow"));
+    let (requests, target_5xx, target_4xx) = (take("requests"), take("target_5xx"), take("target_4xx"));
+    let (connection_errors, slow) = (take("connection_errors"), take("latency"));
     let count = |series: &Series, at: &i64| series.get(at).copied().map_or(0, whole);
-    let samples = requests.iter().map(|(at, n)| Sample {
+    let sample = |(at, n): (&i64, &f64)| Sample {
         at: *at,
         requests: whole(*n),
         target_5xx: count(&target_5xx, at),
+        target_4xx: count(&target_4xx, at),
         connection_errors: count(&connection_errors, at),
         slow: count(&slow, at),
-    });
-    FleetSamples { samples: samples.collect(), health: crate::plan::Health::default() }
+    };
+    requests.iter().map(sample).collect()
 }
 
 /// Counts come as floating point numbers.

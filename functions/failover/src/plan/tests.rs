@@ -36,7 +36,9 @@ fn route(label: &str, groups: &[(&str, u16)]) -> FoundRoute {
 fn found(weights: [u16; 2]) -> Found {
     Found {
         fleets: [fleet("prod1", ONE), fleet("prod2", TWO)],
+        past: [Past::default(), Past::default()],
         routes: vec![route("rule 1", &[(ONE, weights[0]), (TWO, weights[1])])],
+        alarms: Vec::new(),
     }
 }
 

@@ -1,0 +1,251 @@
+//! What a poll concludes from what was measured.
+//!
+//! A pure function of the plan, the timeline of the run and the samples. What a stage must show
+//! decides which rule applies; whether the standby is as well as the live fleet is for
+//! [`crate::verdict`] to say. What no count of requests can tell is looked at first: target health
+//! and the operator's own alarms.
+
+use crate::contract::{MustShow, Plan, Stage, StageRecord};
+use crate::duration::Seconds;
+use crate::samples::{Figures, Odds, Samples, Span};
+use crate::verdict::{self, BothSick, Counts, Ending, Evidence, Kind, Period, Verdict};
+
+/// CloudWatch may be late with a period. One without any data is given up after so many periods.
+const LATE_PERIODS: i64 = 3;
+
+/// A verdict with its reason and the figures behind it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, for a person at three in the morning.
+    pub reason: String,
+    /// How the stage ended, if it did.
+    pub ending: Option<Ending>,
+    /// The figures.
+    pub figures: Figures,
+}
+
+/// Concludes a poll of the last stage of `timeline`.
+pub fn decide(plan: &Plan, timeline: &[StageRecord], samples: &Samples) -> Decision {
+    let Some((record, stage)) = timeline.last().and_then(|r| Some((r, plan.stages.get(r.stage)?))) else {
+        let reason = "no stage was set yet, so there is nothing to watch".into();
+        return Decision { verdict: Verdict::RollBack, reason, ending: None, figures: Figures::default() };
+    };
+    let poll = Poll::new(plan, stage, record, timeline, samples);
+    match stage.must_show {
+        MustShow::ReadyStandby => poll.patiently(poll.ready()),
+        MustShow::SilentStandby => poll.patiently(poll.silent()),
+        MustShow::HealthyStandby => poll.healthy(),
+    }
+}
+
+/// One poll, with everything its rules look at.
+struct Poll<'a> {
+    plan: &'a Plan,
+    stage: &'a Stage,
+    timeline: &'a [StageRecord],
+    samples: &'a Samples,
+    period: i64,
+    /// Up to here everything that CloudWatch will say is taken to be said, in epoch seconds.
+    known: i64,
+    /// The periods that lie wholly within the stage and are known.
+    span: Span,
+    /// Seconds since the weights were set.
+    watched: i64,
+    figures: Figures,
+    index: usize,
+    probe: bool,
+}
+
+impl<'a> Poll<'a> {
+    fn new(
+        plan: &'a Plan,
+        stage: &'a Stage,
+        record: &'a StageRecord,
+        timeline: &'a [StageRecord],
+        samples: &'a Samples,
+    ) -> Self {
+        let period = i64::from(plan.period_seconds.max(1));
+        let now = samples.now.as_second();
+        let last =
+            [&samples.live, &samples.standby].into_iter().filter_map(|f| f.samples.last()).map(|s| s.at);
+        let floor = now.div_euclid(period) * period;
+        let known =
+            last.max().map_or(i64::MIN, |at| at + period).max(floor - LATE_PERIODS * period).min(floor);
+        // The period in which the weights changed is mixed and left out.
+        let span = Span { from: first_whole(record, period), to: known };
+        let run = Span { from: timeline.first().map_or(known, |r| r.started_at.as_second()), to: known };
+        let figures = Figures {
+            live: span.sum(&samples.live),
+            standby: span.sum(&samples.standby),
+            balancer_errors: span.balancer_errors(samples),
+            run_live: run.sum(&samples.live),
+            run_standby: run.sum(&samples.standby),
+            odds: None,
+        };
+        let watched = now.saturating_sub(record.started_at.as_second());
+        let (index, probe) = (record.stage, record.probe);
+        Self { plan, stage, timeline, samples, period, known, span, watched, figures, index, probe }
+    }
+
+    fn decision(&self, verdict: Verdict, reason: impl Into<String>) -> Decision {
+        Decision { verdict, reason: reason.into(), ending: None, figures: self.figures.clone() }
+    }
+
+    fn bake_is_over(&self) -> bool {
+        self.watched >= i64::from(self.stage.bake_seconds)
+    }
+
+    /// Waiting ends some time after the bake, in a rollback.
+    fn patiently(&self, decision: Decision) -> Decision {
+        let longer = i64::from(self.plan.criteria.longer_periods) * self.period;
+        if decision.verdict != Verdict::Wait || self.watched < i64::from(self.stage.bake_seconds) + longer {
+            return decision;
+        }
+        let waited = Seconds(u32::try_from(self.watched).unwrap_or(u32::MAX));
+        self.decision(Verdict::RollBack, format!("{}; waited {waited} for it", decision.reason))
+    }
+
+    fn targets(&self, live: bool) -> (bool, String) {
+        let (fleet, figures) = if live {
+            (&self.plan.live, self.figures.live)
+        } else {
+            (&self.plan.standby, self.figures.standby)
+        };
+        let (healthy, registered) = (figures.healthy_targets, figures.registered_targets);
+        (healthy > 0, format!("{} has {healthy} of {registered} targets healthy", fleet.name))
+    }
+
+    fn ready(&self) -> Decision {
+        let (ready, targets) = self.targets(false);
+        self.decision(if ready { Verdict::Advance } else { Verdict::Wait }, targets)
+    }
+
+    /// Silent means: in the last two periods the live fleet had requests and the standby had none.
+    fn silent(&self) -> Decision {
+        let (live, standby) = (&self.plan.live.name, &self.plan.standby.name);
+        if let (false, targets) = self.targets(true) {
+            let verdict = if self.targets(false).0 { Verdict::RollBack } else { Verdict::Wait };
+            return self.decision(verdict, targets);
+        }
+        let seconds = 2 * self.period;
+        let recent = Span { from: self.span.to - seconds, to: self.span.to };
+        let loud = recent.sum(&self.samples.standby).requests;
+        let heard = recent.sum(&self.samples.live).requests;
+        if recent.from < self.span.from {
+            let reason = format!("two whole periods are needed to call {standby} silent, not there yet");
+            self.decision(Verdict::Wait, reason)
+        } else if loud > 0 {
+            self.decision(
+                Verdict::Wait,
+                format!("{standby} still had {loud} requests in the last {seconds} s"),
+            )
+        } else if heard == 0 {
+            let reason = format!("no requests at all in the last {seconds} s, so silence proves nothing");
+            self.decision(Verdict::Wait, reason)
+        } else if self.bake_is_over() {
+            let reason = format!("{standby} is silent: 0 requests in {seconds} s, {heard} on {live}");
+            self.decision(Verdict::Advance, reason)
+        } else {
+            let reason = format!("{standby} is silent, 0 requests in {seconds} s; the bake goes on");
+            self.decision(Verdict::Wait, reason)
+        }
+    }
+
+    fn healthy(&self) -> Decision {
+        let dead = self.dead();
+        if let Some(alarm) = self.samples.alarms.first() {
+            return self.decision(Verdict::RollBack, format!("the CloudWatch alarm {alarm} is in ALARM"));
+        }
+        dead.unwrap_or_else(|| self.judged())
+    }
+
+    /// A fleet without healthy targets needs no statistics.
+    fn dead(&self) -> Option<Decision> {
+        let criteria = &self.plan.criteria;
+        let (well, standby) = self.targets(false);
+        if well {
+            return None;
+        }
+        let (live_well, live) = self.targets(true);
+        if live_well {
+            return Some(self.decision(Verdict::RollBack, standby));
+        }
+        let reason = format!("both fleets are dead: {standby}, {live}");
+        let limit = i64::from(self.stage.bake_seconds) + i64::from(criteria.both_periods) * self.period;
+        let verdict = match criteria.both_sick {
+            _ if self.watched < limit => Verdict::Wait,
+            BothSick::RollBack => Verdict::RollBack,
+            BothSick::Halt => Verdict::Halt,
+        };
+        Some(self.decision(verdict, reason))
+    }
+
+    /// Whether the standby is as well as the live fleet, by everything that was counted.
+    fn judged(&self) -> Decision {
+        let (history, balancer_history) = self.history();
+        let periods = self.periods();
+        let kind = if self.probe { Kind::Probe } else { Kind::Shift };
+        let standby_percent =
+            if self.probe { self.plan.criteria.probe_percent } else { self.stage.standby_percent.get() };
+        let bake_periods = self.stage.bake_seconds / self.plan.period_seconds.max(1);
+        let judgement = verdict::judge(
+            &self.plan.criteria,
+            &Evidence {
+                live: &self.plan.live.name,
+                standby: &self.plan.standby.name,
+                history: &history,
+                balancer_history: &balancer_history,
+                periods: &periods,
+                stage: verdict::Stage { index: self.index, standby_percent, kind, bake_periods },
+            },
+        );
+        let odds =
+            Odds { total: judgement.odds, metrics: judgement.metrics.to_vec(), careful: judgement.careful };
+        Decision {
+            verdict: judgement.verdict,
+            reason: judgement.reason,
+            ending: judgement.ending,
+            figures: Figures { odds: Some(odds), ..self.figures.clone() },
+        }
+    }
+
+    /// What the live fleet and the balancer did before the run, period by period. A period without
+    /// requests says nothing and is left out.
+    fn history(&self) -> (Vec<Counts>, Vec<u64>) {
+        let began = self.timeline.first().map_or(self.known, |record| record.started_at.as_second());
+        let before = self.samples.live.samples.iter().filter(|sample| sample.at + self.period <= began);
+        before.map(|sample| (sample.counts(), self.samples.balancer_errors_at(sample.at))).unzip()
+    }
+
+    /// Every known period that lies wholly within one stage.
+    fn periods(&self) -> Vec<Period> {
+        let mut periods = Vec::new();
+        for record in self.timeline {
+            let end = record.ended_at.map_or(self.known, |end| end.as_second().min(self.known));
+            let mut at = first_whole(record, self.period);
+            while at + self.period <= end {
+                periods.push(Period {
+                    standby_percent: record.weights.get(&self.plan.standby.name).map_or(0, |p| p.get()),
+                    stage: record.stage,
+                    kind: if record.probe { Kind::Probe } else { Kind::Shift },
+                    live: self.samples.live.counts_at(at),
+                    standby: self.samples.standby.counts_at(at),
+                    balancer_failures: self.samples.balancer_errors_at(at),
+                });
+                at += self.period;
+            }
+        }
+        periods
+    }
+}
+
+/// The start of the first period that lies wholly after the weights of a stage were set.
+fn first_whole(record: &StageRecord, period: i64) -> i64 {
+    let started = record.started_at.as_second();
+    (started.div_euclid(period) + 1) * period
+}
+
+#[cfg(test)]
+mod tests;

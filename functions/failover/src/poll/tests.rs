@@ -1,0 +1,234 @@
+//! What polls conclude, on counts made up by hand.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::*;
+use crate::contract::{Execution, Fleet, Progress};
+use crate::input::Operation;
+use crate::plan::Health;
+use crate::progress;
+use crate::samples::{FleetSamples, Sample};
+use crate::verdict::Criteria;
+use crate::weights::Percent;
+
+const PERIOD: i64 = 60;
+const BEGAN: i64 = 1_800_000_000 / PERIOD * PERIOD;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(BEGAN + seconds).unwrap()
+}
+
+fn plan(stages: &[(u8, MustShow)]) -> Plan {
+    let fleet = |name: &str| Fleet { name: name.into(), target_group_arn: format!("arn:{name}") };
+    let stage = |(percent, must_show): &(u8, MustShow)| Stage {
+        standby_percent: Percent::new(*percent).unwrap(),
+        bake_seconds: 300,
+        must_show: *must_show,
+    };
+    Plan {
+        app: "web".into(),
+        operation: Operation::Shift,
+        release: None,
+        execution: Execution { arn: "arn:execution".into(), started_at: at(0) },
+        live: fleet("prod1"),
+        standby: fleet("prod2"),
+        load_balancer_arn: "arn:balancer".into(),
+        routes: Vec::new(),
+        before: [("prod1".to_owned(), Percent::ALL), ("prod2".to_owned(), Percent::NONE)].into(),
+        stages: stages.iter().map(stage).collect(),
+        poll_seconds: 30,
+        period_seconds: 60,
+        criteria: Criteria::default(),
+        slow_seconds: 0.5,
+        checks: Vec::new(),
+    }
+}
+
+/// Requests and failures of one fleet, period by period from `from` on.
+fn fleet(from: i64, periods: i64, requests: u64, failures: u64) -> FleetSamples {
+    let sample =
+        |i| Sample { at: BEGAN + from + i * PERIOD, requests, target_5xx: failures, ..Sample::default() };
+    FleetSamples {
+        samples: (0..periods).map(sample).collect(),
+        health: Health { healthy: 2, registered: 2, unused: false },
+    }
+}
+
+/// An hour of history, then a run of `periods` with the standby at `percent` of 2,000 requests.
+fn run(periods: i64, percent: u64, failures: [u64; 2]) -> Samples {
+    let mut live = fleet(-3600, 60, 2000, 2);
+    live.samples.extend(fleet(0, periods, 20 * (100 - percent), failures[0]).samples);
+    live.samples.retain(|s| s.requests > 0);
+    let standby = fleet(0, periods, 20 * percent, failures[1]);
+    Samples { now: at(periods * PERIOD), live, standby, balancer_errors: Vec::new(), alarms: Vec::new() }
+}
+
+/// The timeline of a run whose first stage was set `late` seconds after the run began.
+fn set(plan: &Plan, late: i64) -> Progress {
+    progress::set(plan, &Progress::default(), at(late)).unwrap()
+}
+
+fn poll(plan: &Plan, samples: &Samples) -> Decision {
+    decide(plan, &set(plan, 0).timeline, samples)
+}
+
+#[test]
+fn a_good_release_bakes_and_then_advances() {
+    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    assert_eq!(poll(&plan, &run(3, 10, [2, 0])).verdict, Verdict::Wait);
+    let decision = poll(&plan, &run(6, 10, [2, 0]));
+    assert_eq!(decision.verdict, Verdict::Advance, "{}", decision.reason);
+    assert_eq!(decision.figures.standby.requests, 5 * 200, "the first, mixed period is left out");
+    assert!(decision.figures.odds.is_some());
+}
+
+#[test]
+fn a_bad_release_is_rolled_back_at_once() {
+    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let decision = poll(&plan, &run(2, 10, [2, 100]));
+    assert_eq!(decision.verdict, Verdict::RollBack, "{}", decision.reason);
+    assert!(decision.reason.contains("prod2 50 % (100 of 200)"), "{}", decision.reason);
+}
+
+#[test]
+fn both_fleets_alike_wait_and_end_as_the_operator_chose() {
+    for (choice, end) in [("rollBack", Verdict::RollBack), ("halt", Verdict::Halt)] {
+        let mut plan = plan(&[(50, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+        plan.criteria = serde_json::from_value(json!({ "bothSick": choice, "bothPeriods": 10 })).unwrap();
+        let decision = poll(&plan, &run(6, 50, [500, 500]));
+        assert_eq!(decision.verdict, Verdict::Wait, "{}", decision.reason);
+        assert!(decision.reason.contains("both fleets"), "{}", decision.reason);
+        assert_eq!(poll(&plan, &run(20, 50, [500, 500])).verdict, end);
+    }
+}
+
+#[test]
+fn no_data_waits_and_is_never_a_pass() {
+    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let mut nothing = run(0, 10, [0, 0]);
+    nothing.live.samples.clear();
+    for minutes in [1, 5, 10, 30] {
+        nothing.now = at(minutes * 60);
+        assert_eq!(poll(&plan, &nothing).verdict, Verdict::Wait, "after {minutes} minutes");
+    }
+    nothing.now = at(3600);
+    assert_eq!(poll(&plan, &nothing).verdict, Verdict::RollBack);
+}
+
+#[test]
+fn late_metrics_are_waited_for() {
+    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    // The last two minutes are not there yet: five periods are over, three are known.
+    let mut late = run(4, 10, [2, 0]);
+    late.now = at(6 * PERIOD);
+    let decision = poll(&plan, &late);
+    assert_eq!(decision.verdict, Verdict::Wait, "{}", decision.reason);
+    assert!(decision.reason.starts_with("3 of 5 periods"), "{}", decision.reason);
+}
+
+#[test]
+fn a_dead_standby_needs_no_metrics() {
+    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let mut dead = run(0, 10, [0, 0]);
+    dead.standby.health.healthy = 0;
+    let decision = poll(&plan, &dead);
+    assert_eq!(decision.verdict, Verdict::RollBack);
+    assert_eq!(decision.reason, "prod2 has 0 of 2 targets healthy");
+    dead.live.health.healthy = 0;
+    let decision = poll(&plan, &dead);
+    assert_eq!(decision.verdict, Verdict::Wait);
+    assert!(decision.reason.starts_with("both fleets"), "{}", decision.reason);
+    dead.now = at(24 * 3600);
+    assert_eq!(poll(&plan, &dead).verdict, Verdict::RollBack);
+}
+
+#[test]
+fn an_alarm_rolls_back() {
+    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let samples = Samples { alarms: vec!["checkout".into()], ..run(3, 10, [2, 0]) };
+    let decision = poll(&plan, &samples);
+    assert_eq!(decision.verdict, Verdict::RollBack);
+    assert!(decision.reason.contains("checkout"), "{}", decision.reason);
+}
+
+#[test]
+fn a_drain_waits_for_silence_among_requests() {
+    let plan = plan(&[(0, MustShow::SilentStandby)]);
+    let decide = |samples: &Samples| poll(&plan, samples);
+    let silent = |periods| {
+        let mut samples = run(periods, 0, [2, 0]);
+        samples.standby.samples.clear();
+        samples
+    };
+    assert_eq!(decide(&silent(2)).verdict, Verdict::Wait, "one whole period is not two");
+    assert_eq!(decide(&silent(4)).verdict, Verdict::Wait, "the bake goes on");
+    let done = decide(&silent(5));
+    assert_eq!(done.verdict, Verdict::Advance);
+    assert_eq!(done.reason, "prod2 is silent: 0 requests in 120 s, 4000 on prod1");
+
+    let loud = Samples { standby: fleet(4 * PERIOD, 1, 3, 0), ..silent(5) };
+    assert!(decide(&loud).reason.contains("still had 3 requests"), "{}", decide(&loud).reason);
+    let mut nobody = silent(5);
+    nobody.live.samples.clear();
+    nobody.now = at(10 * PERIOD);
+    assert!(decide(&nobody).reason.contains("silence proves nothing"), "{}", decide(&nobody).reason);
+    nobody.now = at(24 * 3600);
+    assert_eq!(decide(&nobody).verdict, Verdict::RollBack);
+    let mut dead = silent(3);
+    dead.live.health.healthy = 0;
+    assert_eq!(decide(&dead).verdict, Verdict::RollBack, "not onto a dead fleet");
+    dead.standby.health.healthy = 0;
+    assert_eq!(decide(&dead).verdict, Verdict::Wait);
+}
+
+#[test]
+fn a_standby_is_ready_when_a_target_is_healthy() {
+    let plan = plan(&[(0, MustShow::ReadyStandby), (100, MustShow::HealthyStandby)]);
+    let mut samples = run(0, 0, [0, 0]);
+    assert_eq!(poll(&plan, &samples).verdict, Verdict::Advance);
+    samples.standby.health.healthy = 0;
+    assert_eq!(poll(&plan, &samples).verdict, Verdict::Wait);
+    samples.now = at(24 * 3600);
+    assert_eq!(poll(&plan, &samples).verdict, Verdict::RollBack);
+}
+
+/// At 100 % the past alone never convicts: the standby is set back, compared, and either cleared or
+/// rolled back. The probe is a stage like any other.
+#[test]
+fn a_probe_interrupts_the_last_stage_and_decides() {
+    let plan = plan(&[(100, MustShow::HealthyStandby)]);
+    let whole = set(&plan, 0);
+    let sick = run(4, 100, [0, 60]);
+    let probe = decide(&plan, &whole.timeline, &sick);
+    assert_eq!(probe.verdict, Verdict::Probe, "{}", probe.reason);
+    let check = progress::polled(&plan, &whole, probe, at(240)).unwrap();
+    assert!(check.progress.probe && !check.fully_shifted);
+    assert_eq!(progress::standby_percent(&plan, &check.progress).unwrap().get(), 10);
+    let probing = progress::set(&plan, &check.progress, at(241)).unwrap();
+
+    let outcome = |live: u64, standby: u64| {
+        let mut samples = sick.clone();
+        let during = |requests, failures| fleet(300, 5, requests, failures).samples;
+        samples.live.samples.extend(during(1800, live));
+        samples.standby.samples.extend(during(200, standby));
+        samples.now = at(600);
+        decide(&plan, &probing.timeline, &samples)
+    };
+    let guilty = outcome(2, 6);
+    assert_eq!(guilty.verdict, Verdict::RollBack, "{}", guilty.reason);
+    let both = outcome(54, 6);
+    assert!(both.verdict == Verdict::Wait && both.reason.contains("both fleets"), "{}", both.reason);
+    let cleared = outcome(2, 0);
+    assert_eq!(cleared.verdict, Verdict::Advance, "{}", cleared.reason);
+    let check = progress::polled(&plan, &probing, cleared, at(600)).unwrap();
+    assert!(!check.progress.probe && !check.fully_shifted, "back to the stage that was interrupted");
+    assert_eq!(progress::standby_percent(&plan, &check.progress).unwrap(), Percent::ALL);
+}
+
+#[test]
+fn a_repeated_poll_gives_the_same_answer() {
+    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let samples = run(4, 10, [3, 5]);
+    assert_eq!(poll(&plan, &samples), poll(&plan, &samples));
+}

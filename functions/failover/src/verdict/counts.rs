@@ -1,0 +1,163 @@
+//! What the verdict is made of: counts per period and fleet, and the timeline of the weights.
+
+use serde::{Deserialize, Serialize};
+
+/// Counts of one fleet in one complete period. All in requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Counts {
+    /// Requests for which a target of the fleet was chosen.
+    pub requests: u64,
+    /// Target 5xx plus connection errors. May exceed `requests`, since a connection error is an
+    /// attempt; the verdict caps it.
+    pub failures: u64,
+    /// Requests slower than the threshold that was fixed before the run.
+    pub slow: u64,
+    /// Target 4xx.
+    pub client_errors: u64,
+}
+
+impl Counts {
+    /// Events of one metric, at most one per request.
+    pub(super) fn events(self, metric: Metric) -> u64 {
+        let events = match metric {
+            Metric::Failures => self.failures,
+            Metric::Slow => self.slow,
+            Metric::ClientErrors => self.client_errors,
+        };
+        events.min(self.requests)
+    }
+
+    /// The counts of two periods together.
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_add(other.requests),
+            failures: self.failures.min(self.requests).saturating_add(other.failures.min(other.requests)),
+            slow: self.slow.min(self.requests).saturating_add(other.slow.min(other.requests)),
+            client_errors: (self.client_errors.min(self.requests))
+                .saturating_add(other.client_errors.min(other.requests)),
+        }
+    }
+}
+
+/// The kinds of event that are compared between the fleets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Metric {
+    /// Target 5xx plus connection errors.
+    Failures,
+    /// Requests over the latency threshold.
+    Slow,
+    /// Target 4xx.
+    ClientErrors,
+}
+
+impl Metric {
+    /// All of them, in the order of every array indexed by metric.
+    pub const ALL: [Self; 3] = [Self::Failures, Self::Slow, Self::ClientErrors];
+
+    /// The word used in reasons.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Failures => "failures",
+            Self::Slow => "slow requests",
+            Self::ClientErrors => "client errors",
+        }
+    }
+}
+
+/// Whether a period belongs to the shift itself or to a probe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kind {
+    /// The weights of the stage.
+    #[default]
+    Shift,
+    /// The standby was set back to the probe's weight for a while, to compare it with live again.
+    Probe,
+}
+
+/// One complete period of the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Period {
+    /// Weight of the standby in percent.
+    pub standby_percent: u8,
+    /// Index of the stage, from 0. A probe has the index of the stage that it interrupts.
+    pub stage: usize,
+    /// Shift or probe.
+    pub kind: Kind,
+    /// The fleet that was live when the run began.
+    pub live: Counts,
+    /// The fleet that receives the traffic.
+    pub standby: Counts,
+    /// Responses 502, 503 and 504 that the balancer made itself, whichever fleet they were for;
+    /// 0 where not watched.
+    pub balancer_failures: u64,
+}
+
+/// Everything that a verdict looks at. The same evidence always gives the same judgement.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// Name of the live fleet.
+    pub live: &'a str,
+    /// Name of the standby.
+    pub standby: &'a str,
+    /// Complete periods of the live fleet before the run, oldest first. [`super::Criteria`] says
+    /// how many are wanted; more are used where traffic is thin.
+    pub history: &'a [Counts],
+    /// The balancer's own 502, 503 and 504 in the same periods; empty where not watched.
+    pub balancer_history: &'a [u64],
+    /// Every complete period since the run began, oldest first.
+    pub periods: &'a [Period],
+    /// The stage the run is in now.
+    pub stage: Stage,
+}
+
+/// The stage that a run is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// Index from 0, as in [`Period::stage`].
+    pub index: usize,
+    /// Weight of the standby now, in percent.
+    pub standby_percent: u8,
+    /// Shift, or the probe that interrupts the stage.
+    pub kind: Kind,
+    /// Complete periods that this stage must have been watched for. The bake is over when so many
+    /// are in [`Evidence::periods`]. Counted in periods rather than read from a clock, so that a
+    /// repeated poll and a late datapoint give the same answer.
+    pub bake_periods: u32,
+}
+
+impl Evidence<'_> {
+    /// The periods of the current stage, without its probes.
+    pub(super) fn stage_periods(&self) -> impl DoubleEndedIterator<Item = &Period> {
+        let index = self.stage.index;
+        self.periods.iter().filter(move |p| p.stage == index && p.kind == Kind::Shift)
+    }
+
+    /// How many complete periods the running probe has; 0 outside a probe.
+    pub(super) fn probe_periods(&self) -> usize {
+        match self.stage.kind {
+            Kind::Shift => 0,
+            Kind::Probe => self.periods.iter().rev().take_while(|p| p.kind == Kind::Probe).count(),
+        }
+    }
+
+    /// How many probes the run has begun so far.
+    pub(super) fn probes(&self) -> usize {
+        let started = (0..self.periods.len())
+            .filter(|&i| {
+                self.periods[i].kind == Kind::Probe && (i == 0 || self.periods[i - 1].kind == Kind::Shift)
+            })
+            .count();
+        // A probe that has just been set has no complete period yet.
+        let fresh = self.stage.kind == Kind::Probe && self.probe_periods() == 0;
+        started + usize::from(fresh)
+    }
+
+    /// Whether the live fleet still receives requests that the standby can be compared with.
+    pub(super) fn live_has_traffic(&self) -> bool {
+        self.stage.standby_percent < 100
+    }
+}

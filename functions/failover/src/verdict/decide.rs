@@ -1,0 +1,267 @@
+//! From the bets to a verdict and the reason for it.
+
+use super::counts::{Counts, Evidence, Kind, Metric};
+use super::criteria::{BothSick, Criteria, Outcome, TooLittleTraffic};
+use super::factor::{log_sum, wealth};
+use super::guards::{both_sick, broken, live_is_off};
+use super::history::History;
+use super::wealth::{Holding, Ledger, scaled};
+use super::words::{odds, periods, share};
+use super::{Ending, Judgement, MetricJudgement, Verdict};
+
+/// Periods of a stage below which it is never left early.
+const EARLY_PERIODS: usize = 2;
+
+/// All that a decision is made from. Wealths as natural logarithms.
+struct Bench<'a> {
+    criteria: &'a Criteria,
+    evidence: &'a Evidence<'a>,
+    /// The window as it was before the run.
+    history: &'a History,
+    cash: f64,
+    holdings: [Holding; 3],
+    total: f64,
+    /// The comparison with live in the same period, over all metrics.
+    concurrent: f64,
+    /// The comparison with live's past, over all metrics.
+    past: f64,
+    accepted: bool,
+    leading: Metric,
+}
+
+/// A verdict with the ending of the stage and the reason, still without the figures of the test.
+struct Decision(Verdict, Option<Ending>, String);
+
+/// Judges the evidence. `criteria` should have passed [`Criteria::check`]; the counts may be
+/// anything.
+pub fn judge(criteria: &Criteria, evidence: &Evidence) -> Judgement {
+    let history = History::before(criteria, evidence.history);
+    let mut window = history.clone();
+    let ledger = Ledger::play(criteria, evidence, &mut window);
+    let bench = Bench::new(criteria, evidence, &history, &ledger);
+    let Decision(verdict, ending, reason) = bench.decide();
+    let reason = if history.is_careful() {
+        let seen = periods(evidence.history.len());
+        let wanted = criteria.history_periods;
+        format!("{reason}; only {seen} of history instead of {wanted}, so more bad luck is allowed for")
+    } else {
+        reason
+    };
+    let metrics = Metric::ALL.map(|metric| {
+        let dispersion = history.dispersion(metric);
+        let holding = bench.holdings[metric as usize];
+        MetricJudgement {
+            metric,
+            odds: wealth(log_sum(bench.cash, holding.all)),
+            concurrent_odds: wealth(log_sum(bench.cash, holding.concurrent)),
+            past_odds: wealth(log_sum(bench.cash, holding.past)),
+            dispersion: dispersion.clusters,
+            burst_variance: dispersion.bursts,
+        }
+    });
+    Judgement { verdict, reason, ending, odds: wealth(bench.total), metrics, careful: history.is_careful() }
+}
+
+impl<'a> Bench<'a> {
+    fn new(criteria: &'a Criteria, evidence: &'a Evidence, history: &'a History, ledger: &Ledger) -> Self {
+        let cash = ledger.log_cash();
+        let holdings = Metric::ALL.map(|metric| ledger.holding(criteria, metric));
+        let sum = |part: fn(&Holding) -> f64| {
+            Metric::ALL.into_iter().fold(cash, |sum, metric| {
+                let metric_share = criteria.metric(metric).share_percent / 100.0;
+                log_sum(sum, scaled(part(&holdings[metric as usize]), metric_share))
+            })
+        };
+        let held = |metric: Metric| {
+            scaled(holdings[metric as usize].all, criteria.metric(metric).share_percent / 100.0)
+        };
+        let leading = Metric::ALL
+            .into_iter()
+            .fold(Metric::Failures, |best, metric| if held(metric) > held(best) { metric } else { best });
+        // With everything on the standby nothing new can be accepted; what the run showed counts.
+        let whole_run = !evidence.live_has_traffic();
+        let accepted = ledger.log_acceptance(whole_run) >= (1.0 / criteria.beta).ln();
+        let (total, concurrent, past) = (sum(|h| h.all), sum(|h| h.concurrent), sum(|h| h.past));
+        Self { criteria, evidence, history, cash, holdings, total, concurrent, past, accepted, leading }
+    }
+
+    fn decide(&self) -> Decision {
+        let (criteria, evidence) = (self.criteria, self.evidence);
+        if let Some(reason) = broken(criteria, evidence, self.history) {
+            return Decision(Verdict::RollBack, Some(Ending::Suspect), reason);
+        }
+        if self.is_guilty() {
+            let reason = format!("{}: {}", self.figures(self.leading), self.against());
+            return Decision(Verdict::RollBack, Some(Ending::Suspect), reason);
+        }
+        if let Some(decision) = self.both() {
+            return decision;
+        }
+        match evidence.stage.kind {
+            Kind::Probe => self.probe(),
+            Kind::Shift => self.begin_probe().unwrap_or_else(|| self.stage()),
+        }
+    }
+
+    /// Enough against the standby, and the comparison with live agrees as long as there is one.
+    /// The past alone never convicts: an outage of something that both fleets need looks the same.
+    fn is_guilty(&self) -> bool {
+        let needed = self.criteria.roll_back_odds().ln();
+        // With everything on the standby, or live off as well, the comparison with live must do
+        // without the past.
+        if !self.evidence.live_has_traffic() || live_is_off(self.evidence, self.history, self.leading) {
+            return self.concurrent >= needed;
+        }
+        let leading = self.holdings[self.leading as usize].concurrent;
+        self.total >= needed && log_sum(self.cash, leading) >= self.criteria.key_odds.ln()
+    }
+
+    fn both(&self) -> Option<Decision> {
+        let both = both_sick(self.criteria, self.evidence, self.history)?;
+        let limit = self.criteria.both_periods as usize;
+        if both.periods < limit {
+            let reason = format!("{}; {} of at most {limit}", both.figures, periods(both.periods));
+            return Some(Decision(Verdict::Wait, None, reason));
+        }
+        let (verdict, end) = match self.criteria.both_sick {
+            BothSick::RollBack => (Verdict::RollBack, "rolled back"),
+            BothSick::Halt => (Verdict::Halt, "halted with the weights as they are"),
+        };
+        let reason =
+            format!("{}; that has lasted {}, so the run is {end}", both.figures, periods(both.periods));
+        Some(Decision(verdict, Some(Ending::Suspect), reason))
+    }
+
+    /// The bets on the past have grown while the standby carries everything: set it back a little
+    /// and compare.
+    fn begin_probe(&self) -> Option<Decision> {
+        let criteria = self.criteria;
+        let wanted = !self.evidence.live_has_traffic() && self.past >= criteria.probe_odds.ln();
+        (wanted && self.evidence.probes() < criteria.probes as usize).then(|| {
+            let reason = format!(
+                "{} is worse than {} was before the run, odds {}: set back to weight {} for {} to compare them",
+                self.evidence.standby,
+                self.evidence.live,
+                odds(wealth(self.past)),
+                criteria.probe_percent,
+                periods(criteria.probe_periods as usize)
+            );
+            Decision(Verdict::Probe, None, reason)
+        })
+    }
+
+    fn probe(&self) -> Decision {
+        let (seen, wanted) = (self.evidence.probe_periods(), self.criteria.probe_periods as usize);
+        let figures = self.figures(self.leading);
+        if seen < wanted {
+            return Decision(Verdict::Wait, None, format!("probe, {seen} of {}: {figures}", periods(wanted)));
+        }
+        let reason = format!("the probe clears {}: {figures}; back to the stage", self.evidence.standby);
+        Decision(Verdict::Advance, None, reason)
+    }
+
+    fn stage(&self) -> Decision {
+        let (criteria, evidence) = (self.criteria, self.evidence);
+        let seen = evidence.stage_periods().count();
+        let bake = evidence.stage.bake_periods.max(1) as usize;
+        let suspect = self.total >= criteria.hold_odds.ln();
+        let figures = self.figures(if suspect { self.leading } else { Metric::Failures });
+        let early = criteria.early_advance && !self.history.is_careful() && evidence.live_has_traffic();
+        if seen < bake {
+            if early && seen >= EARLY_PERIODS && self.accepted && !suspect {
+                let reason = format!("{figures}: accepted after {seen} of {}", periods(bake));
+                return Decision(Verdict::Advance, Some(Ending::Accepted), reason);
+            }
+            let reason =
+                format!("{seen} of {} of this stage seen: {figures}; {}", periods(bake), self.against());
+            return Decision(Verdict::Wait, None, reason);
+        }
+        let over = seen - bake;
+        if suspect && evidence.live_has_traffic() {
+            return self.hold(over, &figures);
+        }
+        let requests = evidence.stage_periods().fold(0_u64, |sum, p| sum.saturating_add(p.standby.requests));
+        if evidence.stage.standby_percent > 0 && requests == 0 {
+            let reason =
+                format!("{} has had no request in this stage, and no data is no pass", evidence.standby);
+            return self.wait_longer(over, &reason);
+        }
+        if self.accepted && !suspect {
+            let reason = format!("{figures}: accepted, no worse than the margin");
+            return Decision(Verdict::Advance, Some(Ending::Accepted), reason);
+        }
+        let ending = if suspect { Ending::Suspect } else { Ending::TooLittleTraffic };
+        let reason = format!("{figures}: {}, but too little traffic to prove it good", self.against());
+        match criteria.too_little_traffic {
+            // The last stage has nothing to compare with and would wait in vain.
+            TooLittleTraffic::Wait if evidence.live_has_traffic() => self.wait_longer(over, &reason),
+            TooLittleTraffic::RollBack if evidence.live_has_traffic() => {
+                Decision(Verdict::RollBack, Some(ending), reason)
+            }
+            _ => Decision(Verdict::Advance, Some(ending), reason),
+        }
+    }
+
+    fn hold(&self, over: usize, figures: &str) -> Decision {
+        let limit = self.criteria.hold_periods as usize;
+        if over < limit {
+            let reason = format!("{figures}: {}; held, {over} of {}", self.against(), periods(limit));
+            return Decision(Verdict::Wait, None, reason);
+        }
+        let verdict = match self.criteria.still_suspect {
+            Outcome::Advance => Verdict::Advance,
+            Outcome::RollBack => Verdict::RollBack,
+        };
+        let reason =
+            format!("{figures}: still suspect after {} of holding, {}", periods(limit), self.against());
+        Decision(verdict, Some(Ending::Suspect), reason)
+    }
+
+    fn wait_longer(&self, over: usize, reason: &str) -> Decision {
+        let limit = self.criteria.longer_periods as usize;
+        if over < limit {
+            let reason = format!("{reason}; {over} of {} of waiting", periods(limit));
+            return Decision(Verdict::Wait, None, reason);
+        }
+        let reason = format!("{reason}; {} of waiting did not change that", periods(limit));
+        Decision(Verdict::RollBack, Some(Ending::TooLittleTraffic), reason)
+    }
+
+    /// Both fleets' shares of one metric in this stage, or in the run while the stage has none.
+    fn figures(&self, metric: Metric) -> String {
+        let evidence = self.evidence;
+        let here = |p: &&super::Period| p.stage == evidence.stage.index;
+        let staged = evidence.periods.iter().any(|p| here(&p));
+        let (mut live, mut standby) = (Counts::default(), Counts::default());
+        for period in evidence.periods.iter().filter(|p| !staged || here(p)) {
+            live = live.plus(period.live);
+            standby = standby.plus(period.standby);
+        }
+        let against = if live.requests == 0 {
+            format!("{} before the run", super::words::percent(self.history.rate(metric)))
+        } else {
+            share(live, metric)
+        };
+        format!(
+            "{}: {} {} against {} {against}",
+            metric.word(),
+            evidence.standby,
+            share(standby, metric),
+            evidence.live
+        )
+    }
+
+    /// How much is held against the standby.
+    fn against(&self) -> String {
+        let held = wealth(self.total);
+        if self.total < self.criteria.hold_odds.ln() {
+            return format!("nothing against {}", self.evidence.standby);
+        }
+        format!(
+            "odds {} against {} (a rollback needs {})",
+            odds(held),
+            self.evidence.standby,
+            odds(self.criteria.roll_back_odds())
+        )
+    }
+}

@@ -1,0 +1,166 @@
+//! Rules that hold outside the test: a silent standby, absolute limits, a balancer that answers
+//! for itself, and both fleets sick at once.
+
+use super::counts::{Counts, Evidence, Metric, Period};
+use super::criteria::Criteria;
+use super::history::History;
+use super::words::{number, percent, share};
+
+/// Log odds against silence by chance: a million to one.
+const SILENCE_LOG_ODDS: f64 = 13.815_510_557_964_274;
+
+/// Requests that a limit must rest on.
+const ENOUGH_REQUESTS: f64 = 10.0;
+
+/// Periods over which a fleet is asked whether it is sick: one alone may be chance.
+const SICK_PERIODS: usize = 3;
+
+/// Periods over which live is asked whether it is off.
+const OFF_PERIODS: usize = 5;
+
+/// How many standard deviations above its level the balancer's own count must be.
+const BALANCER_DEVIATIONS: f64 = 6.0;
+
+/// The first guard that wants a rollback, as the reason for it.
+pub fn broken(criteria: &Criteria, evidence: &Evidence, history: &History) -> Option<String> {
+    silent(criteria, evidence, history)
+        .or_else(|| over_limit(criteria, evidence))
+        .or_else(|| balancer(criteria, evidence, history))
+}
+
+/// The latest periods at the present weights.
+fn latest<'a>(evidence: &'a Evidence, count: u32) -> Option<&'a [Period]> {
+    let at_present =
+        |p: &&Period| p.stage == evidence.stage.index && p.standby_percent == evidence.stage.standby_percent;
+    let length = evidence.periods.iter().rev().take_while(at_present).count();
+    let count = count as usize;
+    (length >= count).then(|| &evidence.periods[evidence.periods.len() - count..])
+}
+
+fn add(counts: impl Iterator<Item = Counts>) -> Counts {
+    counts.fold(Counts::default(), Counts::plus)
+}
+
+/// A group without registered targets gets no requests and counts no errors: the balancer answers
+/// 503 itself. Silence is therefore no good sign.
+fn silent(criteria: &Criteria, evidence: &Evidence, history: &History) -> Option<String> {
+    let weight = evidence.stage.standby_percent;
+    let periods = latest(evidence, criteria.silent_periods).filter(|_| weight > 0)?;
+    let standby = add(periods.iter().map(|p| p.standby)).requests as f64;
+    let live = add(periods.iter().map(|p| p.live)).requests as f64;
+    let count = periods.len();
+    let due = if evidence.live_has_traffic() {
+        (standby + live) * f64::from(weight) / 100.0
+    } else {
+        // With everything on the standby only the past tells how much is due, and traffic may fall
+        // for good reasons: only total silence counts.
+        if standby > 0.0 {
+            return None;
+        }
+        history.requests_per_period() * count as f64
+    };
+    // Chernoff's bound on so few requests by chance.
+    let chance = if standby > 0.0 { standby * (due / standby).ln() + standby - due } else { -due };
+    (standby < due * criteria.silent_percent / 100.0 && chance < -SILENCE_LOG_ODDS).then(|| {
+        format!(
+            "{} is silent: {} requests in the last {count} periods where {} were due at weight {weight}",
+            evidence.standby,
+            number(standby),
+            number(due.round()),
+        )
+    })
+}
+
+/// Limits that the operator set as such. Where live breaks the limit as well, the standby is not
+/// to blame, and the rule for both fleets applies instead.
+fn over_limit(criteria: &Criteria, evidence: &Evidence) -> Option<String> {
+    let periods = latest(evidence, criteria.limit_periods)?;
+    Metric::ALL.into_iter().find_map(|metric| {
+        let limit = criteria.metric(metric).limit_percent?;
+        let over = |c: Counts| c.events(metric) as f64 * 100.0 > limit * c.requests as f64;
+        let standby = add(periods.iter().map(|p| p.standby));
+        let live = add(periods.iter().map(|p| p.live));
+        let broken = periods.iter().all(|p| over(p.standby)) && !over(live);
+        (broken && standby.requests as f64 >= ENOUGH_REQUESTS).then(|| {
+            format!(
+                "{} on {} were over the limit of {limit} % in {} periods in a row: {}",
+                metric.word(),
+                evidence.standby,
+                periods.len(),
+                share(standby, metric)
+            )
+        })
+    })
+}
+
+/// The balancer's own 502, 503 and 504 belong to no target group: a fleet that crashes or has no
+/// targets shows only there.
+fn balancer(criteria: &Criteria, evidence: &Evidence, history: &History) -> Option<String> {
+    let before = evidence.balancer_history;
+    if before.is_empty() || evidence.stage.standby_percent == 0 {
+        return None;
+    }
+    let periods = latest(evidence, criteria.limit_periods)?;
+    let level = before.iter().map(|n| *n as f64).sum::<f64>() / before.len() as f64;
+    let variance = before.iter().map(|n| (*n as f64 - level).powi(2)).sum::<f64>() / before.len() as f64;
+    let limit = level + BALANCER_DEVIATIONS * variance.max(level).sqrt() + ENOUGH_REQUESTS;
+    let broken = periods.iter().all(|p| {
+        let own = p.balancer_failures as f64;
+        let all = p.live.requests as f64 + p.standby.requests as f64 + own;
+        let live_is_fine = !history.is_off(Metric::Failures, p.live, 1.0);
+        own > limit && own - level > all * criteria.balancer_percent / 100.0 && live_is_fine
+    });
+    broken.then(|| {
+        let now = periods.iter().map(|p| p.balancer_failures as f64).sum::<f64>() / periods.len() as f64;
+        format!(
+            "the balancer itself answered {} requests a period with 502, 503 or 504 in the last {} periods, \
+             against {} before the run, while {} is fine",
+            number(now.round()),
+            periods.len(),
+            number(level.round()),
+            evidence.live
+        )
+    })
+}
+
+/// Whether live has lately had more events than its past explains: then the past cannot speak
+/// against the standby.
+pub fn live_is_off(evidence: &Evidence, history: &History, metric: Metric) -> bool {
+    let start = evidence.periods.len().saturating_sub(OFF_PERIODS);
+    let live = add(evidence.periods[start..].iter().map(|p| p.live));
+    history.is_off(metric, live, 0.0)
+}
+
+/// Both fleets sick at the same time.
+pub struct Both {
+    /// Periods in a row up to now.
+    pub periods: usize,
+    /// The figures.
+    pub figures: String,
+}
+
+/// Whether both fleets are sick now, and for how long they have been. Client errors are left out:
+/// a client can make both fleets answer 404.
+pub fn both_sick(criteria: &Criteria, evidence: &Evidence, history: &History) -> Option<Both> {
+    [Metric::Failures, Metric::Slow].into_iter().find_map(|metric| {
+        let sick_at = |end: usize| {
+            let span = &evidence.periods[end.saturating_sub(SICK_PERIODS)..end];
+            let live = add(span.iter().map(|p| p.live));
+            let standby = add(span.iter().map(|p| p.standby));
+            let both = history.is_sick(criteria, metric, live) && history.is_sick(criteria, metric, standby);
+            both.then_some((live, standby))
+        };
+        let (live, standby) = sick_at(evidence.periods.len())?;
+        let periods = (1..=evidence.periods.len()).rev().take_while(|end| sick_at(*end).is_some()).count();
+        let figures = format!(
+            "both fleets are sick: {} {} on {} and {} on {}, against {} before the run",
+            metric.word(),
+            share(standby, metric),
+            evidence.standby,
+            share(live, metric),
+            evidence.live,
+            percent(history.rate(metric))
+        );
+        Some(Both { periods, figures })
+    })
+}

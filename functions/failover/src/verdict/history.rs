@@ -1,0 +1,209 @@
+//! What the live fleet's past says: its rates, how unevenly its events come, and whether it is
+//! sick now.
+
+use std::collections::VecDeque;
+
+use super::counts::{Counts, Metric};
+use super::criteria::Criteria;
+use super::factor::upper_rate;
+
+/// Log odds of the upper bound on a historic rate: at least 95 % sure.
+const BOUND_LOG_ODDS: f64 = 2.995_732_273_553_991;
+
+/// How many events' worth of trust the prior dispersion has.
+const PRIOR_EVENTS: f64 = 5.0;
+
+/// A dispersion estimate above this (the 95 % point for 60 periods without any overdispersion) is
+/// taken for real, and then raised by a fifth because it may as well be too low.
+const NOTICEABLE: f64 = 1.36;
+const NOTICEABLE_RAISE: f64 = 1.2;
+
+/// How much the prior dispersion is raised where all history is missing.
+const MISSING_RAISE: f64 = 0.7;
+
+/// Up to here, overdispersion is explained by clusters of events; what is above, by whole periods
+/// that are worse than others.
+const LARGEST_CLUSTER: f64 = 5.0;
+
+/// How unevenly events come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dispersion {
+    /// Part that does not depend on traffic, at least 1: events come in clusters of this size.
+    pub clusters: f64,
+    /// Variance of the logarithm of a fleet's rate from period to period: bursts.
+    pub bursts: f64,
+}
+
+/// The trailing window of live periods that the standby is compared with.
+#[derive(Clone, Debug)]
+pub struct History {
+    window: VecDeque<Counts>,
+    /// Periods that the window holds at most.
+    length: usize,
+    requests: f64,
+    events: [f64; 3],
+    dispersion: [Dispersion; 3],
+    /// Rates' upper bounds before the run began.
+    baseline: [f64; 3],
+    careful: bool,
+    hits: f64,
+}
+
+impl History {
+    /// Reads what came before the run: the wanted number of periods, and more of them where
+    /// traffic is thin.
+    pub fn before(criteria: &Criteria, past: &[Counts]) -> Self {
+        let wanted = criteria.history_periods as usize;
+        let enough = criteria.history_requests as f64;
+        let mut window = VecDeque::with_capacity(wanted + 1);
+        let mut requests = 0.0;
+        for counts in past.iter().rev() {
+            if window.len() >= wanted && requests >= enough {
+                break;
+            }
+            requests += counts.requests as f64;
+            window.push_front(*counts);
+        }
+        let missing = 1.0 - (window.len() as f64 / wanted as f64).min(1.0);
+        let mut history = Self {
+            requests: 0.0,
+            events: [0.0; 3],
+            dispersion: [Dispersion { clusters: 1.0, bursts: 0.0 }; 3],
+            baseline: [1.0; 3],
+            careful: missing > 0.0,
+            hits: 0.0,
+            length: window.len().max(wanted),
+            window,
+        };
+        history.add_up();
+        for metric in Metric::ALL {
+            let i = metric as usize;
+            history.dispersion[i] = history.estimate(criteria, metric, missing);
+            history.baseline[i] = history.upper(metric);
+        }
+        history.hits = criteria.hits_share(history.events[0] / history.window.len().max(1) as f64);
+        history
+    }
+
+    fn add_up(&mut self) {
+        self.requests = self.window.iter().map(|c| c.requests as f64).sum();
+        self.events = Metric::ALL.map(|m| self.window.iter().map(|c| c.events(m) as f64).sum());
+    }
+
+    /// Pearson's statistic over the window, shrunk towards the prior by the number of events that
+    /// it rests on. Where periods are missing, bursts are assumed instead of measured.
+    fn estimate(&self, criteria: &Criteria, metric: Metric, missing: f64) -> Dispersion {
+        let limits = criteria.metric(metric);
+        let events = self.events[metric as usize];
+        let degrees = self.window.len() as f64 - 1.0;
+        let mut measured = 1.0;
+        if events > 0.0 && degrees > 0.0 {
+            let rate = events / self.requests;
+            let spread = rate * (1.0 - rate) + f64::EPSILON;
+            let squares: f64 = self
+                .window
+                .iter()
+                .filter(|c| c.requests > 0)
+                .map(|c| {
+                    let requests = c.requests as f64;
+                    (c.events(metric) as f64 - requests * rate).powi(2) / (requests * spread)
+                })
+                .sum();
+            measured = squares / degrees;
+        }
+        let measured = if measured > NOTICEABLE { measured * NOTICEABLE_RAISE } else { 1.0 };
+        let trust = events.min(degrees.max(0.0));
+        let prior = limits.prior_dispersion * (1.0 + MISSING_RAISE * missing);
+        let whole = ((trust * measured + PRIOR_EVENTS * prior) / (trust + PRIOR_EVENTS)).max(1.0);
+        let clusters = whole.min(LARGEST_CLUSTER);
+        let per_period = events / self.window.len().max(1) as f64;
+        let bursts = if per_period > 0.0 { (whole - clusters) / per_period } else { 0.0 };
+        let assumed = missing * (limits.prior_burst_percent / 100.0).powi(2);
+        Dispersion { clusters, bursts: bursts.max(assumed) }
+    }
+
+    /// Whether there was less history than wanted.
+    pub const fn is_careful(&self) -> bool {
+        self.careful
+    }
+
+    /// How much of the failures' wealth bets on the number of hit periods.
+    pub const fn hits_share(&self) -> f64 {
+        self.hits
+    }
+
+    /// Dispersion of a metric, measured before the run.
+    pub const fn dispersion(&self, metric: Metric) -> Dispersion {
+        self.dispersion[metric as usize]
+    }
+
+    /// Rate in the window, events per request.
+    pub fn rate(&self, metric: Metric) -> f64 {
+        if self.requests > 0.0 { self.events[metric as usize] / self.requests } else { 0.0 }
+    }
+
+    /// Mean requests in a period of the window.
+    pub fn requests_per_period(&self) -> f64 {
+        self.requests / self.window.len().max(1) as f64
+    }
+
+    /// Upper bound of the rate in the window, for events in clusters.
+    pub fn upper(&self, metric: Metric) -> f64 {
+        self.upper_with(metric, self.dispersion(metric).clusters)
+    }
+
+    /// Upper bound of the rate of *clusters* in the window: there are no more clusters than
+    /// events, so that the bound for single events holds for any size of cluster.
+    pub fn upper_clusters(&self, metric: Metric) -> f64 {
+        self.upper_with(metric, 1.0)
+    }
+
+    fn upper_with(&self, metric: Metric, clusters: f64) -> f64 {
+        upper_rate(self.events[metric as usize], self.requests, clusters, BOUND_LOG_ODDS)
+    }
+
+    /// Whether live does visibly worse than in the window, by more than `slack` events: then the
+    /// window says nothing about the standby. Depends on live alone, so that bets that heed it stay
+    /// fair.
+    pub fn is_off(&self, metric: Metric, live: Counts, slack: f64) -> bool {
+        let expected = live.requests as f64 * self.rate(metric);
+        let Dispersion { clusters, bursts } = self.dispersion(metric);
+        let deviation = ((clusters + bursts * expected) * expected).sqrt();
+        live.requests > 0 && live.events(metric) as f64 > expected + 2.0 * deviation + slack
+    }
+
+    /// Whether a fleet is plainly ill beside what live was before the run: above any drift, by
+    /// more than chance and by a share of requests that matters.
+    pub fn is_sick(&self, criteria: &Criteria, metric: Metric, counts: Counts) -> bool {
+        let limits = criteria.metric(metric);
+        let requests = counts.requests as f64;
+        let rate = self.baseline[metric as usize] * criteria.sick_factor;
+        // Half of all requests is an illness whatever the past, known or not.
+        let share = rate.max(self.baseline[metric as usize] + limits.sick_percent / 100.0).min(0.5);
+        let expected = requests * share;
+        let Dispersion { clusters, .. } = self.dispersion(metric);
+        requests > 0.0 && counts.events(metric) as f64 > expected.max((clusters * expected).sqrt() + 1.0)
+    }
+
+    /// Lets a live period of the run take the place of the oldest one.
+    pub fn push(&mut self, live: Counts) {
+        if live.requests == 0 {
+            return;
+        }
+        self.window.push_back(live);
+        self.change(live, 1.0);
+        if self.window.len() > self.length
+            && let Some(oldest) = self.window.pop_front()
+        {
+            self.change(oldest, -1.0);
+        }
+    }
+
+    fn change(&mut self, counts: Counts, sign: f64) {
+        self.requests = (self.requests + sign * counts.requests as f64).max(0.0);
+        for metric in Metric::ALL {
+            let events = &mut self.events[metric as usize];
+            *events = (*events + sign * counts.events(metric) as f64).max(0.0);
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! What the verdict does in the situations that an operator meets.
+
+use failover::verdict::{
+    BothSick, Counts, Criteria, Ending, Evidence, Judgement, Kind, Outcome, Period, Stage, TooLittleTraffic,
+    Verdict, judge, proposed_bake,
+};
+
+/// A healthy fleet's share of so many requests.
+fn healthy(requests: u64) -> Counts {
+    Counts { requests, failures: requests / 1000, slow: requests / 20, client_errors: requests / 50 }
+}
+
+fn failing(requests: u64, failures: u64) -> Counts {
+    Counts { failures, ..healthy(requests) }
+}
+
+/// A run in the making.
+struct Run {
+    criteria: Criteria,
+    history: Vec<Counts>,
+    balancer_history: Vec<u64>,
+    periods: Vec<Period>,
+    stage: Stage,
+}
+
+impl Run {
+    /// 2,000 requests a period, at `percent`, with a bake of 5 periods.
+    fn at(percent: u8) -> Self {
+        Self {
+            criteria: Criteria::default(),
+            history: vec![healthy(2000); 60],
+            balancer_history: vec![2; 60],
+            periods: Vec::new(),
+            stage: Stage { index: 0, standby_percent: percent, kind: Kind::Shift, bake_periods: 5 },
+        }
+    }
+
+    fn stage(mut self, index: usize, percent: u8, kind: Kind) -> Self {
+        self.stage = Stage { index, standby_percent: percent, kind, bake_periods: 5 };
+        self
+    }
+
+    fn periods(mut self, count: usize, live: Counts, standby: Counts) -> Self {
+        let period = Period {
+            standby_percent: self.stage.standby_percent,
+            stage: self.stage.index,
+            kind: self.stage.kind,
+            live,
+            standby,
+            balancer_failures: 2,
+        };
+        self.periods.extend(std::iter::repeat_n(period, count));
+        self
+    }
+
+    fn judge(&self) -> Judgement {
+        judge(
+            &self.criteria,
+            &Evidence {
+                live: "prod1",
+                standby: "prod2",
+                history: &self.history,
+                balancer_history: &self.balancer_history,
+                periods: &self.periods,
+                stage: self.stage,
+            },
+        )
+    }
+
+    #[track_caller]
+    fn expect(&self, verdict: Verdict, ending: Option<Ending>, words: &[&str]) {
+        let judgement = self.judge();
+        assert_eq!((judgement.verdict, judgement.ending), (verdict, ending), "{}", judgement.reason);
+        for word in words {
+            assert!(judgement.reason.contains(word), "no `{word}` in: {}", judgement.reason);
+        }
+    }
+}
+
+#[test]
+fn a_good_release_waits_for_its_bake_and_advances() {
+    let run = Run::at(10);
+    run.expect(Verdict::Wait, None, &["0 of 5 periods"]);
+    let run = run.periods(4, healthy(36_000), healthy(4000));
+    run.expect(Verdict::Wait, None, &["4 of 5 periods", "nothing against prod2"]);
+    let run = run.periods(1, healthy(36_000), healthy(4000));
+    run.expect(
+        Verdict::Advance,
+        Some(Ending::Accepted),
+        &["failures: prod2 0.1 % (20 of 20,000)", "accepted"],
+    );
+}
+
+#[test]
+fn an_outage_is_rolled_back_within_one_period_with_the_figures() {
+    let run = Run::at(10).periods(1, healthy(1800), failing(200, 200));
+    let words =
+        ["failures: prod2 100 % (200 of 200) against prod1 0.056 % (1 of 1,800)", "odds", "against prod2"];
+    run.expect(Verdict::RollBack, Some(Ending::Suspect), &words);
+}
+
+#[test]
+fn connection_errors_beyond_the_requests_count_once_a_request() {
+    let run = Run::at(10).periods(1, healthy(1800), failing(200, 900));
+    run.expect(Verdict::RollBack, Some(Ending::Suspect), &["100 % (200 of 200)"]);
+}
+
+#[test]
+fn thin_traffic_advances_unproven_waits_or_rolls_back_as_asked() {
+    let thin = || {
+        let mut run = Run::at(10).periods(5, healthy(18), healthy(2));
+        run.history = vec![healthy(20); 60];
+        run
+    };
+    thin().expect(Verdict::Advance, Some(Ending::TooLittleTraffic), &["too little traffic to prove it good"]);
+    let mut run = thin();
+    run.criteria.too_little_traffic = TooLittleTraffic::RollBack;
+    run.expect(Verdict::RollBack, Some(Ending::TooLittleTraffic), &["too little traffic"]);
+    run.criteria.too_little_traffic = TooLittleTraffic::Wait;
+    run.expect(Verdict::Wait, None, &["0 of 30 periods of waiting"]);
+    let run = run.periods(30, healthy(18), healthy(2));
+    run.expect(Verdict::RollBack, Some(Ending::TooLittleTraffic), &["did not change that"]);
+}
+
+#[test]
+fn no_request_at_all_is_no_pass() {
+    let mut run = Run::at(10).periods(5, healthy(18), healthy(0));
+    run.history = vec![healthy(20); 60];
+    run.expect(Verdict::Wait, None, &["no data is no pass"]);
+    let run = run.periods(30, healthy(18), healthy(0));
+    assert_eq!(run.judge().verdict, Verdict::RollBack);
+}
+
+#[test]
+fn a_silent_standby_is_rolled_back() {
+    let run = Run::at(10).periods(1, healthy(2000), healthy(0));
+    assert_eq!(run.judge().verdict, Verdict::Wait);
+    let words = ["prod2 is silent: 0 requests in the last 2 periods where 400 were due"];
+    run.periods(1, healthy(2000), healthy(0)).expect(Verdict::RollBack, Some(Ending::Suspect), &words);
+    let words = ["prod2 is silent", "4,000 were due"];
+    Run::at(100).periods(2, healthy(0), healthy(0)).expect(Verdict::RollBack, Some(Ending::Suspect), &words);
+}
+
+#[test]
+fn both_fleets_sick_waits_and_never_advances() {
+    let sick = |periods| {
+        Run::at(50).periods(3, healthy(1000), healthy(1000)).periods(
+            periods,
+            failing(1000, 200),
+            failing(1000, 200),
+        )
+    };
+    for periods in 1..30 {
+        sick(periods).expect(Verdict::Wait, None, if periods > 1 { &["both fleets are sick"] } else { &[] });
+    }
+    sick(31).expect(Verdict::RollBack, Some(Ending::Suspect), &["both fleets", "rolled back"]);
+    let mut run = sick(31);
+    run.criteria.both_sick = BothSick::Halt;
+    run.expect(Verdict::Halt, Some(Ending::Suspect), &["both fleets", "halted with the weights as they are"]);
+    // Once they have recovered, the stage goes on.
+    let run = sick(10).periods(4, healthy(1000), healthy(1000));
+    assert_eq!(run.judge().verdict, Verdict::Advance, "{}", run.judge().reason);
+}
+
+#[test]
+fn with_everything_on_the_standby_a_probe_tells_an_outage_of_both_from_a_fault() {
+    let full = || {
+        Run::at(50).periods(5, healthy(1000), healthy(1000)).stage(1, 100, Kind::Shift).periods(
+            1,
+            healthy(0),
+            failing(2000, 400),
+        )
+    };
+    full().expect(
+        Verdict::Probe,
+        None,
+        &["prod2 is worse than prod1 was before the run", "weight 10 for 4 periods"],
+    );
+
+    let probe = || full().stage(1, 10, Kind::Probe);
+    probe().expect(Verdict::Wait, None, &["probe, 0 of 4 periods"]);
+    let guilty = probe().periods(1, healthy(1800), failing(200, 40));
+    guilty.expect(Verdict::RollBack, Some(Ending::Suspect), &["prod2"]);
+
+    let both = probe().periods(4, failing(1800, 360), failing(200, 40));
+    both.expect(Verdict::Wait, None, &["both fleets are sick"]);
+    let over = probe().periods(4, healthy(1800), healthy(200));
+    over.expect(Verdict::Advance, None, &["the probe clears prod2"]);
+    // Back in the stage, what was held against it beside the past is void.
+    let back = over.stage(1, 100, Kind::Shift).periods(4, healthy(0), healthy(2000));
+    back.expect(Verdict::Advance, Some(Ending::TooLittleTraffic), &["nothing against prod2"]);
+}
+
+#[test]
+fn probes_are_limited() {
+    let mut run = Run::at(50).periods(5, healthy(1000), healthy(1000));
+    for _ in 0..2 {
+        run = run.stage(1, 100, Kind::Shift).periods(1, healthy(0), failing(2000, 400));
+        assert_eq!(run.judge().verdict, Verdict::Probe);
+        run = run.stage(1, 10, Kind::Probe).periods(4, healthy(1800), healthy(200));
+        assert_eq!(run.judge().verdict, Verdict::Advance);
+    }
+    run = run.stage(1, 100, Kind::Shift).periods(1, healthy(0), failing(2000, 400));
+    assert_eq!(run.judge().verdict, Verdict::Wait, "{}", run.judge().reason);
+}
+
+#[test]
+fn an_absolute_limit_needs_no_comparison_but_a_live_fleet_that_keeps_it() {
+    let mut run = Run::at(10).periods(1, healthy(1800), failing(200, 0));
+    run.criteria.client_errors.limit_percent = Some(3.0);
+    let over = Counts { client_errors: 8, ..healthy(200) };
+    let one = run.periods(1, healthy(1800), over);
+    assert_eq!(one.judge().verdict, Verdict::Wait);
+    let two = one.periods(1, healthy(1800), over);
+    let words = ["client errors on prod2 were over the limit of 3 % in 2 periods in a row: 4 % (16 of 400)"];
+    two.expect(Verdict::RollBack, Some(Ending::Suspect), &words);
+    let live_too = Counts { client_errors: 72, ..healthy(1800) };
+    let mut run = Run::at(10).periods(2, live_too, over);
+    run.criteria.client_errors.limit_percent = Some(3.0);
+    assert_eq!(run.judge().verdict, Verdict::Wait);
+}
+
+#[test]
+fn a_balancer_that_answers_for_itself_rolls_back() {
+    let mut run = Run::at(10).periods(2, healthy(1800), healthy(200));
+    for period in &mut run.periods {
+        period.balancer_failures = 150;
+    }
+    run.expect(
+        Verdict::RollBack,
+        Some(Ending::Suspect),
+        &["the balancer itself answered 150 requests a period"],
+    );
+    run.balancer_history.clear();
+    assert_eq!(run.judge().verdict, Verdict::Wait);
+}
+
+/// Enough failures to doubt, too few to convict.
+#[test]
+fn a_suspect_stage_is_held_and_then_ends_as_asked() {
+    let mut run =
+        Run::at(10).periods(4, healthy(1800), healthy(200)).periods(1, healthy(1800), failing(200, 5));
+    run.expect(Verdict::Wait, None, &["held for 0 of at most 10 periods", "against prod2"]);
+    run.criteria.hold_periods = 0;
+    run.expect(Verdict::Advance, Some(Ending::Suspect), &["still suspect after 0 periods of holding"]);
+    run.criteria.still_suspect = Outcome::RollBack;
+    run.expect(Verdict::RollBack, Some(Ending::Suspect), &["still suspect"]);
+}
+
+#[test]
+fn less_history_is_said_and_allows_for_more_bad_luck() {
+    let mut run = Run::at(10).periods(1, healthy(18_000), failing(2000, 7));
+    let full = run.judge();
+    run.history.truncate(12);
+    let careful = run.judge();
+    assert!(careful.careful && !full.careful);
+    assert!(careful.reason.contains("only 12 periods of history instead of 60"), "{}", careful.reason);
+    assert!(careful.metrics[0].burst_variance > full.metrics[0].burst_variance);
+    assert!(careful.odds < full.odds);
+}
+
+#[test]
+fn a_late_datapoint_corrects_the_verdict() {
+    let mut run = Run::at(10).periods(3, healthy(1800), healthy(200));
+    assert_eq!(run.judge().verdict, Verdict::Wait);
+    run.periods[0].standby.failures = 200;
+    assert_eq!(run.judge().verdict, Verdict::RollBack);
+}
+
+#[test]
+fn a_bake_is_proposed_that_finds_the_fault() {
+    let criteria = Criteria::default();
+    let thin = proposed_bake(&criteria, &vec![healthy(20); 60], 10, 50.0);
+    let thick = proposed_bake(&criteria, &vec![healthy(2000); 60], 10, 50.0);
+    assert!((thin.requests_per_period - 2.0).abs() < 1e-9);
+    assert_eq!(thick.detect_periods, Some(1));
+    assert!(thin.detect_periods > thick.detect_periods && thin.accept_periods > thick.accept_periods);
+    assert_eq!(proposed_bake(&criteria, &[], 10, 50.0).detect_periods, None);
+    assert_eq!(proposed_bake(&criteria, &vec![healthy(20); 60], 10, 0.0).detect_periods, None);
+}
+
+#[test]
+fn criteria_default_by_metric_and_refuse_what_makes_no_sense() {
+    let read = |text: &str| serde_json::from_str::<Criteria>(text);
+    let criteria = read(r#"{"slow": {"marginPercent": 22}, "alpha": 0.01}"#).unwrap();
+    assert!(
+        (criteria.slow.margin_percent - 22.0).abs() < 1e-12
+            && (criteria.slow.share_percent - 30.0).abs() < 1e-12
+    );
+    assert!((criteria.alpha - 0.01).abs() < 1e-12);
+    assert_eq!(read("{}").unwrap(), Criteria::default());
+    assert_eq!(read(&serde_json::to_string(&criteria).unwrap()).unwrap(), criteria);
+    assert!(read(r#"{"margn": 1}"#).unwrap_err().to_string().contains("margn"));
+    for (text, field) in [
+        (r#"{"alpha": 0}"#, "`criteria.alpha`"),
+        (r#"{"alpha": 0.5}"#, "`criteria.holdOdds`"),
+        (r#"{"failures": {"marginPercent": -1}}"#, "`criteria.failures.marginPercent`"),
+        (r#"{"failures": {"marginPercent": 60}}"#, "`criteria.failures.acceptMarginPercent`"),
+        (r#"{"slow": {"floorPercent": 1}}"#, "`criteria.slow.acceptFloorPercent`"),
+        (r#"{"clientErrors": {"sharePercent": 20}}"#, "add up to 110"),
+        (r#"{"probePeriods": 0}"#, "`criteria.probePeriods`"),
+        (r#"{"bothPeriods": 0}"#, "`criteria.bothPeriods`"),
+        (r#"{"historyPeriods": 1}"#, "`criteria.historyPeriods`"),
+        (r#"{"clientErrors": {"limitPercent": 101}}"#, "`criteria.clientErrors.limitPercent`"),
+    ] {
+        let message = read(text).unwrap().check().expect_err(text);
+        assert!(message.contains(field), "{text}: {message}");
+    }
+}
