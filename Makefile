@@ -16,7 +16,7 @@ STACK ?= failover
 PARAMETERS ?=
 
 help: ## What there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 rehearse: tools build ## Run whole cycles with real traffic on a local AWS
 	cargo run --quiet --locked --package rehearsal --bin rehearse
@@ -31,6 +31,9 @@ lint: tools ## Check format, lints, template and definition
 	$(BIN)/cfn-lint infra/template.yaml
 	$(BIN)/shellcheck infra/deploy.sh .ci/run tests/tools/validate-definition.sh
 	tests/tools/validate-definition.sh
+
+bench-verdict: ## Measure decisions beside the rules of other deployers
+	cargo run --quiet --locked --profile bench --package bench-verdict
 
 build: tools ## Build the functions for this machine
 	$(call build_functions,$(HOST_ARCH))
@@ -62,4 +65,4 @@ define build_functions
 	    $(if $(filter arm64,$(1)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
 endef
 
-.PHONY: help rehearse test lint build deploy undeploy clean tools
+.PHONY: help rehearse test lint bench-verdict build deploy undeploy clean tools

@@ -112,8 +112,12 @@ pub fn balancer_client(endpoint: &str) -> aws_sdk_elasticloadbalancingv2::Client
     aws_sdk_elasticloadbalancingv2::Client::from_conf(config)
 }
 
-/// The same script that `make deploy` runs against AWS.
-async fn deploy(endpoint: &str) -> Result<String> {
+/// Deploys `infra/template.yaml` with the built functions to the local AWS at `endpoint`, by the
+/// same script that `make deploy` runs against AWS. Returns the state machine's ARN.
+///
+/// # Errors
+/// If the deployment fails, as it does where the functions are not built.
+pub async fn deploy(endpoint: &str) -> Result<String> {
     let parameters = format!("LoadBalancerName=rehearsal Architecture={}", lambda_architecture());
     let output = Command::new(root().join("infra/deploy.sh"))
         .envs(environment(endpoint))

@@ -66,6 +66,8 @@ impl LocalAws {
             ("BIND_HOST", "127.0.0.1".into()),
             // It listens on a fixed port, which a second rehearsal would find taken.
             ("IOT_MTLS_ENABLED", "0".into()),
+            // Unpacked functions and the like: gone with the folder of the log.
+            ("TMPDIR", log.parent().unwrap_or(Path::new(".")).display().to_string()),
             ("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", balancer.into()),
             ("AWS_ENDPOINT_URL_CLOUDWATCH", balancer.into()),
         ];

@@ -15,7 +15,9 @@ use crate::error::{Error, Kind};
 use crate::input::Input;
 use crate::plan::Past;
 use crate::samples::{FleetSamples, Sample, Samples};
-use crate::verdict::Criteria;
+
+/// Periods before the run that are fetched with it.
+const HISTORY_PERIODS: i64 = 1440;
 
 /// Counts of one metric by the start of their period, in seconds since the epoch.
 type Series = BTreeMap<i64, f64>;
@@ -33,7 +35,7 @@ pub async fn samples(client: &Client, plan: &Plan, now: Timestamp) -> Result<Sam
         latency: format!("TC({}:)", plan.slow_seconds),
     };
     let began = plan.execution.started_at.as_second();
-    let mut series = question.ask(client, began, &plan.criteria, now).await?;
+    let mut series = question.ask(client, began, now).await?;
     let mut fleet = |role| FleetSamples { samples: counts(&mut series, role), ..FleetSamples::default() };
     let (live, standby) = (fleet("live"), fleet("standby"));
     let mut balancer = BTreeMap::new();
@@ -62,7 +64,7 @@ pub async fn past(
         period_seconds: input.period.0,
         latency: format!("p{USUALLY_BELOW}"),
     };
-    let mut series = question.ask(client, now.as_second(), &input.criteria, now).await?;
+    let mut series = question.ask(client, now.as_second(), now).await?;
     Ok(["first", "second"].map(|role| {
         // The median of the periods' own percentiles: a percentile of percentiles is none, but a
         // threshold needs no more than to lie where about one in twenty responses is slower.
@@ -97,18 +99,17 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// From three times the wanted history before `began`, since a period without traffic has no
-    /// datapoint and thin traffic needs more of them, until `now`.
+    /// From a day's worth of minutes before `began` until `now`. Where traffic is thin, the verdict
+    /// looks that far back; elsewhere it uses the last hour of it.
     async fn ask(
         &self,
         client: &Client,
         began: i64,
-        criteria: &Criteria,
         now: Timestamp,
     ) -> Result<BTreeMap<String, Series>, Error> {
         let period = i64::from(self.period_seconds.max(1));
         let floor = |second: i64| second.div_euclid(period) * period;
-        let from = floor(began) - 3 * i64::from(criteria.history_periods) * period;
+        let from = floor(began) - HISTORY_PERIODS * period;
         fetch(client, self.queries(), from, floor(now.as_second())).await
     }
 

@@ -146,7 +146,7 @@ impl Default for Criteria {
             sick_factor: 3.0,
             early_advance: false,
             history_periods: 60,
-            history_requests: 20_000,
+            history_requests: 100_000,
             silent_periods: 2,
             silent_percent: 20.0,
             limit_periods: 2,

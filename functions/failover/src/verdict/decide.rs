@@ -205,7 +205,8 @@ impl<'a> Bench<'a> {
     fn hold(&self, over: usize, figures: &str) -> Decision {
         let limit = self.criteria.hold_periods as usize;
         if over < limit {
-            let reason = format!("{figures}: {}; held, {over} of {}", self.against(), periods(limit));
+            let reason =
+                format!("{figures}: {}; held for {over} of at most {}", self.against(), periods(limit));
             return Decision(Verdict::Wait, None, reason);
         }
         let verdict = match self.criteria.still_suspect {
@@ -254,8 +255,15 @@ impl<'a> Bench<'a> {
     /// How much is held against the standby.
     fn against(&self) -> String {
         let held = wealth(self.total);
-        if self.total < self.criteria.hold_odds.ln() {
+        if self.total < 0.0 {
             return format!("nothing against {}", self.evidence.standby);
+        }
+        if self.total < self.criteria.hold_odds.ln() {
+            return format!(
+                "odds {} against {}, which may well be chance",
+                odds(held),
+                self.evidence.standby
+            );
         }
         format!(
             "odds {} against {} (a rollback needs {})",

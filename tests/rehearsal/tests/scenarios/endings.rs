@@ -157,3 +157,25 @@ pub async fn throttling_is_waited_out(ground: &Ground) -> Result<()> {
     check_success(&ended, &path(1, &COMPLETED))?;
     check_weights(&app, [0, 100]).await
 }
+
+pub async fn an_alarm_refuses_a_start_and_rolls_back_a_run(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "alarm").await?;
+    let app = site.app("alarm", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    let _traffic = app.traffic(RATE);
+    let name = "checkout failures";
+    let shift = input(&app, "shift", json!({ "stages": [20, 100], "criteria": { "alarms": [name] } }));
+
+    let unknown = check_failure(&run(ground, &shift).await?, "PlanRejected")?;
+    ensure!(unknown.contains("`criteria.alarms`") && unknown.contains(name), "{unknown}");
+    ground.alb.set_alarm(name, alb::AlarmState::Alarm);
+    let ringing = check_failure(&run(ground, &shift).await?, "PlanRejected")?;
+    ensure!(ringing.contains("is in ALARM"), "{ringing}");
+
+    ground.alb.set_alarm(name, alb::AlarmState::Ok);
+    let mut execution = ground.execute(&shift).await?;
+    execution.until_stage(1).await?;
+    ground.alb.set_alarm(name, alb::AlarmState::Alarm);
+    let cause = check_failure(&execution.finish().await?, "RolledBack")?;
+    ensure!(cause.contains(name), "{cause}");
+    check_weights(&app, [100, 0]).await
+}

@@ -10,11 +10,11 @@ use serde_json::json;
 use crate::support::*;
 
 pub async fn all_requests_fail(ground: &Ground) -> Result<()> {
-    rolled_back(ground, "all-fail", 0, Behaviour::Errors { share: 1.0 }, "failed").await
+    rolled_back(ground, "all-fail", 0, Behaviour::Errors { share: 1.0 }, "failures").await
 }
 
 pub async fn a_tenth_of_the_requests_fails(ground: &Ground) -> Result<()> {
-    rolled_back(ground, "tenth-fail", 0, Behaviour::Errors { share: 0.1 }, "failed").await
+    rolled_back(ground, "tenth-fail", 0, Behaviour::Errors { share: 0.1 }, "failures").await
 }
 
 pub async fn responses_are_slow(ground: &Ground) -> Result<()> {
@@ -31,7 +31,7 @@ pub async fn connections_are_reset(ground: &Ground) -> Result<()> {
 }
 
 pub async fn the_other_direction_rolls_back_too(ground: &Ground) -> Result<()> {
-    rolled_back(ground, "other-way", 1, Behaviour::Errors { share: 0.5 }, "failed").await
+    rolled_back(ground, "other-way", 1, Behaviour::Errors { share: 0.5 }, "failures").await
 }
 
 /// Shifts away from the fleet `live` to one that breaks as soon as the first stage stands.
@@ -60,10 +60,21 @@ async fn rolled_back(ground: &Ground, name: &str, live: usize, fault: Behaviour,
 }
 
 pub async fn both_fleets_alike_are_not_advanced(ground: &Ground) -> Result<()> {
-    let site = Site::new(ground, "both").await?;
-    let app = site.app("both", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    both_fleets(ground, "both", "rollBack", "RolledBack", [100, 0]).await
+}
+
+pub async fn both_fleets_alike_halt_where_the_operator_chose_so(ground: &Ground) -> Result<()> {
+    both_fleets(ground, "halt", "halt", "Halted", [60, 40]).await
+}
+
+/// Shifts until both fleets fail alike, and expects this ending with these weights left behind.
+async fn both_fleets(ground: &Ground, name: &str, choice: &str, error: &str, left: [u16; 2]) -> Result<()> {
+    let site = Site::new(ground, name).await?;
+    let app = site.app(name, &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
     let _traffic = app.traffic(RATE);
-    let shift = input(&app, "shift", json!({ "stages": [40, 100] }));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let criteria = json!({ "bothSick": choice, "bothPeriods": 5, "longerPeriods": 8, "slowSeconds": 0.5 });
+    let shift = input(&app, "shift", json!({ "stages": [40, 100], "criteria": criteria }));
     let mut execution = ground.execute(&shift).await?;
     execution.until_stage(1).await?;
     app.set(0, Behaviour::Errors { share: 0.5 });
@@ -71,16 +82,44 @@ pub async fn both_fleets_alike_are_not_advanced(ground: &Ground) -> Result<()> {
     let ended = execution.finish().await?;
     ensure!(!ended.verdicts.iter().any(|(verdict, _)| verdict == "advance"), "{:?}", ended.verdicts);
     ensure!(ended.verdicts.iter().any(|(_, reason)| reason.contains("both fleets")), "{:?}", ended.verdicts);
+    let cause = check_failure(&ended, error)?;
+    ensure!(cause.contains("both fleets"), "{cause}");
+    check_weights(&app, left).await
+}
+
+/// With everything on the standby there is nothing to compare with but the past, which an outage of
+/// something that both fleets need would look the same in. So the standby is set back and compared.
+pub async fn a_fault_of_the_last_stage_is_found_by_a_probe(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "probe").await?;
+    let app = site.app("probe", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    let traffic = app.traffic(RATE);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let mut execution =
+        ground.execute(&input(&app, "shift", json!({ "stages": [100], "bake": "8s" }))).await?;
+    execution.until_stage(1).await?;
+    app.set(1, Behaviour::Errors { share: 0.4 });
+    let ended = execution.finish().await?;
     check_failure(&ended, "RolledBack")?;
-    check_weights(&app, [100, 0]).await
+    ensure!(ended.verdicts.iter().any(|(verdict, _)| verdict == "probe"), "{:?}", ended.verdicts);
+    ensure!(ended.path == path_with_probe(), "{:?}", ended.path);
+    check_weights(&app, [100, 0]).await?;
+    check_traffic(&traffic, 0).await?;
+    check_nothing_lost(&app, &traffic)
+}
+
+fn path_with_probe() -> Vec<String> {
+    let mut path = path(1, &[]);
+    path.extend(["SetWeights", "Bake", "CheckMetrics", "IsHealthy"].map(str::to_owned));
+    path.extend(ROLLED_BACK.map(str::to_owned));
+    path
 }
 
 pub async fn no_traffic_is_not_a_pass(ground: &Ground) -> Result<()> {
     let site = Site::new(ground, "nobody").await?;
     let app = site.app("nobody", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
-    let patience = json!({ "stages": [50, 100], "criteria": { "patience": "2s" } });
+    let patience = json!({ "stages": [50, 100], "criteria": { "longerPeriods": 3 } });
     let ended = run(ground, &input(&app, "shift", patience)).await?;
     let cause = check_failure(&ended, "RolledBack")?;
-    ensure!(cause.contains("too few"), "{cause}");
+    ensure!(cause.contains("no data is no pass"), "{cause}");
     check_weights(&app, [100, 0]).await
 }

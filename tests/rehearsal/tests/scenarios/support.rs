@@ -43,6 +43,8 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     faults::connections_are_reset,
     faults::the_other_direction_rolls_back_too,
     faults::both_fleets_alike_are_not_advanced,
+    faults::both_fleets_alike_halt_where_the_operator_chose_so,
+    faults::a_fault_of_the_last_stage_is_found_by_a_probe,
     faults::no_traffic_is_not_a_pass,
     refusals::bad_input_is_refused_by_name,
     refusals::what_cannot_be_done_safely_is_refused,
@@ -53,6 +55,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     endings::roles_that_cannot_be_recorded_never_move_traffic,
     endings::a_rollback_that_fails_says_what_to_type,
     endings::throttling_is_waited_out,
+    endings::an_alarm_refuses_a_start_and_rolls_back_a_run,
     second_opinion::our_balancer_answers_as_moto_does,
     second_opinion::set_weights_and_roll_back_work_against_moto,
 ];
@@ -87,7 +90,8 @@ pub fn input(app: &App<'_>, operation: &str, more: Value) -> Value {
         "bake": "4s",
         "poll": "1s",
         "period": "1s",
-        "criteria": { "minimumRequests": 20, "patience": "12s" },
+        // Waiting is meant for minutes; here a period is a second.
+        "criteria": { "longerPeriods": 8, "bothPeriods": 5, "slowSeconds": 0.5 },
     });
     if let (Value::Object(input), Value::Object(more)) = (&mut input, more) {
         input.extend(more);

@@ -44,7 +44,8 @@ pub(super) fn create(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
         scheme: scope.text("Scheme").unwrap_or("internet-facing").to_owned(),
         attributes: ATTRIBUTES.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
     };
-    let view = View::new(core, &balancer);
+    // In AWS it takes minutes to become active; here it is by the next call.
+    let view = View { state: "provisioning", ..View::new(core, &balancer) };
     world.tags.insert(balancer.arn.clone(), tags);
     world.balancers.push(balancer);
     Ok(output(vec![view], None))
@@ -143,6 +144,7 @@ struct View {
     scheme: String,
     dns: String,
     created: Timestamp,
+    state: &'static str,
 }
 
 impl View {
@@ -153,6 +155,7 @@ impl View {
             scheme: balancer.scheme.clone(),
             dns: format!("{}.{}.elb.amazonaws.com", balancer.name, core.region),
             created: balancer.created,
+            state: "active",
         }
     }
 }
@@ -166,7 +169,7 @@ fn output(views: Vec<View>, next: Option<String>) -> Output {
             xml.leaf("LoadBalancerName", view.name);
             xml.leaf("Scheme", view.scheme);
             xml.leaf("VpcId", "vpc-local");
-            xml.node("State", |xml| xml.leaf("Code", "active"));
+            xml.node("State", |xml| xml.leaf("Code", view.state));
             xml.leaf("Type", "application");
             xml.leaf("IpAddressType", "ipv4");
         });

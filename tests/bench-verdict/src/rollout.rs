@@ -1,0 +1,190 @@
+//! One rollout under one rule, and a cell of many.
+
+use failover::verdict::{Counts, Criteria, Evidence, Kind, Period, Stage, Verdict, judge};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+
+use crate::peers::{Peer, Wish};
+use crate::scenario::{FAULTS, Fault, STAGES, World};
+
+/// Our own rule's name in the tables.
+pub const OURS: &str = "ours";
+
+/// Minutes after which a rollout is ended in any case, beyond its bakes.
+const OVERTIME: u32 = 60;
+
+/// One cell of the benchmark.
+#[derive(Clone, Serialize)]
+pub struct Job {
+    pub method: &'static str,
+    pub fault: &'static str,
+    /// Requests a minute.
+    pub traffic: u32,
+    /// Live's share of failures.
+    pub base: f64,
+    /// Polls a stage.
+    pub bake: u32,
+    pub rollouts: u32,
+}
+
+/// What came of a cell's rollouts. Shares between 0 and 1.
+#[derive(Clone, Serialize)]
+pub struct Row {
+    #[serde(flatten)]
+    pub job: Job,
+    /// Rolled back after the fault had begun.
+    pub detected: f64,
+    /// Rolled back without a fault, or before it.
+    pub falsely: f64,
+    /// Median polls from the fault to the rollback; none where fewer than half are found.
+    pub median_polls: Option<u32>,
+    /// Median polls until the fault was found *or* the standby was set back for a probe.
+    pub median_relief: Option<u32>,
+    /// Mean number of users who failed or were slow because of the fault.
+    pub harmed: f64,
+    /// Mean length of the rollouts that were not rolled back, in minutes.
+    pub minutes: f64,
+    /// Share of rollouts with a probe.
+    pub probed: f64,
+}
+
+struct Outcome {
+    rolled_back: bool,
+    minutes: u32,
+    onset: u32,
+    probe: u32,
+    harmed: f64,
+}
+
+/// Runs a cell. The generator depends on the cell alone, so that a cell can be run by itself.
+pub fn run(job: &Job, criteria: &Criteria, history: usize, seed: u64) -> Row {
+    let key = format!("{}|{}|{}|{}|{seed}", job.fault, job.traffic, job.base, job.bake);
+    let mut rng = ChaCha8Rng::seed_from_u64(hash(&key));
+    let fault = FAULTS.iter().find(|f| f.name == job.fault).expect("jobs are made from the list of faults");
+    let outcomes: Vec<Outcome> = (0..job.rollouts)
+        .map(|_| {
+            let world = World::new(fault, f64::from(job.traffic), job.base, 5 * job.bake, &mut rng);
+            if job.method == OURS {
+                ours(&world, criteria, history, job.bake, &mut rng)
+            } else {
+                peer(&world, job, &mut rng)
+            }
+        })
+        .collect();
+    summarise(job, fault, &outcomes)
+}
+
+/// FNV-1a, so that seeds do not depend on the standard library's hasher.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn ours(world: &World, criteria: &Criteria, history: usize, bake: u32, rng: &mut ChaCha8Rng) -> Outcome {
+    // As much as the verdict will look at, with a little to spare.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number of minutes")]
+    let enough = (1.1 * criteria.history_requests as f64 / world.traffic).ceil() as usize;
+    let history: Vec<Counts> = world.history(enough.max(criteria.history_periods as usize).min(history), rng);
+    let mut periods: Vec<Period> = Vec::new();
+    let (mut stage, mut kind) = (0, Kind::Shift);
+    let mut outcome = Outcome { rolled_back: false, minutes: 0, onset: 0, probe: 0, harmed: 0.0 };
+    while stage < STAGES.len() && outcome.minutes < 5 * bake + OVERTIME {
+        outcome.minutes += 1;
+        let percent = if kind == Kind::Probe { criteria.probe_percent } else { STAGES[stage] };
+        let minute = world.minute(outcome.minutes, stage, percent, rng);
+        outcome.note(minute.active, minute.harmed);
+        periods.push(Period {
+            standby_percent: percent,
+            stage,
+            kind,
+            live: minute.live,
+            standby: minute.standby,
+            balancer_failures: 0,
+        });
+        let now = Stage { index: stage, standby_percent: percent, kind, bake_periods: bake };
+        let evidence = Evidence {
+            live: "prod1",
+            standby: "prod2",
+            history: &history,
+            balancer_history: &[],
+            periods: &periods,
+            stage: now,
+        };
+        match (judge(criteria, &evidence).verdict, kind) {
+            (Verdict::Advance, Kind::Shift) => stage += 1,
+            (Verdict::Advance, Kind::Probe) => kind = Kind::Shift,
+            (Verdict::Wait, _) => {}
+            (Verdict::Probe, _) => {
+                kind = Kind::Probe;
+                if outcome.probe == 0 {
+                    outcome.probe = outcome.minutes;
+                }
+            }
+            (Verdict::RollBack | Verdict::Halt, _) => {
+                outcome.rolled_back = true;
+                break;
+            }
+        }
+    }
+    outcome
+}
+
+fn peer(world: &World, job: &Job, rng: &mut ChaCha8Rng) -> Outcome {
+    let mut rule = Peer::named(job.method).expect("jobs are made from the list of rules");
+    let (mut stage, mut in_stage) = (0, 0);
+    let mut outcome = Outcome { rolled_back: false, minutes: 0, onset: 0, probe: 0, harmed: 0.0 };
+    while stage < STAGES.len() && outcome.minutes < 5 * job.bake + OVERTIME {
+        outcome.minutes += 1;
+        let minute = world.minute(outcome.minutes, stage, STAGES[stage], rng);
+        outcome.note(minute.active, minute.harmed);
+        in_stage += 1;
+        match rule.poll(&minute, STAGES[stage], in_stage >= job.bake) {
+            Wish::RollBack => {
+                outcome.rolled_back = true;
+                break;
+            }
+            Wish::Stay => in_stage -= 1,
+            Wish::Continue => {}
+        }
+        if in_stage >= job.bake {
+            (stage, in_stage) = (stage + 1, 0);
+        }
+    }
+    outcome
+}
+
+impl Outcome {
+    fn note(&mut self, active: bool, harmed: f64) {
+        if active && self.onset == 0 {
+            self.onset = self.minutes;
+        }
+        self.harmed += harmed;
+    }
+}
+
+fn summarise(job: &Job, fault: &Fault, outcomes: &[Outcome]) -> Row {
+    let count = outcomes.len().max(1) as f64;
+    let found = |o: &&Outcome| o.rolled_back && o.onset > 0 && !fault.innocent;
+    let median = |mut polls: Vec<u32>| {
+        polls.sort_unstable();
+        polls.get(outcomes.len().div_ceil(2) - 1).copied()
+    };
+    let polls = outcomes.iter().filter(found).map(|o| o.minutes - o.onset + 1).collect();
+    let relief = outcomes
+        .iter()
+        .filter(found)
+        .map(|o| if o.probe >= o.onset { o.probe } else { o.minutes } - o.onset + 1)
+        .collect();
+    let passed: Vec<f64> = outcomes.iter().filter(|o| !o.rolled_back).map(|o| f64::from(o.minutes)).collect();
+    Row {
+        job: job.clone(),
+        detected: outcomes.iter().filter(found).count() as f64 / count,
+        falsely: outcomes.iter().filter(|o| o.rolled_back && (fault.innocent || o.onset == 0)).count() as f64
+            / count,
+        median_polls: median(polls),
+        median_relief: median(relief),
+        harmed: outcomes.iter().map(|o| o.harmed).sum::<f64>() / count,
+        minutes: passed.iter().sum::<f64>() / passed.len().max(1) as f64,
+        probed: outcomes.iter().filter(|o| o.probe > 0).count() as f64 / count,
+    }
+}
