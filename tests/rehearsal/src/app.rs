@@ -133,7 +133,7 @@ impl<'a> Site<'a> {
 
     async fn route(&self, app: &App<'_>, kind: RouteKind, forward: Forward) -> Result<String> {
         let client = &self.ground.balancer;
-        let actions = actions(app, kind, forward)?;
+        let actions = actions(app, kind, forward);
         if kind == RouteKind::Default {
             let call =
                 client.modify_listener().listener_arn(&self.listener_arn).set_default_actions(Some(actions));
@@ -187,7 +187,7 @@ async fn target_group(client: &Client, name: &str, fleet: &Fleet) -> Result<Stri
     Ok(arn.to_owned())
 }
 
-fn actions(app: &App<'_>, kind: RouteKind, forward: Forward) -> Result<Vec<Action>> {
+fn actions(app: &App<'_>, kind: RouteKind, forward: Forward) -> Vec<Action> {
     let forward = match forward {
         Forward::Fixed(fleet) => Action::builder().target_group_arn(&app.groups[fleet]),
         Forward::Weighted(weights) => {
@@ -200,7 +200,7 @@ fn actions(app: &App<'_>, kind: RouteKind, forward: Forward) -> Result<Vec<Actio
     }
     .r#type(ActionTypeEnum::Forward);
     if kind != RouteKind::SignedInHost {
-        return Ok(vec![forward.build()]);
+        return vec![forward.build()];
     }
     let oidc = AuthenticateOidcActionConfig::builder()
         .issuer("https://sign-in.example")
@@ -215,7 +215,7 @@ fn actions(app: &App<'_>, kind: RouteKind, forward: Forward) -> Result<Vec<Actio
         .order(1)
         .authenticate_oidc_config(oidc)
         .build();
-    Ok(vec![sign_in, forward.order(2).build()])
+    vec![sign_in, forward.order(2).build()]
 }
 
 /// A span of time in which a fleet was made to fail.

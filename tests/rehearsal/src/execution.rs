@@ -97,8 +97,8 @@ impl Execution {
     ///
     /// # Errors
     /// If the run ends before.
-    pub async fn until_stage(&mut self, stage: usize) -> Result<()> {
-        for _ in 0..stage {
+    pub async fn until_stage(&mut self, number: usize) -> Result<()> {
+        for _ in 0..number {
             self.until(|event| matches!(event, Event::Left(state, _) if state == "SetWeights")).await?;
         }
         Ok(())

@@ -40,7 +40,7 @@ pub fn environment(endpoint: &str) -> HashMap<String, String> {
 pub const REGION: &str = "us-east-1";
 
 /// How long a server may take to answer for the first time.
-const STARTS_WITHIN: Duration = Duration::from_secs(60);
+const STARTS_WITHIN: Duration = Duration::from_mins(1);
 
 /// A server that stops when this is dropped.
 #[derive(Debug)]

@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 /// Requests a second on each of the three routes.
 const RATE: u32 = 60;
 
+/// How long the users come before the first run.
+const HISTORY: Duration = Duration::from_secs(12);
+
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     tokio::select! {
@@ -38,15 +41,20 @@ async fn rehearse() -> Result<ExitCode> {
     let show = Show { ground: &ground, app: &app, traffic: app.traffic(RATE), started: Instant::now() };
     println!("users          {} requests a second to http://127.0.0.1:{}", RATE * 3, site.port);
     println!(
-        "app            web: a host rule, a path rule and the default action, all fixed on prod1 so far\n"
+        "app            web: a host rule, a path rule and the default action, all fixed on prod1 so far"
     );
+    println!(
+        "               (users come for {} s first: the history that a release is judged by)",
+        HISTORY.as_secs()
+    );
+    tokio::time::sleep(HISTORY).await;
 
-    show.title("First cycle: prod1 is live, prod2 gets v2");
+    title("First cycle: prod1 is live, prod2 gets v2");
     show.run("drain", json!({}), "drained").await?;
     show.deploy(1, "v2");
     show.run("shift", json!({ "release": "v2" }), "shifted").await?;
 
-    show.title("Second cycle: prod2 is live, prod1 gets v3, which fails a tenth of its requests");
+    title("Second cycle: prod2 is live, prod1 gets v3, which fails a tenth of its requests");
     show.run("drain", json!({}), "drained").await?;
     show.deploy(0, "v3");
     app.set(0, Behaviour::Errors { share: 0.1 });
@@ -54,13 +62,13 @@ async fn rehearse() -> Result<ExitCode> {
     show.run("shift", json!({ "release": "v3" }), "RolledBack").await?;
     let restored = show.restored_after(broken_since)?;
 
-    show.title("prod1 gets v4, which is well; then both fleets share the traffic");
+    title("prod1 gets v4, which is well; then both fleets share the traffic");
     app.set(0, Behaviour::Healthy);
     show.deploy(0, "v4");
     show.run("shift", json!({ "release": "v4", "stages": [10, 50, 100] }), "shifted").await?;
     show.deploy(1, "v4");
     show.run("balance", json!({ "release": "v4" }), "balanced").await?;
-    show.summary(&restored)
+    Ok(show.summary(&restored))
 }
 
 /// The first bad response and what came of it.
@@ -85,10 +93,6 @@ impl Show<'_> {
     fn line(&self, what: &str, text: &str) {
         let seconds = self.started.elapsed().as_secs();
         println!("{:02}:{:02}  {what:<10} {text}", seconds / 60, seconds % 60);
-    }
-
-    fn title(&self, text: &str) {
-        println!("\n{text}");
     }
 
     fn deploy(&self, fleet: usize, release: &str) {
@@ -151,7 +155,7 @@ impl Show<'_> {
             .map(|a| a.at)
             .filter(|at| *at >= broken_since)
             .collect();
-        bad.sort();
+        bad.sort_unstable();
         let (Some(first), Some(last)) = (bad.first(), bad.last()) else {
             bail!("the broken release broke nothing")
         };
@@ -164,18 +168,22 @@ impl Show<'_> {
         Ok(Restored { weights: after(written), traffic: after(*last), requests: bad.len() })
     }
 
-    fn summary(&self, restored: &Restored) -> Result<ExitCode> {
+    fn summary(&self, restored: &Restored) -> ExitCode {
         let all = self.tally(Timestamp::UNIX_EPOCH);
         let lost: usize = self.traffic.iter().map(|t| self.app.failed_by_shifting(&t.answers())).sum();
-        self.title("Summary");
+        title("Summary");
         println!("requests sent                              {}", all.requests);
         println!("failed                                     {}", all.failed);
         println!("failed that are due to shifting itself     {lost}");
         println!("bad responses of the broken release        {}", restored.requests);
         println!("first bad response to restored weights     {:.1} s", restored.weights.as_secs_f64());
         println!("first bad response to the last one         {:.1} s", restored.traffic.as_secs_f64());
-        Ok(if lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        if lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
+}
+
+fn title(text: &str) {
+    println!("\n{text}");
 }
 
 /// Such as `prod1 90 %, prod2 10 %`.
@@ -186,13 +194,13 @@ fn weights(weights: &Value) -> String {
 
 /// What the users saw since the stage was set.
 fn measured(tally: Tally) -> String {
+    let share = tally.percent_of_second();
     format!(
-        "users: {} on {}, {} on {} = {:.1} %, {} failed",
-        tally.by_fleet[0],
+        "measured {} {:.1} %, {} {share:.1} % of {} requests, {} failed",
         FLEETS[0],
-        tally.by_fleet[1],
+        100.0 - share,
         FLEETS[1],
-        tally.percent_of_second(),
+        tally.requests,
         tally.failed
     )
 }

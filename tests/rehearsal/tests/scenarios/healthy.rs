@@ -5,7 +5,10 @@ use aws_sdk_elasticloadbalancingv2::types::ActionTypeEnum;
 use rehearsal::{Forward, Ground, RouteKind, Site};
 use serde_json::json;
 
-use crate::support::*;
+use crate::support::{
+    COMPLETED, RATE, check_nothing_lost, check_success, check_traffic, check_weights, input, path, run,
+    writes,
+};
 
 pub async fn a_whole_cycle_in_both_directions(ground: &Ground) -> Result<()> {
     let site = Site::new(ground, "cycle").await?;
@@ -59,7 +62,7 @@ pub async fn two_apps_on_one_balancer_leave_each_other_alone(ground: &Ground) ->
     ensure!(shifted.output["routes"].as_array().is_some_and(|r| r.len() == 3), "{}", shifted.output);
     check_weights(&web, [0, 100]).await?;
     check_weights(&portal, [0, 100]).await?;
-    ensure!(!portal.routes.is_empty() && ground_writes_after_setup(ground, &portal.routes) == 0);
+    ensure!(writes(ground, &portal.routes).is_empty(), "the other app's rules were written to");
 
     let shifted = run(ground, &input(&portal, "shift", json!({ "stages": [20, 100] }))).await?;
     check_success(&shifted, &path(2, &COMPLETED))?;
@@ -70,11 +73,6 @@ pub async fn two_apps_on_one_balancer_leave_each_other_alone(ground: &Ground) ->
     check_traffic(&portal_traffic, 0).await?;
     check_nothing_lost(&web, &web_traffic)?;
     check_nothing_lost(&portal, &portal_traffic)
-}
-
-/// Writes that name a route; making the route names it in the answer only.
-fn ground_writes_after_setup(ground: &Ground, routes: &[String]) -> usize {
-    writes(ground, routes).len()
 }
 
 pub async fn a_first_shift_converts_a_fixed_forward(ground: &Ground) -> Result<()> {

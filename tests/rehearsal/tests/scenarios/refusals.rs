@@ -7,7 +7,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use rehearsal::{App, Forward, Ground, RouteKind, Site};
 use serde_json::{Value, json};
 
-use crate::support::*;
+use crate::support::{check_failure, check_weights, run, writes};
 
 pub async fn bad_input_is_refused_by_name(ground: &Ground) -> Result<()> {
     let site = Site::new(ground, "refuse").await?;

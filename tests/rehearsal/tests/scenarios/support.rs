@@ -14,8 +14,10 @@ use crate::{endings, faults, healthy, refusals, second_opinion};
 /// A scenario by name.
 pub struct Scenario {
     pub name: &'static str,
-    pub run: fn(&Ground) -> Pin<Box<dyn Future<Output = Result<()>> + '_>>,
+    pub run: fn(&Ground) -> Running<'_>,
 }
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
 macro_rules! scenarios {
     ($($module:ident::$name:ident),* $(,)?) => {
