@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::duration::Seconds;
 use crate::input::Operation;
-use crate::outcome::Outcome;
 use crate::samples::Figures;
 use crate::verdict::{Criteria, Ending, Verdict};
 use crate::weights::{GroupWeight, Percent};
@@ -245,6 +245,68 @@ pub struct Check {
     pub figures: Figures,
     /// How far the run has come after this poll.
     pub progress: Progress,
+}
+
+/// How a successful execution ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    /// The former standby carries all traffic.
+    Shifted,
+    /// The standby is silent and may be deployed to.
+    Drained,
+    /// Both fleets carry half of the traffic.
+    Balanced,
+    /// The former standby carries all traffic again.
+    FailedBack,
+    /// The weights already were what was asked for.
+    Unchanged,
+    /// A dry run: nothing was touched.
+    Planned,
+}
+
+/// The output of a successful execution.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Outcome {
+    /// How it ended.
+    pub status: Status,
+    /// What was asked.
+    pub operation: Operation,
+    /// The application.
+    pub app: String,
+    /// The fleet that is live now.
+    pub live: String,
+    /// The other one; after a drain, where to deploy.
+    pub standby: String,
+    /// The standby's target group.
+    pub standby_target_group: String,
+    /// The weights that stand now.
+    pub weights: Weights,
+    /// The routes of the app.
+    pub routes: Vec<String>,
+    /// The stages as they went; as they would go, for a dry run.
+    pub stages: Vec<StageOutcome>,
+    /// One sentence for people.
+    pub summary: String,
+    /// The whole plan, for a dry run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Box<Plan>>,
+}
+
+/// One stage in the output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum StageOutcome {
+    /// A stage that was set.
+    Went(StageRecord),
+    /// A stage of a dry run.
+    Would {
+        /// The weights it would set.
+        weights: Weights,
+        /// How long it would be watched.
+        bake: Seconds,
+    },
 }
 
 /// What the state machine sends to `swap-roles`.

@@ -8,6 +8,7 @@ use crate::duration::Seconds;
 use crate::error::Error;
 use crate::input::{Input, Operation, StageInput};
 use crate::roles::{self, RouteSays};
+use crate::samples::Health;
 use crate::verdict::{Counts, proposed_bake};
 use crate::weights::{GroupWeight, Percent, weight_of};
 
@@ -15,17 +16,6 @@ use crate::weights::{GroupWeight, Percent, weight_of};
 const SHIFT_STAGES: [u8; 5] = [10, 25, 50, 75, 100];
 /// Shares of the standby on the way to an even split where a balance is not told otherwise.
 const BALANCE_STAGES: [u8; 3] = [10, 25, 50];
-
-/// How many targets of a group pass their health checks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Health {
-    /// Targets in the state `healthy`; no other state counts.
-    pub healthy: u32,
-    /// Targets registered, in any state.
-    pub registered: u32,
-    /// Whether the balancer does not check them, since no rule holds their group yet.
-    pub unused: bool,
-}
 
 /// A fleet as the balancer holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -268,11 +258,10 @@ fn check_health(
 const SLOW_SECONDS: f64 = 1.0;
 
 /// The operator's threshold, or the one that about one response in twenty of the live fleet
-/// exceeds, in whole milliseconds.
+/// exceeds, in whole milliseconds: it becomes part of the name of a statistic.
 fn slow_seconds(input: &Input, past: &Past) -> f64 {
     let learnt = past.usual_slow_seconds.filter(|s| s.is_finite() && *s > 0.0);
-    let learnt = learnt.map(|seconds| (seconds * 1000.0).ceil() / 1000.0);
-    input.criteria.slow_seconds.or(learnt).unwrap_or(SLOW_SECONDS)
+    (input.criteria.slow_seconds.or(learnt).unwrap_or(SLOW_SECONDS) * 1000.0).ceil() / 1000.0
 }
 
 /// A release that fails this share of its requests should be found within the first bake.

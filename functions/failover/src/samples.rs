@@ -3,8 +3,18 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Health;
 use crate::verdict::{Counts, MetricJudgement};
+
+/// How many targets of a group pass their health checks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Targets in the state `healthy`; no other state counts.
+    pub healthy: u32,
+    /// Targets registered, in any state.
+    pub registered: u32,
+    /// Whether the balancer does not check them, since no rule holds their group yet.
+    pub unused: bool,
+}
 
 /// Counts of one fleet in one `CloudWatch` period.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

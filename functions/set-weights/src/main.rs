@@ -4,7 +4,7 @@ use aws_sdk_elasticloadbalancingv2::Client;
 use failover::aws::{self, listener, tags};
 use failover::contract::{Progress, Step};
 use failover::error::Error;
-use failover::{outcome, progress};
+use failover::{outcome, progress, weights};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -23,8 +23,8 @@ async fn set_weights(client: Client, step: Step) -> Result<Progress, Error> {
         // tell which fleet was live.
         tags::record(&client, &plan, &plan.live.name).await?;
     }
-    listener::write(&client, &plan, &current, |_| plan.stage_groups(percent)).await?;
-    let weights = outcome::split(&plan.weights(percent));
-    tracing::info!(app = plan.app, execution = plan.execution.arn, stage = progress.stage, "set {weights}");
+    listener::write(&client, &plan, &current, weights::holds, |_| plan.stage_groups(percent)).await?;
+    let split = outcome::split(&plan.weights(percent));
+    tracing::info!(app = plan.app, execution = plan.execution.arn, stage = progress.stage, "set {split}");
     progress::set(&plan, &progress, aws::now())
 }

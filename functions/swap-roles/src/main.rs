@@ -3,9 +3,9 @@
 
 use aws_sdk_elasticloadbalancingv2::Client;
 use failover::aws::{self, tags};
-use failover::contract::SwapRequest;
+use failover::contract::{Outcome, SwapRequest};
 use failover::error::{Error, Kind};
-use failover::outcome::{self, Outcome};
+use failover::outcome;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

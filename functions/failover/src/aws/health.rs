@@ -5,7 +5,7 @@ use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum as State;
 
 use super::error::named;
 use crate::error::Error;
-use crate::plan::Health;
+use crate::samples::Health;
 
 /// Counts a group's targets by what the balancer says of them.
 ///

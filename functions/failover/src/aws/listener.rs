@@ -158,8 +158,8 @@ pub fn check_not_overtaken(
     Ok(())
 }
 
-/// Puts the desired weights into every route and reads them back. A route that already holds them
-/// is not written to, so a second call changes nothing.
+/// Puts the desired weights into every route and reads them back. A route for which they already
+/// `stand` is not written to, so a second call changes nothing.
 ///
 /// # Errors
 /// As AWS answers; `AwsUnavailable` when a route does not read back as written.
@@ -167,13 +167,14 @@ pub async fn write(
     client: &Client,
     plan: &Plan,
     current: &[Current],
+    stand: Stand,
     desired: impl Fn(&Route) -> Vec<GroupWeight>,
 ) -> Result<(), Error> {
     let changes: Vec<(&Route, Vec<Action>)> = plan
         .routes
         .iter()
         .zip(current)
-        .filter(|(route, current)| !weights::holds(&current.groups, &desired(route)))
+        .filter(|(route, current)| !stand(&current.groups, &desired(route)))
         .map(|(route, current)| (route, with_weights(&current.actions, &desired(route))))
         .collect();
     if changes.is_empty() {
@@ -183,8 +184,12 @@ pub async fn write(
         .buffer_unordered(WRITES_AT_ONCE)
         .try_collect::<Vec<()>>()
         .await?;
-    verify(plan, &read(client, &plan.routes).await?, desired)
+    verify(plan, &read(client, &plan.routes).await?, stand, desired)
 }
+
+/// When weights count as standing: [`weights::holds`] asks for every group, [`weights::gives`] for
+/// what the traffic gets.
+type Stand = fn(&[GroupWeight], &[GroupWeight]) -> bool;
 
 async fn modify(client: &Client, route: &Route, actions: Vec<Action>) -> Result<(), Error> {
     let doing = || format!("changing the weights of {} ({})", route.label, route.arn);
@@ -203,11 +208,12 @@ async fn modify(client: &Client, route: &Route, actions: Vec<Action>) -> Result<
 fn verify(
     plan: &Plan,
     current: &[Current],
+    stand: Stand,
     desired: impl Fn(&Route) -> Vec<GroupWeight>,
 ) -> Result<(), Error> {
     for (route, current) in plan.routes.iter().zip(current) {
         let desired = desired(route);
-        if !weights::holds(&current.groups, &desired) {
+        if !stand(&current.groups, &desired) {
             return Err(Error::new(
                 Kind::AwsUnavailable,
                 format!(

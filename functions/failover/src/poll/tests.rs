@@ -6,9 +6,8 @@ use serde_json::json;
 use super::*;
 use crate::contract::{Execution, Fleet, Progress};
 use crate::input::Operation;
-use crate::plan::Health;
 use crate::progress;
-use crate::samples::{FleetSamples, Sample};
+use crate::samples::{FleetSamples, Health, Sample};
 use crate::verdict::Criteria;
 use crate::weights::Percent;
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::counts::Metric;
-use super::limits::{self, Limits};
+use super::limits::{self, Limits, within};
 
 /// Failures of live in a period, at which the bets on hit periods have half their share.
 const RARE: f64 = 0.1;
@@ -232,13 +232,4 @@ impl Criteria {
         }
         Ok(())
     }
-}
-
-/// Refuses a number outside its range, by name.
-pub(super) fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), String> {
-    // Written so that a NaN fails too.
-    if (least..=most).contains(&value) {
-        return Ok(());
-    }
-    Err(format!("`criteria.{field}`: {value} is not between {least} and {most}"))
 }

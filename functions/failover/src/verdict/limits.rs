@@ -3,7 +3,6 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::counts::Metric;
-use super::criteria::within;
 
 /// Limits of one metric. Percentages of requests, unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -152,4 +151,13 @@ pub(super) fn slow<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Limits,
 
 pub(super) fn client_errors<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Limits, D::Error> {
     typed(deserializer, Limits::CLIENT_ERRORS)
+}
+
+/// Refuses a number outside its range, by name.
+pub(super) fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), String> {
+    // Written so that a NaN fails too.
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(format!("`criteria.{field}`: {value} is not between {least} and {most}"))
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use aws_sdk_elasticloadbalancingv2::types::ActionTypeEnum;
-use rehearsal::{Forward, Ground, RouteKind, Site};
+use rehearsal::{App, Event, Execution, Forward, Ground, RouteKind, Site};
 use serde_json::json;
 
 use crate::support::{
@@ -126,11 +126,50 @@ pub async fn a_failback_returns_in_one_step(ground: &Ground) -> Result<()> {
     let site = Site::new(ground, "failback").await?;
     let app = site.app("failback", &[RouteKind::Host], Forward::Weighted([0, 100])).await?;
     let traffic = app.traffic(RATE);
-    let back = run(ground, &input(&app, "failback", json!({}))).await?;
+    // By the names of their target groups, where no naming pattern fits.
+    let fleets = json!({ "fleets": { "prod1": group_name(&app, 0), "prod2": group_name(&app, 1) } });
+    let back = run(ground, &input(&app, "failback", fleets)).await?;
     check_success(&back, &path(1, &COMPLETED))?;
     ensure!(back.output["status"] == "failedBack" && back.output["live"] == "prod1", "{}", back.output);
     check_weights(&app, [100, 0]).await?;
     check_nothing_lost(&app, &traffic)
+}
+
+fn group_name(app: &App<'_>, fleet: usize) -> String {
+    app.groups[fleet].split('/').nth(1).unwrap_or_default().to_owned()
+}
+
+/// A poll asks CloudWatch once, the health of each fleet once, and the routes once.
+pub async fn a_poll_costs_four_calls(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "calls").await?;
+    let routes = [RouteKind::Host, RouteKind::Path, RouteKind::Default];
+    let app = site.app("calls", &routes, Forward::Weighted([100, 0])).await?;
+    let _traffic = app.traffic(RATE / 3);
+    let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": [50, 100] }))).await?;
+    execution.until_stage(1).await?;
+    let calls = async |polls: usize, execution: &mut Execution| {
+        let before = calls_about(ground, &app).len();
+        for _ in 0..polls {
+            execution
+                .until(|event| matches!(event, Event::Left(state, _) if state == "CheckMetrics"))
+                .await?;
+        }
+        anyhow::Ok(calls_about(ground, &app)[before..].to_vec())
+    };
+    let mut calls = calls(2, &mut execution).await?;
+    calls.sort();
+    let once = ["DescribeRules", "DescribeTargetHealth", "DescribeTargetHealth", "GetMetricData"];
+    let twice: Vec<&str> = once.iter().flat_map(|call| [*call, *call]).collect();
+    ensure!(calls == twice, "{calls:?}");
+    execution.finish().await.map(drop)
+}
+
+/// The functions' calls that name a route or a target group of the app.
+fn calls_about(ground: &Ground, app: &App<'_>) -> Vec<String> {
+    let groups = app.groups.iter().filter_map(|arn| arn.rsplit_once(':')).map(|(_, name)| name.to_owned());
+    let names: Vec<String> = app.routes.iter().cloned().chain(groups).collect();
+    let about = |call: &alb::Call| call.parameters.iter().any(|(_, v)| names.iter().any(|n| v.contains(n)));
+    ground.alb.calls().iter().filter(|call| about(call)).map(|call| call.action.clone()).collect()
 }
 
 pub async fn an_interrupted_shift_is_taken_up_where_it_stands(ground: &Ground) -> Result<()> {
