@@ -201,6 +201,11 @@ impl<'a> Poll<'a> {
                 stage: verdict::Stage { index: self.index, standby_percent, kind, bake_periods },
             },
         );
+        if judgement.verdict == Verdict::Advance
+            && let Some(split) = self.not_in_the_traffic(&periods)
+        {
+            return self.patiently(self.decision(Verdict::Wait, split));
+        }
         let odds =
             Odds { total: judgement.odds, metrics: judgement.metrics.to_vec(), careful: judgement.careful };
         Decision {
@@ -219,26 +224,71 @@ impl<'a> Poll<'a> {
         before.map(|sample| (sample.counts(), self.samples.balancer_errors_at(sample.at))).unzip()
     }
 
-    /// Every known period that lies wholly within one stage.
+    /// What the traffic says of the weights, where it does not agree with them yet: a rule shows what
+    /// was written, not what the balancer's nodes do.
+    fn not_in_the_traffic(&self, periods: &[Period]) -> Option<String> {
+        let last = periods.iter().rfind(|period| requests(period) > 0).filter(|period| !agrees(period))?;
+        let name = &self.plan.standby.name;
+        Some(format!(
+            "the weights have not reached the traffic: desired {name} {} %, current {:.1} % of {} requests",
+            last.standby_percent,
+            100.0 * last.standby.requests as f64 / requests(last) as f64,
+            requests(last)
+        ))
+    }
+
+    /// Every known period that lies wholly within one stage, from the first one on in which the
+    /// traffic agrees with the weights, if there is one: a change takes a while to spread.
     fn periods(&self) -> Vec<Period> {
         let mut periods = Vec::new();
         for record in self.timeline {
-            let end = record.ended_at.map_or(self.known, |end| end.as_second().min(self.known));
-            let mut at = first_whole(record, self.period);
-            while at + self.period <= end {
-                periods.push(Period {
-                    standby_percent: record.weights.get(&self.plan.standby.name).map_or(0, |p| p.get()),
-                    stage: record.stage,
-                    kind: if record.probe { Kind::Probe } else { Kind::Shift },
-                    live: self.samples.live.counts_at(at),
-                    standby: self.samples.standby.counts_at(at),
-                    balancer_failures: self.samples.balancer_errors_at(at),
-                });
-                at += self.period;
-            }
+            let of_stage = self.periods_of(record);
+            let spread = of_stage.iter().position(agrees).unwrap_or_default();
+            periods.extend_from_slice(&of_stage[spread..]);
         }
         periods
     }
+
+    fn periods_of(&self, record: &StageRecord) -> Vec<Period> {
+        let end = record.ended_at.map_or(self.known, |end| end.as_second().min(self.known));
+        let mut at = first_whole(record, self.period);
+        let mut periods = Vec::new();
+        while at + self.period <= end {
+            periods.push(Period {
+                standby_percent: self.plan.standby_share(&record.weights).get(),
+                stage: record.stage,
+                kind: if record.probe { Kind::Probe } else { Kind::Shift },
+                live: self.samples.live.counts_at(at),
+                standby: self.samples.standby.counts_at(at),
+                balancer_failures: self.samples.balancer_errors_at(at),
+            });
+            at += self.period;
+        }
+        periods
+    }
+}
+
+fn requests(period: &Period) -> u64 {
+    period.live.requests.saturating_add(period.standby.requests)
+}
+
+/// How many standard deviations of a binomial share are chance.
+const CHANCE: f64 = 5.0;
+
+/// What the share may be off besides chance: a request is counted when it is answered, which may be
+/// in the period after the one it was sent in.
+const SLACK: f64 = 0.01;
+
+/// Whether the fleets' shares of the requests agree with the weights within what chance allows. No
+/// requests contradict nothing.
+fn agrees(period: &Period) -> bool {
+    let requests = requests(period) as f64;
+    if requests < 1.0 {
+        return true;
+    }
+    let weight = f64::from(period.standby_percent) / 100.0;
+    let chance = CHANCE * (weight * (1.0 - weight) / requests).sqrt();
+    (period.standby.requests as f64 / requests - weight).abs() <= chance + SLACK
 }
 
 /// The start of the first period that lies wholly after the weights of a stage were set.

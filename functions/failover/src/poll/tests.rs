@@ -225,6 +225,30 @@ fn a_probe_interrupts_the_last_stage_and_decides() {
     assert_eq!(progress::standby_percent(&plan, &check.progress).unwrap(), Percent::ALL);
 }
 
+/// The rule says 10 %, the traffic still 40 %: the bake begins when they agree.
+#[test]
+fn a_bake_counts_from_when_the_weights_are_seen_in_the_traffic() {
+    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let spread_after = |late: i64, periods: i64| {
+        let mut samples = run(late, 40, [2, 0]);
+        let rest = periods - late;
+        samples.live.samples.extend(fleet(late * PERIOD, rest, 1800, 2).samples);
+        samples.standby.samples.extend(fleet(late * PERIOD, rest, 200, 0).samples);
+        samples.now = at(periods * PERIOD);
+        poll(&plan, &samples)
+    };
+    // The first period is mixed, two more do not agree: five that do end with the eighth.
+    assert_eq!(spread_after(3, 7).verdict, Verdict::Wait);
+    assert_eq!(spread_after(3, 8).verdict, Verdict::Advance, "{}", spread_after(3, 8).reason);
+
+    let never = spread_after(10, 10);
+    assert_eq!(never.verdict, Verdict::Wait);
+    assert!(never.reason.contains("desired prod2 10 %, current 40.0 % of 2000"), "{}", never.reason);
+    let given_up = spread_after(60, 60);
+    assert_eq!(given_up.verdict, Verdict::RollBack);
+    assert!(given_up.reason.contains("not reached the traffic"), "{}", given_up.reason);
+}
+
 #[test]
 fn a_repeated_poll_gives_the_same_answer() {
     let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);

@@ -1,5 +1,7 @@
 //! Releases that are well.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use aws_sdk_elasticloadbalancingv2::types::ActionTypeEnum;
 use rehearsal::{App, Event, Execution, Forward, Ground, RouteKind, Site};
@@ -137,6 +139,28 @@ pub async fn a_failback_returns_in_one_step(ground: &Ground) -> Result<()> {
 
 fn group_name(app: &App<'_>, fleet: usize) -> String {
     app.groups[fleet].split('/').nth(1).unwrap_or_default().to_owned()
+}
+
+/// A rule shows what was written; the balancer's nodes may take a while. The bake begins when the
+/// traffic agrees. A ground of its own, since a balancer is slow for everybody.
+pub async fn weights_that_spread_late_are_waited_for(_: &Ground) -> Result<()> {
+    let ground = Ground::start().await?;
+    ground.alb.set_propagation(Duration::from_secs(3));
+    let site = Site::new(&ground, "late").await?;
+    let app = site.app("late", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let traffic = app.traffic(RATE);
+    let criteria = json!({ "longerPeriods": 8, "slowSeconds": 0.5, "silentPeriods": 8 });
+    let shift = input(&app, "shift", json!({ "stages": [30, 100], "criteria": criteria }));
+    let mut execution = ground.execute(&shift).await?;
+    execution.until_stage(1).await?;
+    let set_at = jiff::Timestamp::now();
+    execution.until_stage(1).await?;
+    let baked = jiff::Timestamp::now().duration_since(set_at).as_secs_f64();
+    ensure!(baked > 7.0, "a bake of 4 s that began 3 s late was over after {baked} s");
+    check_success(&execution.finish().await?, &path(2, &COMPLETED))?;
+    check_weights(&app, [0, 100]).await?;
+    check_nothing_lost(&app, &traffic)
 }
 
 /// A poll asks CloudWatch once, the health of each fleet once, and the routes once.

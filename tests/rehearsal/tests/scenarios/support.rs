@@ -37,6 +37,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     healthy::a_drain_ends_when_the_standby_is_silent,
     healthy::a_failback_returns_in_one_step,
     healthy::a_poll_costs_four_calls,
+    healthy::weights_that_spread_late_are_waited_for,
     healthy::an_interrupted_shift_is_taken_up_where_it_stands,
     healthy::a_dry_run_and_a_balance_that_is_there_touch_nothing,
     faults::all_requests_fail,
