@@ -250,7 +250,7 @@ impl App<'_> {
         format!("{}.shop.example", self.name)
     }
 
-    /// Users of every route, `rate` requests a second on each, for five minutes at most.
+    /// Users of every route, `rate` requests a second on each, for ten minutes at most.
     pub fn traffic(&self, rate: u32) -> Vec<Traffic> {
         let to = |kind: &RouteKind| {
             let (host, path) = match kind {

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::execution::Execution;
-use crate::local_aws::{LocalAws, REGION, environment, root, tool};
+use crate::local_aws::{LocalAws, REGION, aim, root, tool};
 
 /// The stack's name, and so the state machine's.
 const STACK: &str = "failover";
@@ -119,8 +119,7 @@ pub fn balancer_client(endpoint: &str) -> aws_sdk_elasticloadbalancingv2::Client
 /// If the deployment fails, as it does where the functions are not built.
 pub async fn deploy(endpoint: &str) -> Result<String> {
     let parameters = format!("LoadBalancerName=rehearsal Architecture={}", lambda_architecture());
-    let output = Command::new(root().join("infra/deploy.sh"))
-        .envs(environment(endpoint))
+    let output = aim(&mut Command::new(root().join("infra/deploy.sh")), endpoint)
         .env("STACK", STACK)
         .env("PARAMETERS", parameters)
         .env("AWS", tool("aws"))

@@ -14,5 +14,5 @@ mod traffic;
 pub use app::{App, FLEETS, Forward, RouteKind, Site};
 pub use execution::{Ended, Event, Execution};
 pub use ground::{Ground, balancer_client, deploy};
-pub use local_aws::{LocalAws, environment, root, tool};
+pub use local_aws::{LocalAws, aim, root, tool};
 pub use traffic::{Answer, Tally, Traffic};

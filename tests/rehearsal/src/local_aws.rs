@@ -1,6 +1,5 @@
 //! A local AWS as a child process.
 
-use std::collections::HashMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -20,9 +19,13 @@ pub fn tool(name: &str) -> PathBuf {
     root().join(".tools/venv/bin").join(name)
 }
 
-/// What every client of the local AWS needs to know: no real credentials anywhere.
-pub fn environment(endpoint: &str) -> HashMap<String, String> {
-    [
+/// Points a command at the local AWS: no real credentials anywhere, whatever the environment that
+/// the rehearsal itself was started from holds.
+pub fn aim<'a>(command: &'a mut Command, endpoint: &str) -> &'a mut Command {
+    for real in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN"] {
+        command.env_remove(real);
+    }
+    command.envs([
         ("AWS_ENDPOINT_URL", endpoint),
         ("AWS_REGION", REGION),
         ("AWS_DEFAULT_REGION", REGION),
@@ -31,9 +34,7 @@ pub fn environment(endpoint: &str) -> HashMap<String, String> {
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("AWS_CONFIG_FILE", "/dev/null"),
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into()
+    ])
 }
 
 /// Where everything pretends to be.
@@ -72,7 +73,7 @@ impl LocalAws {
             ("AWS_ENDPOINT_URL_CLOUDWATCH", balancer.into()),
         ];
         let mut command = Command::new(tool("ministack"));
-        command.envs(environment(&endpoint)).envs(variables);
+        aim(&mut command, &endpoint).envs(variables);
         Self::spawn(command, endpoint.clone(), &format!("{endpoint}/_ministack/health"), log).await
     }
 
@@ -84,7 +85,7 @@ impl LocalAws {
         let port = free_port()?;
         let endpoint = format!("http://127.0.0.1:{port}");
         let mut command = Command::new(tool("moto_server"));
-        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).envs(environment(&endpoint));
+        aim(&mut command, &endpoint).args(["-H", "127.0.0.1", "-p", &port.to_string()]);
         Self::spawn(command, endpoint.clone(), &format!("{endpoint}/moto-api/data.json"), log).await
     }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alb::{Behaviour, CallInfo, Intercept};
 use anyhow::{Result, ensure};
-use rehearsal::{App, Forward, Ground, RouteKind, Site, environment, tool};
+use rehearsal::{App, Forward, Ground, RouteKind, Site, tool};
 use serde_json::json;
 
 use crate::support::{
@@ -139,9 +139,8 @@ pub async fn a_rollback_that_fails_says_what_to_type(ground: &Ground) -> Result<
     let command = cause.split_once("Put them back by hand: ").map(|(_, command)| command.to_owned());
     let command = command.ok_or_else(|| anyhow::anyhow!("no command in {cause}"))?;
     let aws = tool("aws");
-    let output = tokio::process::Command::new("sh")
+    let output = rehearsal::aim(&mut tokio::process::Command::new("sh"), &ground.alb.endpoint())
         .args(["-ec", &format!("aws() {{ '{}' \"$@\"; }}; {command}", aws.display())])
-        .envs(environment(&ground.alb.endpoint()))
         .output()
         .await?;
     ensure!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));

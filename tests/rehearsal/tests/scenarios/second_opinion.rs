@@ -14,7 +14,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, AuthenticateOidcActionConfig, FixedResponseActionConfig, ForwardActionConfig,
     TargetGroupTuple,
 };
-use rehearsal::{Ground, LocalAws, balancer_client, environment, tool};
+use rehearsal::{Ground, LocalAws, balancer_client, tool};
 
 pub async fn our_balancer_answers_as_moto_does(ground: &Ground) -> Result<()> {
     let moto = Moto::start(ground, "answers").await?;
@@ -55,10 +55,9 @@ impl Moto {
     async fn start(ground: &Ground, purpose: &str) -> Result<Self> {
         let log = ground.folder().join(format!("second-opinion-{purpose}-moto.log"));
         let server = LocalAws::start_moto(&log).await?;
-        let output = tokio::process::Command::new(tool("aws"))
+        let output = rehearsal::aim(&mut tokio::process::Command::new(tool("aws")), server.endpoint())
             .args(["ec2", "describe-subnets", "--output", "text"])
             .args(["--query", "Subnets[:2].[VpcId,SubnetId]"])
-            .envs(environment(server.endpoint()))
             .output()
             .await?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -14,7 +14,7 @@ use failover::input::Operation;
 use failover::verdict::Criteria;
 use failover::weights::{GroupWeight, Percent};
 use jiff::Timestamp;
-use rehearsal::{FLEETS, Ground, environment, tool};
+use rehearsal::{FLEETS, Ground, tool};
 use serde_json::{Value, json};
 
 use super::{Moto, SECRET, beside, fixed_forward, forward, in_order, not_found, shown, sign_in};
@@ -72,11 +72,10 @@ async fn invoke(ground: &Ground, endpoint: &str, function: &str, request: &Value
     let [payload, answer] = ["payload", "answer"]
         .map(|part| ground.folder().join(format!("second-opinion-{function}-{part}.json")));
     std::fs::write(&payload, request.to_string())?;
-    let output = tokio::process::Command::new(tool("aws"))
+    let output = rehearsal::aim(&mut tokio::process::Command::new(tool("aws")), endpoint)
         .args(["lambda", "invoke", "--function-name", function])
         .args(["--payload", &format!("fileb://{}", payload.display())])
         .arg(&answer)
-        .envs(environment(endpoint))
         .output()
         .await?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
