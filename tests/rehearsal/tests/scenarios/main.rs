@@ -4,6 +4,7 @@
 //! by side.
 
 mod endings;
+mod every_call;
 mod faults;
 mod healthy;
 mod refusals;

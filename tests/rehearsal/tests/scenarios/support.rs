@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rehearsal::{App, Ended, FLEETS, Ground, Tally, Traffic};
 use serde_json::{Value, json};
 
-use crate::{endings, faults, healthy, refusals, second_opinion};
+use crate::{endings, every_call, faults, healthy, refusals, second_opinion};
 
 /// A scenario by name.
 pub struct Scenario {
@@ -60,6 +60,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     endings::a_rollback_that_fails_says_what_to_type,
     endings::throttling_is_waited_out,
     endings::an_alarm_refuses_a_start_and_rolls_back_a_run,
+    every_call::whatever_happens_to_a_call_the_run_ends_as_promised,
     second_opinion::our_balancer_answers_as_moto_does,
     second_opinion::set_weights_and_roll_back_work_against_moto,
 ];

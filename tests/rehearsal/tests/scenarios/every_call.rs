@@ -1,0 +1,206 @@
+//! A fault at every AWS call that the functions make, one at a time: whatever happens to a call, the
+//! run ends in an ending of the contract, with the weights that the ending promises.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use alb::{Behaviour, CallInfo, Intercept};
+use anyhow::{Context, Result, bail, ensure};
+use aws_sdk_elasticloadbalancingv2::types::Action;
+use failover::weights::GroupWeight;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use rehearsal::{App, Ended, Forward, Ground, RouteKind, Site};
+use serde_json::json;
+
+use crate::support::{input, run};
+
+/// Cases side by side. Each has users and fleets of its own.
+const AT_ONCE: usize = 8;
+
+/// What is run, from prod1 100 and prod2 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Operation {
+    Drain,
+    Shift,
+    /// A shift whose standby dies in the first stage.
+    ShiftThatRollsBack,
+}
+
+impl Operation {
+    const ALL: [Self; 3] = [Self::Drain, Self::Shift, Self::ShiftThatRollsBack];
+
+    /// The weights of a run that succeeds.
+    fn weights(self) -> [u16; 2] {
+        if self == Self::Shift { [0, 100] } else { BEFORE }
+    }
+}
+
+const BEFORE: [u16; 2] = [100, 0];
+
+/// What a call meets.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    ThrottledOnce,
+    ThrottledForLong,
+    ServerError,
+    ResetBeforeItWasApplied,
+    ResetAfterItWasApplied,
+    Denied,
+}
+
+impl Fault {
+    const ALL: [Self; 6] = [
+        Self::ThrottledOnce,
+        Self::ThrottledForLong,
+        Self::ServerError,
+        Self::ResetBeforeItWasApplied,
+        Self::ResetAfterItWasApplied,
+        Self::Denied,
+    ];
+
+    /// How many calls in a row it hits: more than the SDK tries by itself, or one.
+    fn calls(self) -> usize {
+        if matches!(self, Self::ThrottledForLong) { 6 } else { 1 }
+    }
+
+    fn intercept(self) -> Intercept {
+        let error = |status, code: &str| Intercept::Error {
+            status,
+            code: code.into(),
+            message: "a fault on purpose".into(),
+        };
+        match self {
+            Self::ThrottledOnce | Self::ThrottledForLong => error(400, "Throttling"),
+            Self::ServerError => error(500, "InternalFailure"),
+            Self::ResetBeforeItWasApplied => Intercept::ResetBefore,
+            Self::ResetAfterItWasApplied => Intercept::ResetAfter,
+            Self::Denied => error(403, "AccessDenied"),
+        }
+    }
+}
+
+/// The `occurrence`-th call of an action, counted from 0.
+type Call = (String, usize);
+
+/// A run with at most one fault, on an app of its own.
+struct Case {
+    /// Of the app and of its balancer, so that every call about them holds it.
+    name: String,
+    operation: Operation,
+    fault: Option<(Call, Fault)>,
+}
+
+pub async fn whatever_happens_to_a_call_the_run_ends_as_promised(ground: &Ground) -> Result<()> {
+    let mut cases = Vec::new();
+    for (index, operation) in Operation::ALL.into_iter().enumerate() {
+        let undisturbed = Case { name: format!("case-{:04}", 9000 + index), operation, fault: None };
+        let calls = one(ground, &undisturbed).await?;
+        // A poll is like the next: the first few calls of an action stand for all.
+        let calls =
+            calls.into_iter().flat_map(|(action, count)| (0..count.min(3)).map(move |i| (action.clone(), i)));
+        for (call, fault) in calls.flat_map(|call| Fault::ALL.map(|fault| (call.clone(), fault))) {
+            cases.push(Case {
+                name: format!("case-{:04}", cases.len()),
+                operation,
+                fault: Some((call, fault)),
+            });
+        }
+    }
+    let count = cases.len();
+    stream::iter(&cases)
+        .map(Ok)
+        .try_for_each_concurrent(AT_ONCE, async |case| {
+            one(ground, case)
+                .await
+                .with_context(|| format!("{:?} with {:?}", case.operation, case.fault))
+                .map(drop)
+        })
+        .await?;
+    println!("{count} cases of a fault at a call, each ended as promised");
+    ensure!(count > 200, "only {count} cases ran");
+    Ok(())
+}
+
+/// Runs a case and checks what is left. Returns how often each action was called.
+async fn one(ground: &Ground, case: &Case) -> Result<BTreeMap<String, usize>> {
+    let site = Site::new(ground, &case.name).await?;
+    let app = site.app(&case.name, &[RouteKind::SignedInHost], Forward::Weighted(BEFORE)).await?;
+    let _traffic = app.traffic(40);
+    let before = app.actions(&app.routes[0]).await?;
+    let armed = Arc::new(AtomicBool::new(true));
+    arm(ground, case, &armed);
+    let calls_before = ground.alb.calls().len();
+    let ended = execute(ground, &app, case.operation).await?;
+    armed.store(false, Ordering::Relaxed);
+    check(&app, case, &ended).await?;
+    let desired = app.groups.iter().zip(app.weights().await?[0]).map(|(arn, w)| GroupWeight::new(arn, w));
+    let expected = failover::aws::listener::with_weights(&before, &desired.collect::<Vec<_>>());
+    let after = app.actions(&app.routes[0]).await?;
+    ensure!(same(&after, &expected), "more than weights changed: {after:?}");
+    let mut calls = BTreeMap::new();
+    for call in &ground.alb.calls()[calls_before..] {
+        if call.parameters.iter().any(|(_, value)| value.contains(&case.name)) {
+            *calls.entry(call.action.clone()).or_insert(0) += 1;
+        }
+    }
+    Ok(calls)
+}
+
+fn arm(ground: &Ground, case: &Case, armed: &Arc<AtomicBool>) {
+    let Some(((action, occurrence), fault)) = case.fault.clone() else { return };
+    let (armed, name, seen) = (Arc::clone(armed), case.name.clone(), AtomicUsize::new(0));
+    ground.fail(move |call: &CallInfo<'_>| {
+        let ours = armed.load(Ordering::Relaxed)
+            && call.action == action
+            && call.parameters.iter().any(|(_, value)| value.contains(&name));
+        let hit =
+            ours && (occurrence..occurrence + fault.calls()).contains(&seen.fetch_add(1, Ordering::Relaxed));
+        hit.then(|| fault.intercept())
+    });
+}
+
+async fn execute(ground: &Ground, app: &App<'_>, operation: Operation) -> Result<Ended> {
+    let quick = |stages: &[u8]| json!({ "stages": stages, "bake": "1s" });
+    match operation {
+        Operation::Drain => run(ground, &input(app, "drain", json!({ "bake": "2s" }))).await,
+        Operation::Shift => run(ground, &input(app, "shift", quick(&[100]))).await,
+        Operation::ShiftThatRollsBack => {
+            let mut shift = input(app, "shift", quick(&[50, 100]));
+            shift["bake"] = "10s".into();
+            let mut execution = ground.execute(&shift).await?;
+            // A fault may end the run before its first stage stands.
+            if execution.until_stage(1).await.is_ok() {
+                app.set(1, Behaviour::Dead);
+            }
+            execution.finish().await
+        }
+    }
+}
+
+/// What the contract promises of each ending.
+async fn check(app: &App<'_>, case: &Case, ended: &Ended) -> Result<()> {
+    let weights = match ended.error.as_deref() {
+        None if case.operation != Operation::ShiftThatRollsBack => case.operation.weights(),
+        Some("SwapFailed") => case.operation.weights(),
+        Some("PlanRejected" | "RolledBack") => BEFORE,
+        _ => bail!("{} {:?}: {:?}", ended.status, ended.error, ended.cause),
+    };
+    let found = app.weights().await?;
+    ensure!(found == [weights], "{:?} left {found:?} instead of {weights:?}", ended.error);
+    Ok(())
+}
+
+/// Whether two lists of actions are the same but for what only a write carries.
+fn same(after: &[Action], expected: &[Action]) -> bool {
+    let comparable = |actions: &[Action]| -> Vec<Action> {
+        let mut actions = actions.to_vec();
+        for action in &mut actions {
+            if let Some(oidc) = action.authenticate_oidc_config.as_mut() {
+                oidc.use_existing_client_secret = None;
+            }
+        }
+        actions
+    };
+    comparable(after) == comparable(expected)
+}
