@@ -104,8 +104,10 @@ impl Show<'_> {
     /// with.
     async fn run(&self, operation: &str, more: Value, expected: &str) -> Result<Ended> {
         // Bakes of seconds stand for bakes of minutes, periods of a second for those of a minute.
-        let mut input =
-            json!({ "app": "web", "operation": operation, "bake": "5s", "poll": "2s", "period": "1s" });
+        let mut input = json!({
+            "app": "web", "operation": operation, "bake": "5s", "poll": "2s", "period": "1s",
+            "criteria": { "historyPeriods": HISTORY.as_secs() },
+        });
         if let (Value::Object(input), Value::Object(more)) = (&mut input, more) {
             input.extend(more);
         }
@@ -122,10 +124,8 @@ impl Show<'_> {
                 "CheckMetrics" => {
                     let text = |field: &str| output[field].as_str().unwrap_or_default().to_owned();
                     let measured = measured(self.tally(since));
-                    self.line(
-                        &format!("  {}", text("verdict")),
-                        &format!("{}  [{measured}]", text("reason")),
-                    );
+                    self.line(&format!("  {}", text("verdict")), &text("reason"));
+                    self.line("", &measured);
                 }
                 _ => {}
             }
