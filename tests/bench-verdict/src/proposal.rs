@@ -1,11 +1,11 @@
 //! Whether a bake of the proposed length finds what it promises where traffic is thin.
 
-use failover::verdict::{Counts, Criteria, Evidence, Kind, Period, Stage, Verdict, judge, proposed_bake};
+use failover::verdict::{Counts, Criteria, Kind, Period, Stage, Verdict, judge, proposed_bake};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::Options;
-use crate::scenario::{Effect, Fault, Noise, World};
+use crate::scenario::{Effect, Fault, Noise, World, evidence};
 
 /// Traffic that is thin, in requests a minute.
 const THIN: u32 = 500;
@@ -113,14 +113,7 @@ fn found_at(
         if time % step != 0 && time != bake {
             continue;
         }
-        let evidence = Evidence {
-            live: "prod1",
-            standby: "prod2",
-            history: &history,
-            balancer_history: &[],
-            periods: &periods,
-            stage,
-        };
+        let evidence = evidence(&history, &periods, stage);
         if judge(criteria, &evidence).verdict == Verdict::RollBack {
             return Some(time);
         }

@@ -1,12 +1,12 @@
 //! One rollout under one rule, and a cell of many.
 
-use failover::verdict::{Counts, Criteria, Evidence, Kind, Period, Stage, Verdict, judge};
+use failover::verdict::{Counts, Criteria, Kind, Period, Stage, Verdict, judge};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use crate::peers::{Peer, Wish};
-use crate::scenario::{FAULTS, Fault, STAGES, World};
+use crate::scenario::{FAULTS, Fault, STAGES, World, evidence};
 
 /// Our own rule's name in the tables.
 pub const OURS: &str = "ours";
@@ -102,14 +102,7 @@ fn ours(world: &World, criteria: &Criteria, history: usize, bake: u32, rng: &mut
             balancer_failures: 0,
         });
         let now = Stage { index: stage, standby_percent: percent, kind, bake_periods: bake };
-        let evidence = Evidence {
-            live: "prod1",
-            standby: "prod2",
-            history: &history,
-            balancer_history: &[],
-            periods: &periods,
-            stage: now,
-        };
+        let evidence = evidence(&history, &periods, now);
         match (judge(criteria, &evidence).verdict, kind) {
             (Verdict::Advance, Kind::Shift) => stage += 1,
             (Verdict::Advance, Kind::Probe) => kind = Kind::Shift,

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use failover::verdict::{Counts, Criteria, Evidence, Kind, Period, Stage, judge};
+use failover::verdict::{Counts, Criteria, Kind, Period, Stage, judge};
+
+use crate::scenario::evidence;
 
 /// A run of six hours of one-minute periods, after a day of history.
 const PERIODS: usize = 360;
@@ -28,14 +30,11 @@ pub fn print() {
             balancer_failures: 0,
         })
         .collect();
-    let evidence = Evidence {
-        live: "prod1",
-        standby: "prod2",
-        history: &history,
-        balancer_history: &[],
-        periods: &periods,
-        stage: Stage { index: 0, standby_percent: 10, kind: Kind::Shift, bake_periods: 400 },
-    };
+    let evidence = evidence(
+        &history,
+        &periods,
+        Stage { index: 0, standby_percent: 10, kind: Kind::Shift, bake_periods: 400 },
+    );
     let criteria = Criteria::default();
     let start = Instant::now();
     for _ in 0..POLLS {

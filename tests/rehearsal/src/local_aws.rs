@@ -61,14 +61,16 @@ impl LocalAws {
     pub async fn start(balancer: &str, log: &Path) -> Result<Self> {
         let port = free_port()?;
         let endpoint = format!("http://127.0.0.1:{port}");
+        // Whatever it unpacks and keeps is gone with the folder of the log.
+        let folder = log.parent().unwrap_or(Path::new(".")).display().to_string();
         let variables = [
             ("GATEWAY_PORT", port.to_string()),
             // It would listen on every interface otherwise.
             ("BIND_HOST", "127.0.0.1".into()),
             // It listens on a fixed port, which a second rehearsal would find taken.
             ("IOT_MTLS_ENABLED", "0".into()),
-            // Unpacked functions and the like: gone with the folder of the log.
-            ("TMPDIR", log.parent().unwrap_or(Path::new(".")).display().to_string()),
+            ("TMPDIR", folder.clone()),
+            ("STATE_DIR", folder),
             ("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", balancer.into()),
             ("AWS_ENDPOINT_URL_CLOUDWATCH", balancer.into()),
         ];
