@@ -130,6 +130,11 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
     }
     let stages = stages(input, found, &live.target_group_arn, &standby.target_group_arn, attached);
     checks.extend(expectation(input, &stages, past, &standby.name));
+    let poll_seconds = poll_seconds(input.poll.0, &stages);
+    if poll_seconds > input.poll.0 {
+        let poll = Seconds(poll_seconds);
+        checks.push(format!("polled every {poll}, since an execution's history would not hold more polls"));
+    }
 
     Ok(Plan {
         app: input.app.clone(),
@@ -143,7 +148,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         load_balancer_arn,
         before: before(found, live, standby),
         routes: found.routes.iter().map(route).collect(),
-        poll_seconds: input.poll.0,
+        poll_seconds,
         period_seconds: input.period.0,
         criteria: input.criteria.clone(),
         checks,
@@ -252,6 +257,15 @@ fn check_health(
         checks.push(describe(standby));
     }
     Ok(checks)
+}
+
+/// A poll costs nine events of an execution's history, which ends at 25,000: after that the
+/// execution is over and nobody watches the weights. Some are kept for stages that take longer.
+const POLLS_PER_RUN: u32 = 2000;
+
+fn poll_seconds(wanted: u32, stages: &[Stage]) -> u32 {
+    let bakes = stages.iter().map(|stage| stage.bake_seconds).fold(0, u32::saturating_add);
+    wanted.max(bakes.div_ceil(POLLS_PER_RUN))
 }
 
 /// Where nothing was measured yet, a second is what most people call slow.

@@ -109,6 +109,16 @@ fn a_fixed_forward_is_converted_before_traffic_moves() {
 }
 
 #[test]
+fn a_long_run_is_polled_as_often_as_its_history_can_hold() {
+    let poll = |bake: &str| {
+        make(json!({ "bake": bake, "stages": [50, 100] }), &found([100, 0])).unwrap().poll_seconds
+    };
+    assert_eq!(poll("5m"), 30);
+    assert_eq!(poll("8h"), 30);
+    assert_eq!(poll("12h"), 44);
+}
+
+#[test]
 fn what_cannot_be_done_safely_is_refused() {
     let refused = |change: &dyn Fn(&mut Found), operation: &str, names: &str| {
         let mut found = found([100, 0]);
