@@ -6,13 +6,13 @@ use serde_json::Value;
 use crate::contract::{MustShow, Outcome, Plan, StageOutcome, StageRecord, Status, Weights};
 use crate::duration::Seconds;
 use crate::input::Operation;
+use crate::plan::total_bake;
 use crate::samples::Figures;
 
 /// The output where nothing is done: a dry run, or weights that are already right.
 pub fn untouched(plan: &Plan, dry_run: bool) -> Outcome {
     let steps: Vec<String> = plan.stages.iter().map(|s| s.standby_percent.get().to_string()).collect();
     let (status, summary) = if dry_run && !plan.stages.is_empty() {
-        let bakes = plan.stages.iter().map(|s| s.bake_seconds).fold(0, u32::saturating_add);
         (
             Status::Planned,
             format!(
@@ -21,7 +21,7 @@ pub fn untouched(plan: &Plan, dry_run: bool) -> Outcome {
                 plan.operation.word(),
                 steps.join(", "),
                 plan.standby.name,
-                Seconds(bakes)
+                total_bake(&plan.stages)
             ),
         )
     } else {
@@ -47,7 +47,7 @@ pub fn untouched(plan: &Plan, dry_run: bool) -> Outcome {
 }
 
 /// The output once the last stage has shown what it must. `figures` are those of its last poll.
-pub fn done(plan: &Plan, timeline: &[StageRecord], figures: Option<&Figures>, now: Timestamp) -> Outcome {
+pub fn done(plan: &Plan, timeline: &[StageRecord], figures: &Figures, now: Timestamp) -> Outcome {
     let (live, standby) =
         if plan.operation.swaps_roles() { (&plan.standby, &plan.live) } else { (&plan.live, &plan.standby) };
     let weights = timeline.last().map_or_else(|| plan.before.clone(), |last| last.weights.clone());
@@ -64,10 +64,12 @@ pub fn done(plan: &Plan, timeline: &[StageRecord], figures: Option<&Figures>, no
         ),
     };
     let stages = if count == 1 { "1 stage".into() } else { format!("{count} stages") };
-    let measured = figures
-        .filter(|_| plan.operation != Operation::Drain)
-        .map(|f| format!(", {}", f.compared(&plan.live.name)));
-    let summary = format!("{}: {what} ({stages}, {took}{})", plan.app, measured.unwrap_or_default());
+    // A drain compares nothing.
+    let measured = match plan.operation {
+        Operation::Drain => String::new(),
+        _ => format!(", {}", figures.compared(&plan.live.name)),
+    };
+    let summary = format!("{}: {what} ({stages}, {took}{measured})", plan.app);
     Outcome {
         status,
         operation: plan.operation,

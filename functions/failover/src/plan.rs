@@ -264,8 +264,12 @@ fn check_health(
 const POLLS_PER_RUN: u32 = 2000;
 
 fn poll_seconds(wanted: u32, stages: &[Stage]) -> u32 {
-    let bakes = stages.iter().map(|stage| stage.bake_seconds).fold(0, u32::saturating_add);
-    wanted.max(bakes.div_ceil(POLLS_PER_RUN))
+    wanted.max(total_bake(stages).0.div_ceil(POLLS_PER_RUN))
+}
+
+/// How long all stages are watched together, at least.
+pub fn total_bake(stages: &[Stage]) -> Seconds {
+    Seconds(stages.iter().map(|stage| stage.bake_seconds).fold(0, u32::saturating_add))
 }
 
 /// Where nothing was measured yet, a second is what most people call slow.
@@ -286,15 +290,15 @@ const BAD_RELEASE_PERCENT: f64 = 5.0;
 fn expectation(input: &Input, stages: &[Stage], past: &Past, standby: &str) -> Option<String> {
     let first = stages.iter().find(|stage| stage.must_show == MustShow::HealthyStandby)?;
     let percent = first.standby_percent.get();
-    let proposal = proposed_bake(&input.criteria, &past.counts, percent, BAD_RELEASE_PERCENT);
-    let period = input.period;
-    let requests = proposal.requests_per_period;
     if past.counts.is_empty() {
         return Some(format!(
             "no traffic was measured before, so whether a bake of {} suffices is unknown",
             Seconds(first.bake_seconds)
         ));
     }
+    let proposal = proposed_bake(&input.criteria, &past.counts, percent, BAD_RELEASE_PERCENT);
+    let period = input.period;
+    let requests = proposal.requests_per_period;
     let traffic = format!("at {percent} % {standby} gets about {requests:.0} requests in {period}");
     let bad = format!("a release that fails {BAD_RELEASE_PERCENT} % of them");
     Some(match proposal.detect_periods {

@@ -44,6 +44,7 @@ pub fn decide(plan: &Plan, timeline: &[StageRecord], samples: &Samples) -> Decis
 struct Poll<'a> {
     plan: &'a Plan,
     stage: &'a Stage,
+    record: &'a StageRecord,
     timeline: &'a [StageRecord],
     samples: &'a Samples,
     period: i64,
@@ -54,8 +55,6 @@ struct Poll<'a> {
     /// Seconds since the weights were set.
     watched: i64,
     figures: Figures,
-    index: usize,
-    probe: bool,
 }
 
 impl<'a> Poll<'a> {
@@ -85,8 +84,7 @@ impl<'a> Poll<'a> {
             odds: None,
         };
         let watched = now.saturating_sub(record.started_at.as_second());
-        let (index, probe) = (record.stage, record.probe);
-        Self { plan, stage, timeline, samples, period, known, span, watched, figures, index, probe }
+        Self { plan, stage, record, timeline, samples, period, known, span, watched, figures }
     }
 
     fn decision(&self, verdict: Verdict, reason: impl Into<String>) -> Decision {
@@ -154,11 +152,10 @@ impl<'a> Poll<'a> {
     }
 
     fn healthy(&self) -> Decision {
-        let dead = self.dead();
         if let Some(alarm) = self.samples.alarms.first() {
             return self.decision(Verdict::RollBack, format!("the CloudWatch alarm {alarm} is in ALARM"));
         }
-        dead.unwrap_or_else(|| self.judged())
+        self.dead().unwrap_or_else(|| self.judged())
     }
 
     /// A fleet without healthy targets needs no statistics.
@@ -186,9 +183,6 @@ impl<'a> Poll<'a> {
     fn judged(&self) -> Decision {
         let (history, balancer_history) = self.history();
         let periods = self.periods();
-        let kind = if self.probe { Kind::Probe } else { Kind::Shift };
-        let standby_percent =
-            if self.probe { self.plan.criteria.probe_percent } else { self.stage.standby_percent.get() };
         let bake_periods = self.stage.bake_seconds / self.plan.period_seconds.max(1);
         let judgement = verdict::judge(
             &self.plan.criteria,
@@ -198,7 +192,12 @@ impl<'a> Poll<'a> {
                 history: &history,
                 balancer_history: &balancer_history,
                 periods: &periods,
-                stage: verdict::Stage { index: self.index, standby_percent, kind, bake_periods },
+                stage: verdict::Stage {
+                    index: self.record.stage,
+                    standby_percent: self.plan.standby_share(&self.record.weights).get(),
+                    kind: kind(self.record),
+                    bake_periods,
+                },
             },
         );
         if judgement.verdict == Verdict::Advance
@@ -257,7 +256,7 @@ impl<'a> Poll<'a> {
             periods.push(Period {
                 standby_percent: self.plan.standby_share(&record.weights).get(),
                 stage: record.stage,
-                kind: if record.probe { Kind::Probe } else { Kind::Shift },
+                kind: kind(record),
                 live: self.samples.live.counts_at(at),
                 standby: self.samples.standby.counts_at(at),
                 balancer_failures: self.samples.balancer_errors_at(at),
@@ -266,6 +265,10 @@ impl<'a> Poll<'a> {
         }
         periods
     }
+}
+
+fn kind(record: &StageRecord) -> Kind {
+    if record.probe { Kind::Probe } else { Kind::Shift }
 }
 
 fn requests(period: &Period) -> u64 {

@@ -14,7 +14,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 
 async fn swap_roles(client: Client, request: SwapRequest) -> Result<Outcome, Error> {
     let SwapRequest { plan, progress, figures } = request;
-    let outcome = outcome::done(&plan, &progress.timeline, Some(&figures), aws::now());
+    let outcome = outcome::done(&plan, &progress.timeline, &figures, aws::now());
     tags::record(&client, &plan, &outcome.live).await.map_err(|error| match error.kind {
         Kind::AwsUnavailable => error,
         _ => Error::new(Kind::SwapFailed, error.message),
