@@ -6,7 +6,7 @@ SHELL := bash
 
 VENV := .tools/venv
 BIN := $(abspath $(VENV))/bin
-FUNCTIONS := plan-shift set-weights check-metrics swap-roles roll-back
+FUNCTIONS := plan-shift claim-routes set-weights check-metrics swap-roles roll-back release-routes
 
 # What the functions are built for. A rehearsal runs them on this machine.
 HOST_ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)

@@ -1,6 +1,7 @@
 //! What carries the domain out: one entry for every Lambda, the SDK clients, and the calls.
 
 pub mod alarms;
+pub mod claims;
 pub mod command;
 pub mod discover;
 pub mod error;
@@ -46,7 +47,8 @@ where
         async move {
             let started = Instant::now();
             let answer = match read(event.payload) {
-                Ok(request) => handle(clients, request).await,
+                // Boxed, so that the compiler need not lay out every call within this future.
+                Ok(request) => Box::pin(handle(clients, request)).await,
                 Err(error) => Err(error),
             };
             let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

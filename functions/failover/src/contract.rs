@@ -1,12 +1,13 @@
 //! Every type on an edge of the state machine. Unknown fields are refused everywhere: two versions
 //! of the project that do not fit must say so instead of guessing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::claim::Record;
 use crate::duration::Seconds;
 use crate::input::Operation;
 use crate::samples::Figures;
@@ -15,6 +16,9 @@ use crate::weights::{GroupWeight, Percent};
 
 /// What each fleet gets in percent, by fleet name; always adds up to 100.
 pub type Weights = BTreeMap<String, Percent>;
+
+/// What a rule holds for each fleet, 0 to 999, by fleet name; 0 for a fleet that it does not hold.
+pub type RouteWeights = BTreeMap<String, u16>;
 
 /// Which execution is speaking.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,8 +77,10 @@ pub struct Route {
     pub default_of: Option<String>,
     /// Such as `rule 10 on port 443`.
     pub label: String,
-    /// The target groups and weights found at the start.
-    pub before: Vec<GroupWeight>,
+    /// What it holds as the run begins.
+    pub found: RouteWeights,
+    /// What a rollback puts back: what was found, or for a restore what the interrupted run found.
+    pub before: RouteWeights,
     /// The AWS CLI command that puts them back by hand, should nothing else manage to.
     pub put_back: String,
 }
@@ -126,8 +132,12 @@ pub struct Plan {
     pub routes: Vec<Route>,
     /// The weights found at the start, in percent, rounded.
     pub before: Weights,
-    /// The stages, in order.
+    /// The stages, in order; none for a restore.
     pub stages: Vec<Stage>,
+    /// The standby's percentages that the run may write, for a restore those of the interrupted run.
+    pub may_write: BTreeSet<Percent>,
+    /// Longer than a write takes from the check before it until it shows, in seconds.
+    pub settle_seconds: u32,
     /// Seconds between two polls.
     pub poll_seconds: u32,
     /// The `CloudWatch` period of the counts, in seconds.
@@ -165,14 +175,32 @@ impl Plan {
         ]
     }
 
-    /// The groups and weights that put a route back to where the run found it. A fixed forward is
-    /// not restored as such: the group it lacked stays attached at weight 0, which sends the same
+    /// The groups and weights that put a route back to where it was before the run. A fixed forward
+    /// is not restored as such: the group it lacked stays attached at weight 0, which sends the same
     /// traffic and keeps its targets under health checks.
     pub fn before_groups(&self, route: &Route) -> Vec<GroupWeight> {
-        let weight = |arn: &str| crate::weights::weight_of(&route.before, arn).unwrap_or(0);
+        self.groups(&route.before)
+    }
+
+    /// The groups and weights that the run found on a route.
+    pub fn found_groups(&self, route: &Route) -> Vec<GroupWeight> {
+        self.groups(&route.found)
+    }
+
+    fn groups(&self, weights: &RouteWeights) -> Vec<GroupWeight> {
+        let weight = |fleet: &Fleet| weights.get(&fleet.name).copied().unwrap_or(0);
         [&self.live, &self.standby]
-            .map(|fleet| GroupWeight::new(&fleet.target_group_arn, weight(&fleet.target_group_arn)))
+            .map(|fleet| GroupWeight::new(&fleet.target_group_arn, weight(fleet)))
             .to_vec()
+    }
+
+    /// The record that a run leaves on a route before it writes weights there.
+    pub fn record(&self, route: &Route) -> Record {
+        Record {
+            before: route.before.clone(),
+            live: self.live.name.clone(),
+            may_write: self.may_write.clone(),
+        }
     }
 }
 
@@ -259,6 +287,8 @@ pub enum Status {
     Balanced,
     /// The former standby carries all traffic again.
     FailedBack,
+    /// The weights that an interrupted run had found are back.
+    Restored,
     /// The weights already were what was asked for.
     Unchanged,
     /// A dry run: nothing was touched.
@@ -309,6 +339,14 @@ pub enum StageOutcome {
     },
 }
 
+/// What the state machine sends to `claim-routes`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimRequest {
+    /// The plan.
+    pub plan: Plan,
+}
+
 /// What the state machine sends to `swap-roles`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -317,8 +355,8 @@ pub struct SwapRequest {
     pub plan: Plan,
     /// How far it has come: to its end.
     pub progress: Progress,
-    /// What the last poll measured.
-    pub figures: Figures,
+    /// What the last poll measured; nothing after a restore.
+    pub figures: Option<Figures>,
 }
 
 /// What the state machine sends to `roll-back`.
@@ -327,18 +365,55 @@ pub struct SwapRequest {
 pub struct RollBackRequest {
     /// The plan.
     pub plan: Plan,
-    /// How far it had come.
-    pub progress: Progress,
     /// Why it is rolled back: the reason of a verdict, or the error of a state.
     pub why: Value,
+    /// The answer to the same request before the writes had settled, if there was one.
+    pub earlier: Option<RolledBack>,
 }
 
-/// What `roll-back` answers: the cause of the ending `RolledBack`.
+/// What `roll-back` answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RolledBack {
+    /// Where it got to.
+    pub ending: RollBackEnding,
     /// One sentence for people: why, and where the traffic is now.
     pub cause: String,
-    /// The weights that stand now.
-    pub weights: Weights,
+    /// The standby's percent where all traffic went to one fleet, instead of back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<Percent>,
+    /// Whether the weights were still in place after the time in which an earlier write of the run
+    /// could have arrived.
+    pub settled: bool,
+}
+
+/// Where a rollback got to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RollBackEnding {
+    /// The weights found at the start are back.
+    RolledBack,
+    /// The same, for a restore: its success.
+    Restored,
+    /// They would give traffic to a fleet without healthy targets, so the other one carries all.
+    FailedOver,
+    /// No fleet has healthy targets, so nothing was written.
+    Halted,
+}
+
+/// What the state machine sends to `release-routes`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseRequest {
+    /// The plan.
+    pub plan: Plan,
+    /// The ending that follows: `Completed`, or the name of an error.
+    pub ending: String,
+}
+
+/// What `release-routes` answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Released {
+    /// The routes that were released.
+    pub routes: Vec<String>,
 }

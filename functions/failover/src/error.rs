@@ -14,6 +14,8 @@ pub enum Kind {
     SwapFailed,
     /// The weights found at the start could not be put back.
     RollBackFailed,
+    /// A fleet that would get traffic has no healthy target. Nothing was written.
+    Unhealthy,
     /// AWS did not answer, throttled or failed: the same call may succeed later, so it is retried.
     AwsUnavailable,
     /// AWS refused the call (permissions, a resource that is gone): trying again does not help.
@@ -31,12 +33,18 @@ impl Kind {
             Self::Overtaken => "Overtaken",
             Self::SwapFailed => "SwapFailed",
             Self::RollBackFailed => "RollBackFailed",
+            Self::Unhealthy => "Unhealthy",
             Self::AwsUnavailable => "AwsUnavailable",
             Self::AwsRefused => "AwsRefused",
             Self::BadRequest => "BadRequest",
         }
     }
 }
+
+/// The errors that an execution of the state machine ends with of its own accord. One that fails
+/// with any other was interrupted.
+pub const ENDINGS: [&str; 7] =
+    ["PlanRejected", "RolledBack", "FailedOver", "Overtaken", "Halted", "SwapFailed", "RollBackFailed"];
 
 /// A failure with a message for the person on call.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::Value;
 
 use crate::duration::Seconds;
 use crate::error::Error;
@@ -24,6 +25,8 @@ pub enum Operation {
     Balance,
     /// All traffic back to the standby in one step, after which the roles swap.
     Failback,
+    /// The weights that an interrupted run had found.
+    Restore,
 }
 
 impl Operation {
@@ -34,6 +37,7 @@ impl Operation {
             Self::Shift => "shift",
             Self::Balance => "balance",
             Self::Failback => "failback",
+            Self::Restore => "restore",
         }
     }
 
@@ -78,6 +82,8 @@ pub struct Input {
     pub fleets: Option<BTreeMap<String, String>>,
     /// Which fleet the operator takes for the standby.
     pub standby: Option<String>,
+    /// For a restore: the interrupted execution, which says which app and fleets it was about.
+    pub execution: Option<String>,
     /// What a healthy stage means.
     #[serde(default)]
     pub criteria: Criteria,
@@ -101,7 +107,7 @@ impl Input {
     ///
     /// # Errors
     /// `PlanRejected`, naming the field and what it takes.
-    pub fn parse(value: &serde_json::Value) -> Result<Self, Error> {
+    pub fn parse(value: &Value) -> Result<Self, Error> {
         if !value.is_object() {
             return Err(Error::rejected(format!(
                 "The input must be a JSON object such as {{\"app\": \"web\"}}, not {}. Nothing was touched.",
@@ -128,13 +134,16 @@ impl Input {
         if let Some(fleets) = &self.fleets {
             check_fleets(fleets)?;
         }
+        if self.execution.is_some() && self.operation != Operation::Restore {
+            return Err("`execution`: only a restore is about an execution; leave the field out".into());
+        }
         check_times(self.bake, self.poll, self.period)?;
         self.criteria.check()?;
         match (&self.stages, self.operation) {
             (None, _) => Ok(()),
             (Some(stages), Operation::Shift) => check_stages(stages, Percent::ALL, self.period),
             (Some(stages), Operation::Balance) => check_stages(stages, Percent::HALF, self.period),
-            (Some(_), Operation::Drain | Operation::Failback) => Err(format!(
+            (Some(_), Operation::Drain | Operation::Failback | Operation::Restore) => Err(format!(
                 "`stages`: {} goes in one step and takes no stages; leave the field out",
                 self.operation.word()
             )),
@@ -142,14 +151,28 @@ impl Input {
     }
 }
 
-fn kind_of(value: &serde_json::Value) -> &'static str {
+/// The execution that a restore without an `app` is about: what the rule on stopped executions
+/// sends.
+pub fn restores(input: &Value) -> Option<&str> {
+    let restore = input.get("operation")? == "restore" && input.get("app").is_none();
+    restore.then(|| input.get("execution")?.as_str()).flatten()
+}
+
+/// The input of a restore of `execution`, which was started with `stopped`: the same app and fleets.
+pub fn restore_of(execution: &str, stopped: &Value) -> Value {
+    let kept = ["app", "fleets"].into_iter().filter_map(|k| Some((k.to_owned(), stopped.get(k)?.clone())));
+    let own = [("operation", "restore"), ("execution", execution)];
+    kept.chain(own.map(|(k, v)| (k.to_owned(), v.into()))).collect()
+}
+
+fn kind_of(value: &Value) -> &'static str {
     match value {
-        serde_json::Value::Null => "null",
-        serde_json::Value::Bool(_) => "true or false",
-        serde_json::Value::Number(_) => "a number",
-        serde_json::Value::String(_) => "a text",
-        serde_json::Value::Array(_) => "a list",
-        serde_json::Value::Object(_) => "an object",
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
     }
 }
 

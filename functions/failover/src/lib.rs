@@ -7,6 +7,7 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod claim;
 pub mod contract;
 pub mod duration;
 pub mod error;
@@ -16,6 +17,7 @@ pub mod plan;
 pub mod poll;
 pub mod progress;
 pub mod roles;
+pub mod roll_back;
 pub mod samples;
 pub mod verdict;
 pub mod weights;

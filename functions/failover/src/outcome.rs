@@ -11,8 +11,14 @@ use crate::samples::Figures;
 
 /// The output where nothing is done: a dry run, or weights that are already right.
 pub fn untouched(plan: &Plan, dry_run: bool) -> Outcome {
+    let restore = plan.operation == Operation::Restore;
     let steps: Vec<String> = plan.stages.iter().map(|s| s.standby_percent.get().to_string()).collect();
-    let (status, summary) = if dry_run && !plan.stages.is_empty() {
+    let (status, summary) = if restore && plan.routes.is_empty() {
+        (Status::Unchanged, format!("{}: no run was interrupted; {}", plan.app, split(&plan.before)))
+    } else if dry_run && restore {
+        let before = split(&plan.before);
+        (Status::Planned, format!("{}: would restore {before}; nothing was touched", plan.app))
+    } else if dry_run && !plan.stages.is_empty() {
         (
             Status::Planned,
             format!(
@@ -47,7 +53,8 @@ pub fn untouched(plan: &Plan, dry_run: bool) -> Outcome {
 }
 
 /// The output once the last stage has shown what it must. `figures` are those of its last poll.
-pub fn done(plan: &Plan, timeline: &[StageRecord], figures: &Figures, now: Timestamp) -> Outcome {
+/// A restore has neither stages nor polls.
+pub fn done(plan: &Plan, timeline: &[StageRecord], figures: Option<&Figures>, now: Timestamp) -> Outcome {
     let (live, standby) =
         if plan.operation.swaps_roles() { (&plan.standby, &plan.live) } else { (&plan.live, &plan.standby) };
     let weights = timeline.last().map_or_else(|| plan.before.clone(), |last| last.weights.clone());
@@ -58,18 +65,21 @@ pub fn done(plan: &Plan, timeline: &[StageRecord], figures: &Figures, now: Times
         Operation::Shift => (Status::Shifted, format!("{} now carries all traffic", live.name)),
         Operation::Failback => (Status::FailedBack, format!("{} carries all traffic again", live.name)),
         Operation::Balance => (Status::Balanced, split(&weights)),
+        Operation::Restore => (Status::Restored, format!("restored to {}", split(&weights))),
         Operation::Drain => (
             Status::Drained,
             format!("{} is silent and may be deployed to, {} carries all traffic", standby.name, live.name),
         ),
     };
     let stages = if count == 1 { "1 stage".into() } else { format!("{count} stages") };
-    // A drain compares nothing.
-    let measured = match plan.operation {
-        Operation::Drain => String::new(),
-        _ => format!(", {}", figures.compared(&plan.live.name)),
+    // A drain and a restore compare nothing.
+    let summary = match (plan.operation, figures) {
+        (Operation::Restore, _) => format!("{}: {what} ({took})", plan.app),
+        (Operation::Drain, _) | (_, None) => format!("{}: {what} ({stages}, {took})", plan.app),
+        (_, Some(figures)) => {
+            format!("{}: {what} ({stages}, {took}, {})", plan.app, figures.compared(&plan.live.name))
+        }
     };
-    let summary = format!("{}: {what} ({stages}, {took}{measured})", plan.app);
     Outcome {
         status,
         operation: plan.operation,
@@ -85,9 +95,9 @@ pub fn done(plan: &Plan, timeline: &[StageRecord], figures: &Figures, now: Times
     }
 }
 
-/// The cause of the ending `RolledBack`: why, and where the traffic is now. `why` is the reason of a
-/// verdict, or the error output of a state as Step Functions gives it.
-pub fn rolled_back(plan: &Plan, why: &Value) -> String {
+/// Why a run is rolled back, in words: the reason of a verdict, or the error output of a state as
+/// Step Functions gives it.
+pub fn why_in_words(why: &Value) -> String {
     let error = |why: &Value| {
         let name = why.get("Error")?.as_str()?;
         let cause = why.get("Cause").and_then(Value::as_str).unwrap_or_default();
@@ -97,13 +107,7 @@ pub fn rolled_back(plan: &Plan, why: &Value) -> String {
         Some(format!("{name}: {message}"))
     };
     let why = why.as_str().map(str::to_owned).or_else(|| error(why)).unwrap_or_else(|| why.to_string());
-    let why = why.trim_end_matches('.');
-    format!(
-        "{}: {} rolled back, since {why}. The weights found at the start are back and read back: {}.",
-        plan.app,
-        plan.operation.word(),
-        split(&plan.before)
-    )
+    why.trim_end_matches('.').to_owned()
 }
 
 /// Weights in words, such as `prod1 75 %, prod2 25 %`.

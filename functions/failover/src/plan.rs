@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::contract::{Execution, Fleet, MustShow, Plan, Route, Stage, Weights};
+use crate::claim::{self, Claim, Record};
+use crate::contract::{Execution, Fleet, MustShow, Plan, Route, RouteWeights, Stage, Weights};
 use crate::duration::Seconds;
 use crate::error::Error;
 use crate::input::{Input, Operation, StageInput};
@@ -47,6 +48,10 @@ pub struct FoundRoute {
     pub group_stickiness: bool,
     /// The value of the tag `failover:live`.
     pub live_tag: Option<String>,
+    /// Whose claim it carries.
+    pub claim: Claim,
+    /// What the run that claimed it last has recorded.
+    pub record: Option<Record>,
     /// The AWS CLI command that puts back what was found.
     pub put_back: String,
 }
@@ -71,6 +76,8 @@ pub struct Found {
     pub routes: Vec<FoundRoute>,
     /// Those of the operator's alarms that are in ALARM.
     pub alarms: Vec<String>,
+    /// Longer than a write takes from the check before it until it shows, in seconds.
+    pub settle_seconds: u32,
 }
 
 impl Found {
@@ -88,7 +95,11 @@ impl Found {
 /// # Errors
 /// `PlanRejected` with the field or the resource that stands in the way and the way out.
 pub fn plan(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Error> {
-    make(input, execution, found).map_err(|what| match what {
+    let made = match input.operation {
+        Operation::Restore => restore(input, execution, found),
+        _ => make(input, execution, found),
+    };
+    made.map_err(|what| match what {
         Refusal::Roles(error) => error,
         Refusal::Because(what) => Error::rejected(format!("{}: {what}. Nothing was touched.", input.app)),
     })
@@ -109,6 +120,7 @@ impl From<String> for Refusal {
 fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Refusal> {
     let load_balancer_arn = one_balancer(found)?.to_owned();
     let mut checks = vec![format!("{} route(s) on one balancer", found.routes.len())];
+    check_claims(found)?;
     check_routes(found)?;
     checks.push("no stickiness between the fleets, no third target group with weight".into());
 
@@ -129,6 +141,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         checks.push(format!("not in ALARM: {}", input.criteria.alarms.join(", ")));
     }
     let stages = stages(input, found, &live.target_group_arn, &standby.target_group_arn, attached);
+    let routes = found.routes.iter().map(|r| route(r, found_weights(r, &found.fleets))).collect();
     checks.extend(expectation(input, &stages, past, &standby.name));
     let poll_seconds = poll_seconds(input.poll.0, &stages);
     if poll_seconds > input.poll.0 {
@@ -141,13 +154,15 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         operation: input.operation,
         release: input.release.clone(),
         execution: execution.clone(),
+        may_write: may_write(input, &stages),
+        settle_seconds: found.settle_seconds,
         stages,
         slow_seconds: slow_seconds(input, past),
         live: fleet(live),
         standby: fleet(standby),
         load_balancer_arn,
-        before: before(found, live, standby),
-        routes: found.routes.iter().map(route).collect(),
+        before: weights(live, standby, reached(found, live, standby)),
+        routes,
         poll_seconds,
         period_seconds: input.period.0,
         criteria: input.criteria.clone(),
@@ -159,15 +174,110 @@ fn fleet(found: &FoundFleet) -> Fleet {
     Fleet { name: found.name.clone(), target_group_arn: found.target_group_arn.clone() }
 }
 
-fn route(found: &FoundRoute) -> Route {
+fn route(found: &FoundRoute, weights: RouteWeights) -> Route {
     Route {
         arn: found.arn.clone(),
         rule_arn: found.rule_arn.clone(),
         default_of: found.default_of.clone(),
         label: found.label.clone(),
-        before: found.groups.clone(),
+        before: weights.clone(),
+        found: weights,
         put_back: found.put_back.clone(),
     }
+}
+
+/// What a route holds for each fleet.
+fn found_weights(route: &FoundRoute, fleets: &[FoundFleet; 2]) -> RouteWeights {
+    let weight = |fleet: &FoundFleet| weight_of(&route.groups, &fleet.target_group_arn).unwrap_or(0);
+    fleets.iter().map(|fleet| (fleet.name.clone(), weight(fleet))).collect()
+}
+
+/// The percentages that the stages, and a probe between them, put on the standby.
+fn may_write(input: &Input, stages: &[Stage]) -> BTreeSet<Percent> {
+    let probed = stages.iter().any(|stage| stage.must_show == MustShow::HealthyStandby);
+    let probe = probed.then(|| Percent::new(input.criteria.probe_percent)).flatten();
+    stages.iter().map(|stage| stage.standby_percent).chain(probe).collect()
+}
+
+/// The plan of a restore: the routes that an interrupted run has left claimed, or with a record of
+/// what it found. Health is not looked at here: the rollback decides by the health it finds.
+fn restore(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Refusal> {
+    let load_balancer_arn = one_balancer(found)?.to_owned();
+    let left = |route: &&FoundRoute| match route.claim {
+        Claim::Interrupted { .. } | Claim::Own => true,
+        // Left for a person by a run that could not put its weights back, or was told not to.
+        Claim::Free | Claim::Ended(_) => route.record.is_some() && input.execution.is_none(),
+        Claim::Running(_) | Claim::Unclear(..) => false,
+    };
+    let left: Vec<&FoundRoute> = found.routes.iter().filter(left).collect();
+    let mut routes = Vec::new();
+    let mut live = None;
+    let mut may_write = BTreeSet::new();
+    for found_route in left {
+        let label = &found_route.label;
+        let known = |r: &&Record| found.fleets.iter().all(|fleet| r.before.contains_key(&fleet.name));
+        let record = found_route.record.as_ref().filter(known).ok_or_else(|| {
+            format!(
+                "the tags failover:before and failover:stages of {label} do not say what to restore; set the \
+                 weights by hand and remove the tag failover:claim"
+            )
+        })?;
+        if live.is_some_and(|live| live != &record.live) {
+            return Err(format!("the tags failover:before of {label} and of another route disagree").into());
+        }
+        live = Some(&record.live);
+        may_write.extend(&record.may_write);
+        let found_weights = found_weights(found_route, &found.fleets);
+        routes.push(Route { before: record.before.clone(), ..route(found_route, found_weights) });
+    }
+    let heavier = |r: &FoundRoute| {
+        let [first, second] = found.fleets.each_ref().map(|f| weight_of(&r.groups, &f.target_group_arn));
+        usize::from(second > first)
+    };
+    let live = match live {
+        Some(name) => usize::from(found.fleets[1].name == *name),
+        // Nothing is left to restore: the output only says what stands.
+        None => found.routes.first().map_or(0, heavier),
+    };
+    let (live, standby) = (&found.fleets[live], &found.fleets[1 - live]);
+    let before = match routes.first() {
+        Some(route) => {
+            let weight = |fleet: &FoundFleet| route.before.get(&fleet.name).copied().unwrap_or(0);
+            share(weight(live), weight(standby))
+        }
+        None => reached(found, live, standby),
+    };
+    Ok(Plan {
+        app: input.app.clone(),
+        operation: input.operation,
+        release: None,
+        execution: execution.clone(),
+        live: fleet(live),
+        standby: fleet(standby),
+        load_balancer_arn,
+        routes,
+        before: weights(live, standby, before),
+        stages: Vec::new(),
+        may_write,
+        settle_seconds: found.settle_seconds,
+        poll_seconds: input.poll.0,
+        period_seconds: input.period.0,
+        criteria: input.criteria.clone(),
+        slow_seconds: SLOW_SECONDS,
+        checks: vec!["the routes of an interrupted run, and what it found there".into()],
+    })
+}
+
+/// One run at a time: a route that another run holds refuses this one.
+fn check_claims(found: &Found) -> Result<(), String> {
+    for route in &found.routes {
+        let stands = |record: &Record| record.before == found_weights(route, &found.fleets);
+        let stands = route.record.as_ref().is_some_and(stands);
+        if let Some(why) = claim::refusal(&route.claim, false, stands) {
+            return Err(format!("{} {why}", route.label));
+        }
+    }
+    Ok(())
 }
 
 fn one_balancer(found: &Found) -> Result<&str, String> {
@@ -339,6 +449,7 @@ fn stages(input: &Input, found: &Found, live: &str, standby: &str, attached: boo
         Operation::Drain => return vec![stage(Percent::NONE, None, MustShow::SilentStandby)],
         Operation::Failback => vec![StageInput { weight: Percent::ALL, bake: None }],
         Operation::Shift => listed(&SHIFT_STAGES),
+        Operation::Restore => return Vec::new(),
         Operation::Balance if found.routes.iter().all(even) => return Vec::new(),
         Operation::Balance => listed(&BALANCE_STAGES),
     };
@@ -347,20 +458,26 @@ fn stages(input: &Input, found: &Found, live: &str, standby: &str, attached: boo
     attach.into_iter().chain(rising.map(|s| stage(s.weight, s.bake, MustShow::HealthyStandby))).collect()
 }
 
-/// The standby's share of a route, rounded to whole percent.
+/// The standby's share of a route.
 fn percent(groups: &[GroupWeight], live: &str, standby: &str) -> Percent {
-    let live = u32::from(weight_of(groups, live).unwrap_or(0));
-    let standby = u32::from(weight_of(groups, standby).unwrap_or(0));
+    share(weight_of(groups, live).unwrap_or(0), weight_of(groups, standby).unwrap_or(0))
+}
+
+/// The standby's share, rounded to whole percent.
+fn share(live: u16, standby: u16) -> Percent {
+    let (live, standby) = (u32::from(live), u32::from(standby));
     let all = (live + standby).max(1);
     let rounded = (standby * 100 + all / 2) / all;
     u8::try_from(rounded).ok().and_then(Percent::new).unwrap_or(Percent::ALL)
 }
 
-fn before(found: &Found, live: &FoundFleet, standby: &FoundFleet) -> Weights {
-    let share = found
-        .routes
-        .first()
-        .map_or(Percent::NONE, |r| percent(&r.groups, &live.target_group_arn, &standby.target_group_arn));
+/// The standby's share as the first route has it.
+fn reached(found: &Found, live: &FoundFleet, standby: &FoundFleet) -> Percent {
+    let first = found.routes.first();
+    first.map_or(Percent::NONE, |r| percent(&r.groups, &live.target_group_arn, &standby.target_group_arn))
+}
+
+fn weights(live: &FoundFleet, standby: &FoundFleet, share: Percent) -> Weights {
     Weights::from([(live.name.clone(), share.rest()), (standby.name.clone(), share)])
 }
 

@@ -9,6 +9,7 @@ use crate::contract::{MustShow, Plan, Stage, StageRecord};
 use crate::duration::Seconds;
 use crate::samples::{Figures, Odds, Samples, Span};
 use crate::verdict::{self, BothSick, Counts, Ending, Evidence, Kind, Period, Verdict};
+use crate::weights::Percent;
 
 /// CloudWatch may be late with a period. One without any data is given up after so many periods.
 const LATE_PERIODS: i64 = 3;
@@ -33,6 +34,9 @@ pub fn decide(plan: &Plan, timeline: &[StageRecord], samples: &Samples) -> Decis
         return Decision { verdict: Verdict::RollBack, reason, ending: None, figures: Figures::default() };
     };
     let poll = Poll::new(plan, stage, record, timeline, samples);
+    if let Some(dead) = poll.dead() {
+        return dead;
+    }
     match stage.must_show {
         MustShow::ReadyStandby => poll.patiently(poll.ready()),
         MustShow::SilentStandby => poll.patiently(poll.silent()),
@@ -123,10 +127,6 @@ impl<'a> Poll<'a> {
     /// Silent means: in the last two periods the live fleet had requests and the standby had none.
     fn silent(&self) -> Decision {
         let (live, standby) = (&self.plan.live.name, &self.plan.standby.name);
-        if let (false, targets) = self.targets(true) {
-            let verdict = if self.targets(false).0 { Verdict::RollBack } else { Verdict::Wait };
-            return self.decision(verdict, targets);
-        }
         let seconds = 2 * self.period;
         let recent = Span { from: self.span.to - seconds, to: self.span.to };
         let loud = recent.sum(&self.samples.standby).requests;
@@ -155,19 +155,23 @@ impl<'a> Poll<'a> {
         if let Some(alarm) = self.samples.alarms.first() {
             return self.decision(Verdict::RollBack, format!("the CloudWatch alarm {alarm} is in ALARM"));
         }
-        self.dead().unwrap_or_else(|| self.judged())
+        self.judged()
     }
 
-    /// A fleet without healthy targets needs no statistics.
+    /// A fleet that gets traffic without having healthy targets needs no statistics.
     fn dead(&self) -> Option<Decision> {
         let criteria = &self.plan.criteria;
-        let (well, standby) = self.targets(false);
-        if well {
-            return None;
-        }
+        let standby_percent = self.plan.standby_share(&self.record.weights);
         let (live_well, live) = self.targets(true);
-        if live_well {
-            return Some(self.decision(Verdict::RollBack, standby));
+        let (standby_well, standby) = self.targets(false);
+        let live_dead = !live_well && standby_percent < Percent::ALL;
+        let standby_dead = !standby_well && standby_percent > Percent::NONE;
+        match (live_dead, standby_dead) {
+            (false, false) => return None,
+            // Where the traffic then goes is for the rollback to decide.
+            (true, _) if standby_well => return Some(self.decision(Verdict::RollBack, live)),
+            (_, true) if live_well => return Some(self.decision(Verdict::RollBack, standby)),
+            _ => {}
         }
         let reason = format!("both fleets are dead: {standby}, {live}");
         let limit = i64::from(self.stage.bake_seconds) + i64::from(criteria.both_periods) * self.period;

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::contract::{Check, Plan, Progress, Route, Stage, StageRecord};
 use crate::error::{Error, Kind};
 use crate::poll::Decision;
+use crate::samples::Health;
 use crate::verdict::Verdict;
 use crate::weights::{GroupWeight, Percent};
 
@@ -55,19 +56,33 @@ pub fn set(plan: &Plan, progress: &Progress, now: Timestamp) -> Result<Progress,
 pub fn may_hold_before_set(plan: &Plan, progress: &Progress, route: &Route) -> Vec<Vec<GroupWeight>> {
     let earlier = match progress.timeline.last() {
         Some(record) => plan.stage_groups(plan.standby_share(&record.weights)),
-        None => plan.before_groups(route),
+        None => plan.found_groups(route),
     };
     let own = standby_percent(plan, progress).map(|percent| plan.stage_groups(percent)).ok();
     [earlier].into_iter().chain(own).collect()
 }
 
-/// What a route may hold when the run is rolled back: anything that the run found or may have
-/// written.
-pub fn may_hold_before_roll_back(plan: &Plan, progress: &Progress, route: &Route) -> Vec<Vec<GroupWeight>> {
-    let written = progress.timeline.iter().map(|record| plan.standby_share(&record.weights));
-    let own = standby_percent(plan, progress).ok();
-    let written = written.chain(own).map(|percent| plan.stage_groups(percent));
-    [plan.before_groups(route)].into_iter().chain(written).collect()
+/// Refuses weights that give traffic to a fleet without healthy targets.
+///
+/// # Errors
+/// `Unhealthy`, with the fleet.
+pub fn check_health(
+    plan: &Plan,
+    standby_percent: Percent,
+    live: Health,
+    standby: Health,
+) -> Result<(), Error> {
+    let fleets = [(&plan.live, standby_percent.rest(), live), (&plan.standby, standby_percent, standby)];
+    for (fleet, percent, health) in fleets {
+        if percent > Percent::NONE && health.healthy == 0 {
+            let (name, registered) = (&fleet.name, health.registered);
+            return Err(Error::new(
+                Kind::Unhealthy,
+                format!("{name} has 0 of {registered} targets healthy, so it was not given {percent}"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The answer to a poll, with the progress that follows from its decision.

@@ -2,65 +2,105 @@
 
 use aws_sdk_cloudwatch::Client as CloudWatch;
 use aws_sdk_elasticloadbalancingv2::Client as Balancer;
-use failover::aws::{self, alarms, discover, metrics};
+use aws_sdk_sfn::Client as StepFunctions;
+use failover::aws::discover::{self, Asking};
+use failover::aws::{self, alarms, claims, metrics};
 use failover::contract::{PlanRequest, Planned, Progress};
 use failover::error::{Error, Kind};
-use failover::input::{Input, Operation};
+use failover::input::{self, Input, Operation};
 use failover::plan::Found;
 use failover::{outcome, plan};
 use futures_util::future::try_join;
+use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     let configured = |name| std::env::var(name).unwrap_or_default();
-    let naming = Naming { pattern: configured("TARGET_GROUP_PATTERN"), fleets: configured("FLEETS") };
-    let clients = |config: &_| (Balancer::new(config), CloudWatch::new(config));
-    aws::serve(clients, |clients, request| plan_shift(clients, naming.clone(), request)).await
+    let deployment = Deployment {
+        pattern: configured("TARGET_GROUP_PATTERN"),
+        fleets: configured("FLEETS"),
+        settle_seconds: configured("SETTLE_SECONDS").parse().unwrap_or(SETTLE_SECONDS),
+    };
+    let clients = |config: &_| (Balancer::new(config), CloudWatch::new(config), StepFunctions::new(config));
+    aws::serve(clients, |clients, request| plan_shift(clients, deployment.clone(), request)).await
 }
 
-/// How the deployment names its target groups.
+/// Longer than a write takes from the check before it until it shows, where the deployment does not
+/// say otherwise.
+const SETTLE_SECONDS: u32 = 15;
+
+/// How a restore that was itself restored is followed back to an app: nobody stops so many.
+const RESTORES_IN_A_ROW: usize = 20;
+
+/// How the deployment is set up.
 #[derive(Clone)]
-struct Naming {
+struct Deployment {
+    /// How it names its target groups.
     pattern: String,
     fleets: String,
+    settle_seconds: u32,
 }
 
+type Clients = (Balancer, CloudWatch, StepFunctions);
+
 async fn plan_shift(
-    clients: (Balancer, CloudWatch),
-    naming: Naming,
+    clients: Clients,
+    deployment: Deployment,
     request: PlanRequest,
 ) -> Result<Planned, Error> {
-    let input = Input::parse(&request.input)?;
-    let found = find(clients, &naming, &input).await.map_err(|error| match error.kind {
+    let untouched = |error: Error| match error.kind {
         Kind::PlanRejected => error,
         _ => Error { message: format!("{}. Nothing was touched.", error.message), ..error },
-    })?;
+    };
+    let input = whole(&clients.2, request.input).await.map_err(untouched)?;
+    let input = Input::parse(&input)?;
+    let asking = Asking {
+        input: &input,
+        execution: &request.execution.arn,
+        settle_seconds: deployment.settle_seconds,
+        now: aws::now(),
+    };
+    let found = find(clients, &deployment, asking).await.map_err(untouched)?;
     let plan = plan::plan(&input, &request.execution, &found)?;
     let outcome = outcome::untouched(&plan, input.dry_run);
     tracing::info!(app = plan.app, execution = plan.execution.arn, "{}", outcome.summary);
-    let proceed = !input.dry_run && !plan.stages.is_empty();
+    let something =
+        if input.operation == Operation::Restore { !plan.routes.is_empty() } else { !plan.stages.is_empty() };
+    let proceed = !input.dry_run && something;
     Ok(Planned { proceed, plan, progress: Progress::default(), outcome })
 }
 
+/// The input, with the app and the fleets that a restore names by an execution only. That execution
+/// may have been such a restore itself.
+async fn whole(client: &StepFunctions, given: Value) -> Result<Value, Error> {
+    let Some(execution) = input::restores(&given).map(str::to_owned) else { return Ok(given) };
+    let mut stopped = claims::input_of(client, &execution).await?;
+    for _ in 0..RESTORES_IN_A_ROW {
+        let Some(earlier) = input::restores(&stopped).map(str::to_owned) else { break };
+        stopped = claims::input_of(client, &earlier).await?;
+    }
+    Ok(input::restore_of(&execution, &stopped))
+}
+
 async fn find(
-    (balancer, cloudwatch): (Balancer, CloudWatch),
-    naming: &Naming,
-    input: &Input,
+    (balancer, cloudwatch, step_functions): Clients,
+    deployment: &Deployment,
+    asking: Asking<'_>,
 ) -> Result<Found, Error> {
+    let input = asking.input;
     let fleets = match &input.fleets {
         Some(fleets) => fleets.clone(),
-        None => discover::by_pattern(&input.app, &naming.pattern, &naming.fleets)?,
+        None => discover::by_pattern(&input.app, &deployment.pattern, &deployment.fleets)?,
     };
-    let mut found = discover::find(&balancer, &input.app, &fleets).await?;
-    // A drain compares nothing, and without one balancer the plan will be refused anyway.
-    let Some(load_balancer_arn) =
-        found.load_balancer_arn().ok().filter(|_| input.operation != Operation::Drain)
-    else {
+    let mut found = discover::find(&balancer, &step_functions, asking, &fleets).await?;
+    // These compare nothing, and without one balancer the plan will be refused anyway.
+    let compares = !matches!(input.operation, Operation::Drain | Operation::Restore);
+    let Some(load_balancer_arn) = found.load_balancer_arn().ok().filter(|_| compares) else {
         return Ok(found);
     };
     let groups = found.fleets.each_ref().map(|fleet| fleet.target_group_arn.as_str());
     let (past, alarms) = try_join(
-        metrics::past(&cloudwatch, load_balancer_arn, groups, input, aws::now()),
+        metrics::past(&cloudwatch, load_balancer_arn, groups, input, asking.now),
         alarms::in_alarm(&cloudwatch, &input.criteria.alarms),
     )
     .await?;

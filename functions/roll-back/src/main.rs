@@ -1,10 +1,13 @@
-//! Puts back the weights found at the start and verifies them.
+//! Puts back the weights found at the start and verifies them, or sends all traffic to the one fleet
+//! that is well where they would send it to a dead one.
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws::{self, listener};
+use failover::aws::{self, claims, health, listener};
 use failover::contract::{RollBackRequest, RolledBack};
 use failover::error::Error;
-use failover::{outcome, progress, weights};
+use failover::roll_back;
+use failover::weights;
+use futures_util::future::try_join4;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -12,14 +15,27 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 }
 
 async fn roll_back(client: Client, request: RollBackRequest) -> Result<RolledBack, Error> {
-    let RollBackRequest { plan, progress, why } = request;
-    let current = listener::read(&client, &plan.routes).await?;
-    listener::check_not_overtaken(&plan, &current, |route| {
-        progress::may_hold_before_roll_back(&plan, &progress, route)
-    })?;
-    // A route that sends its traffic as before is left alone, even if it was found as a fixed forward.
-    listener::write(&client, &plan, &current, weights::gives, |route| plan.before_groups(route)).await?;
-    let cause = outcome::rolled_back(&plan, &why);
-    tracing::warn!(app = plan.app, execution = plan.execution.arn, "{cause}");
-    Ok(RolledBack { cause, weights: plan.before })
+    let RollBackRequest { plan, why, earlier } = request;
+    let (fence, current, live, standby) = try_join4(
+        claims::fence(&client, &plan),
+        listener::read(&client, &plan.routes),
+        health::of(&client, &plan.live.target_group_arn),
+        health::of(&client, &plan.standby.target_group_arn),
+    )
+    .await?;
+    listener::check_not_overtaken(&plan, &current, |route| roll_back::may_hold(&plan, route))?;
+    let way = roll_back::way(&plan, live, standby, earlier.as_ref());
+    // A route that sends its traffic as wanted is left alone, even if it was found as a fixed forward.
+    let desired = |route: &_| way.groups(&plan, route);
+    listener::write(&client, &plan, &current, &fence, weights::gives, desired).await?;
+    let answer = roll_back::answer(&plan, way, live, standby, &why, earlier.as_ref());
+    tracing::warn!(
+        app = plan.app,
+        execution = plan.execution.arn,
+        ending = ?answer.ending,
+        settled = answer.settled,
+        "{}",
+        answer.cause
+    );
+    Ok(answer)
 }

@@ -1,10 +1,11 @@
 //! Puts the weights of one stage into every route of the app and reads them back.
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws::{self, listener, tags};
+use failover::aws::{self, claims, health, listener};
 use failover::contract::{Progress, Step};
 use failover::error::Error;
 use failover::{outcome, progress, weights};
+use futures_util::future::try_join4;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -14,16 +15,18 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 async fn set_weights(client: Client, step: Step) -> Result<Progress, Error> {
     let Step { plan, progress } = step;
     let percent = progress::standby_percent(&plan, &progress)?;
-    let current = listener::read(&client, &plan.routes).await?;
+    let (fence, current, live, standby) = try_join4(
+        claims::fence(&client, &plan),
+        listener::read(&client, &plan.routes),
+        health::of(&client, &plan.live.target_group_arn),
+        health::of(&client, &plan.standby.target_group_arn),
+    )
+    .await?;
     listener::check_not_overtaken(&plan, &current, |route| {
         progress::may_hold_before_set(&plan, &progress, route)
     })?;
-    if progress.timeline.is_empty() {
-        // Recorded before the first write: weights that are interrupted at an even split cannot
-        // tell which fleet was live.
-        tags::record(&client, &plan, &plan.live.name).await?;
-    }
-    listener::write(&client, &plan, &current, weights::holds, |_| plan.stage_groups(percent)).await?;
+    progress::check_health(&plan, percent, live, standby)?;
+    listener::write(&client, &plan, &current, &fence, weights::holds, |_| plan.stage_groups(percent)).await?;
     let split = outcome::split(&plan.weights(percent));
     tracing::info!(app = plan.app, execution = plan.execution.arn, stage = progress.stage, "set {split}");
     progress::set(&plan, &progress, aws::now())

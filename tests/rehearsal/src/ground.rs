@@ -118,7 +118,9 @@ pub fn balancer_client(endpoint: &str) -> aws_sdk_elasticloadbalancingv2::Client
 /// # Errors
 /// If the deployment fails, as it does where the functions are not built.
 pub async fn deploy(endpoint: &str) -> Result<String> {
-    let parameters = format!("LoadBalancerName=rehearsal Architecture={}", lambda_architecture());
+    // Everything here answers in milliseconds, so nothing takes long to settle.
+    let parameters =
+        format!("LoadBalancerName=rehearsal Architecture={} SettleSeconds=2", lambda_architecture());
     let output = aim(&mut Command::new(root().join("infra/deploy.sh")), endpoint)
         .env("STACK", STACK)
         .env("PARAMETERS", parameters)

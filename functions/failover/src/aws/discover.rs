@@ -3,21 +3,44 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use aws_sdk_elasticloadbalancingv2::types::{Listener, Rule, TargetGroup};
+use aws_sdk_elasticloadbalancingv2::types::{Action, Listener, Rule, TargetGroup};
+use aws_sdk_sfn::Client as StepFunctions;
 use futures_util::future::try_join_all;
+use jiff::Timestamp;
 
 use super::error::{code, named};
-use super::{command, health, listener, tags};
+use super::{claims, command, health, listener, tags};
+use crate::claim::Claim;
 use crate::error::{Error, Kind};
+use crate::input::{Input, Operation};
 use crate::plan::{Found, FoundFleet, FoundRoute, Past};
 use crate::weights::{GroupWeight, weight_of};
 
-/// Reads the two fleets and all their routes. What the fleets did and the operator's alarms are left
-/// for the caller to fill in.
+/// For whom something is looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    /// The input of the run.
+    pub input: &'a Input,
+    /// Its execution.
+    pub execution: &'a str,
+    /// Longer than a write takes from the check before it until it shows, in seconds.
+    pub settle_seconds: u32,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Reads the two fleets and all their routes, with their claims. What the fleets did and the
+/// operator's alarms are left for the caller to fill in.
 ///
 /// # Errors
 /// `PlanRejected` when a target group does not exist; otherwise as AWS answers.
-pub async fn find(client: &Client, app: &str, fleets: &BTreeMap<String, String>) -> Result<Found, Error> {
+pub async fn find(
+    client: &Client,
+    step_functions: &StepFunctions,
+    asking: Asking<'_>,
+    fleets: &BTreeMap<String, String>,
+) -> Result<Found, Error> {
+    let app = &asking.input.app;
     let fleets = try_join_all(fleets.iter().map(|(name, group)| fleet(client, app, name, group))).await?;
     let fleets: [FoundFleet; 2] = fleets.try_into().map_err(|_| {
         Error::rejected(format!("{app}: exactly two fleets are needed. Nothing was touched."))
@@ -27,12 +50,37 @@ pub async fn find(client: &Client, app: &str, fleets: &BTreeMap<String, String>)
     balancers.dedup();
     let mut routes =
         try_join_all(balancers.into_iter().map(|arn| routes(client, arn, &fleets))).await?.concat();
-    let arns: Vec<&str> = routes.iter().map(|route| route.arn.as_str()).collect();
-    let mut live = tags::live_fleets(client, &arns).await?;
-    for route in &mut routes {
-        route.live_tag = live.remove(&route.arn);
+    let arns: Vec<&str> = routes.iter().map(|(route, _)| route.arn.as_str()).collect();
+    let marks = tags::read(client, &arns).await?;
+    let claims = marks.iter().map(|marks| marks.claim.clone());
+    let claims = claims::owners(step_functions, claims, asking.execution, asking.now).await?;
+    for (((route, actions), marks), claim) in routes.iter_mut().zip(marks).zip(claims) {
+        (route.live_tag, route.record, route.claim) = (marks.live, marks.record, claim);
+        route.put_back = put_back(asking.input.operation, route, actions, &fleets);
     }
-    Ok(Found { fleets, past: [Past::default(), Past::default()], routes, alarms: Vec::new() })
+    Ok(Found {
+        fleets,
+        past: [Past::default(), Past::default()],
+        routes: routes.into_iter().map(|(route, _)| route).collect(),
+        alarms: Vec::new(),
+        settle_seconds: asking.settle_seconds,
+    })
+}
+
+/// The command for what a rollback puts back: what is found, or for a restore what was recorded.
+fn put_back(
+    operation: Operation,
+    route: &FoundRoute,
+    actions: &[Action],
+    fleets: &[FoundFleet; 2],
+) -> String {
+    let record = route.record.as_ref().filter(|_| operation == Operation::Restore);
+    let groups = fleets.each_ref().map(|fleet| {
+        let found = weight_of(&route.groups, &fleet.target_group_arn);
+        let recorded = record.and_then(|record| record.before.get(&fleet.name).copied());
+        GroupWeight::new(&fleet.target_group_arn, recorded.or(found).unwrap_or(0))
+    });
+    command::put_back(route.default_of.as_deref(), &route.rule_arn, &listener::with_weights(actions, &groups))
 }
 
 async fn fleet(client: &Client, app: &str, name: &str, group: &str) -> Result<FoundFleet, Error> {
@@ -59,7 +107,11 @@ async fn fleet(client: &Client, app: &str, name: &str, group: &str) -> Result<Fo
     })
 }
 
-async fn routes(client: &Client, balancer: &str, fleets: &[FoundFleet; 2]) -> Result<Vec<FoundRoute>, Error> {
+async fn routes(
+    client: &Client,
+    balancer: &str,
+    fleets: &[FoundFleet; 2],
+) -> Result<Vec<(FoundRoute, Vec<Action>)>, Error> {
     let listeners: Vec<Listener> = client
         .describe_listeners()
         .load_balancer_arn(balancer)
@@ -81,25 +133,20 @@ async fn routes(client: &Client, balancer: &str, fleets: &[FoundFleet; 2]) -> Re
 }
 
 /// The rule as a route, if it forwards to one of the fleets.
-fn route(listener_arn: &str, port: i32, rule: &Rule, fleets: &[FoundFleet; 2]) -> Option<FoundRoute> {
+fn route(
+    listener_arn: &str,
+    port: i32,
+    rule: &Rule,
+    fleets: &[FoundFleet; 2],
+) -> Option<(FoundRoute, Vec<Action>)> {
     let groups = listener::groups(rule.actions())?;
     fleets.iter().find_map(|fleet| weight_of(&groups, &fleet.target_group_arn))?;
     let is_default = rule.is_default().unwrap_or(false);
     let rule_arn = rule.rule_arn()?.to_owned();
-    let as_found = fleets.each_ref().map(|fleet| {
-        let arn = &fleet.target_group_arn;
-        GroupWeight::new(arn, weight_of(&groups, arn).unwrap_or(0))
-    });
-    let default_of = is_default.then(|| listener_arn.to_owned());
-    let put_back = command::put_back(
-        default_of.as_deref(),
-        &rule_arn,
-        &listener::with_weights(rule.actions(), &as_found),
-    );
-    Some(FoundRoute {
+    let found = FoundRoute {
         arn: if is_default { listener_arn.to_owned() } else { rule_arn.clone() },
         rule_arn,
-        default_of,
+        default_of: is_default.then(|| listener_arn.to_owned()),
         label: if is_default {
             format!("the default action on port {port}")
         } else {
@@ -108,8 +155,11 @@ fn route(listener_arn: &str, port: i32, rule: &Rule, fleets: &[FoundFleet; 2]) -
         groups,
         group_stickiness: listener::is_sticky(rule.actions()),
         live_tag: None,
-        put_back,
-    })
+        claim: Claim::Free,
+        record: None,
+        put_back: String::new(),
+    };
+    Some((found, rule.actions().to_vec()))
 }
 
 /// The fleets of an app by the deployment's naming pattern, such as `shop-us-prd-{app}-{fleet}-tg`

@@ -10,6 +10,7 @@ use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, ForwardActionConfig, TargetGroupTuple};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
+use super::claims::Fence;
 use super::error::named;
 use crate::contract::{Plan, Route};
 use crate::error::{Error, Kind};
@@ -159,7 +160,8 @@ pub fn check_not_overtaken(
 }
 
 /// Puts the desired weights into every route and reads them back. A route for which they already
-/// `stand` is not written to, so a second call changes nothing.
+/// `stand` is not written to, so a second call changes nothing. Every write ends before `fence` is out
+/// of date.
 ///
 /// # Errors
 /// As AWS answers; `AwsUnavailable` when a route does not read back as written.
@@ -167,6 +169,7 @@ pub async fn write(
     client: &Client,
     plan: &Plan,
     current: &[Current],
+    fence: &Fence,
     stand: Stand,
     desired: impl Fn(&Route) -> Vec<GroupWeight>,
 ) -> Result<(), Error> {
@@ -180,7 +183,7 @@ pub async fn write(
     if changes.is_empty() {
         return Ok(());
     }
-    stream::iter(changes.into_iter().map(|(route, actions)| modify(client, route, actions)))
+    stream::iter(changes.into_iter().map(|(route, actions)| modify(client, route, actions, fence)))
         .buffer_unordered(WRITES_AT_ONCE)
         .try_collect::<Vec<()>>()
         .await?;
@@ -191,15 +194,17 @@ pub async fn write(
 /// what the traffic gets.
 type Stand = fn(&[GroupWeight], &[GroupWeight]) -> bool;
 
-async fn modify(client: &Client, route: &Route, actions: Vec<Action>) -> Result<(), Error> {
+async fn modify(client: &Client, route: &Route, actions: Vec<Action>, fence: &Fence) -> Result<(), Error> {
     let doing = || format!("changing the weights of {} ({})", route.label, route.arn);
     match &route.default_of {
         None => {
             let call = client.modify_rule().rule_arn(&route.rule_arn).set_actions(Some(actions));
+            let call = call.customize().config_override(fence.in_time()?);
             call.send().await.map(drop).map_err(|error| named(&doing(), &error))
         }
         Some(listener_arn) => {
             let call = client.modify_listener().listener_arn(listener_arn).set_default_actions(Some(actions));
+            let call = call.customize().config_override(fence.in_time()?);
             call.send().await.map(drop).map_err(|error| named(&doing(), &error))
         }
     }

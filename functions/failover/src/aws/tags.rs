@@ -6,35 +6,108 @@ use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::types::Tag;
 use futures_util::future::try_join_all;
 
+use super::claims::Fence;
 use super::error::named;
-use crate::contract::Plan;
+use crate::claim::Record;
+use crate::contract::{Plan, Route};
 use crate::error::Error;
 
 /// On every route: which fleet is live.
-pub const LIVE: &str = "failover:live";
+const LIVE: &str = "failover:live";
+/// On every route: the execution that is changing it.
+const CLAIM: &str = "failover:claim";
+/// On every route: the weights that this execution found, and which fleet was live.
+const BEFORE: &str = "failover:before";
+/// On every route: the percentages that this execution may put on the standby.
+const STAGES: &str = "failover:stages";
 /// On a target group: what its fleet runs.
-pub const RELEASE: &str = "failover:release";
+const RELEASE: &str = "failover:release";
 
 /// As many resources as one call of the tag APIs takes.
 const RESOURCES_PER_CALL: usize = 20;
 
-/// Reads the tag `failover:live` of each resource that has one.
+/// The project's tags of a route.
+#[derive(Clone, Debug, Default)]
+pub struct Marks {
+    /// The fleet that is live.
+    pub live: Option<String>,
+    /// The execution that claims the route.
+    pub claim: Option<String>,
+    /// What it has recorded.
+    pub record: Option<Record>,
+}
+
+/// Reads the tags of routes, in their order.
 ///
 /// # Errors
 /// As AWS answers.
-pub async fn live_fleets(client: &Client, arns: &[&str]) -> Result<HashMap<String, String>, Error> {
+pub async fn read(client: &Client, arns: &[&str]) -> Result<Vec<Marks>, Error> {
     let calls = arns.chunks(RESOURCES_PER_CALL).map(|chunk| async move {
         let arns = chunk.iter().map(ToString::to_string).collect();
         client.describe_tags().set_resource_arns(Some(arns)).send().await
     });
     let answers = try_join_all(calls).await.map_err(|error| named("reading the routes' tags", &error))?;
     let descriptions = answers.iter().flat_map(|answer| answer.tag_descriptions());
-    Ok(descriptions
-        .filter_map(|d| {
-            let live = d.tags().iter().find(|tag| tag.key() == Some(LIVE))?;
-            Some((d.resource_arn()?.to_owned(), live.value()?.to_owned()))
-        })
-        .collect())
+    let mut marks: HashMap<&str, Marks> =
+        descriptions.filter_map(|d| Some((d.resource_arn()?, marks(d.tags())))).collect();
+    Ok(arns.iter().map(|arn| marks.remove(arn).unwrap_or_default()).collect())
+}
+
+fn marks(tags: &[Tag]) -> Marks {
+    let value = |key| tags.iter().find(|tag| tag.key() == Some(key))?.value();
+    Marks {
+        live: value(LIVE).map(Into::into),
+        claim: value(CLAIM).map(Into::into),
+        record: value(BEFORE).zip(value(STAGES)).and_then(|(before, stages)| Record::parse(before, stages)),
+    }
+}
+
+/// Claims every route for the plan's execution, with the record of what is put back if it does not
+/// come to an end of its own. One call for the routes that are recorded alike: claim and record of a
+/// route are written together or not at all.
+///
+/// # Errors
+/// As AWS answers.
+pub async fn claim(client: &Client, plan: &Plan, fence: &Fence) -> Result<(), Error> {
+    let mut alike: Vec<(Record, Vec<String>)> = Vec::new();
+    for route in &plan.routes {
+        let record = plan.record(route);
+        match alike.iter_mut().find(|(other, _)| *other == record) {
+            Some((_, arns)) => arns.push(route.arn.clone()),
+            None => alike.push((record, vec![route.arn.clone()])),
+        }
+    }
+    for (record, arns) in alike {
+        let tags = [
+            (CLAIM, plan.execution.arn.as_str()),
+            (BEFORE, &record.before_tag()),
+            (STAGES, &record.stages_tag()),
+            // Weights that are interrupted at an even split cannot tell which fleet was live.
+            (LIVE, &plan.live.name),
+        ];
+        add(client, &arns, &tags, fence).await?;
+    }
+    Ok(())
+}
+
+/// Removes the claim from routes, and with it what was recorded for a restore unless that is to be
+/// `kept` for a person to start one.
+///
+/// # Errors
+/// As AWS answers.
+pub async fn release(client: &Client, routes: &[&Route], kept: bool, fence: &Fence) -> Result<(), Error> {
+    let keys = if kept { vec![CLAIM] } else { vec![CLAIM, BEFORE, STAGES] };
+    let arns: Vec<String> = routes.iter().map(|route| route.arn.clone()).collect();
+    for chunk in arns.chunks(RESOURCES_PER_CALL) {
+        let call = client.remove_tags().set_resource_arns(Some(chunk.to_vec()));
+        call.set_tag_keys(Some(keys.iter().map(ToString::to_string).collect()))
+            .customize()
+            .config_override(fence.in_time()?)
+            .send()
+            .await
+            .map_err(|error| named("releasing the routes", &error))?;
+    }
+    Ok(())
 }
 
 /// Records on every route which fleet is live, and the release on the fleet that was the standby
@@ -42,25 +115,23 @@ pub async fn live_fleets(client: &Client, arns: &[&str]) -> Result<HashMap<Strin
 ///
 /// # Errors
 /// As AWS answers.
-pub async fn record(client: &Client, plan: &Plan, live: &str) -> Result<(), Error> {
+pub async fn record(client: &Client, plan: &Plan, live: &str, fence: &Fence) -> Result<(), Error> {
     let routes: Vec<String> = plan.routes.iter().map(|route| route.arn.clone()).collect();
-    for chunk in routes.chunks(RESOURCES_PER_CALL) {
-        add(client, chunk.to_vec(), LIVE, live).await?;
-    }
+    add(client, &routes, &[(LIVE, live)], fence).await?;
     if let Some(release) = &plan.release {
-        add(client, vec![plan.standby.target_group_arn.clone()], RELEASE, release).await?;
+        let group = plan.standby.target_group_arn.clone();
+        add(client, &[group], &[(RELEASE, release)], fence).await?;
     }
     Ok(())
 }
 
-async fn add(client: &Client, arns: Vec<String>, key: &str, value: &str) -> Result<(), Error> {
-    let tag = Tag::builder().key(key).value(value).build();
-    client
-        .add_tags()
-        .set_resource_arns(Some(arns))
-        .tags(tag)
-        .send()
-        .await
-        .map(drop)
-        .map_err(|error| named(&format!("recording {key} = {value}"), &error))
+async fn add(client: &Client, arns: &[String], tags: &[(&str, &str)], fence: &Fence) -> Result<(), Error> {
+    let shown = || tags.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ");
+    for chunk in arns.chunks(RESOURCES_PER_CALL) {
+        let tags = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build());
+        let call = client.add_tags().set_resource_arns(Some(chunk.to_vec())).set_tags(Some(tags.collect()));
+        let call = call.customize().config_override(fence.in_time()?);
+        call.send().await.map_err(|error| named(&format!("recording {}", shown()), &error))?;
+    }
+    Ok(())
 }

@@ -1,0 +1,82 @@
+//! Claims every route of the app for one run, so that no other run writes weights there meanwhile.
+//!
+//! Tags know no compare-and-swap. So the claim is written, left alone for longer than a write takes,
+//! and read back: whoever reads its own claim then is alone, since nobody who saw the route free
+//! before can still be about to write.
+
+use std::time::Duration;
+
+use aws_sdk_elasticloadbalancingv2::Client as Balancer;
+use aws_sdk_sfn::Client as StepFunctions;
+use failover::aws::claims::{self, Fence};
+use failover::aws::{self, listener, tags};
+use failover::contract::{ClaimRequest, Plan};
+use failover::error::{Error, Kind};
+use failover::input::Operation;
+use failover::{claim, weights};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    aws::serve(|config| (Balancer::new(config), StepFunctions::new(config)), claim_routes).await
+}
+
+type Clients = (Balancer, StepFunctions);
+
+async fn claim_routes(clients: Clients, request: ClaimRequest) -> Result<(), Error> {
+    let ClaimRequest { plan } = request;
+    let fence = check(&clients, &plan).await?;
+    tags::claim(&clients.0, &plan, &fence).await?;
+    // What a restore puts back is the same whoever does it, and every second counts: it goes on at
+    // once, and looks again when everything has settled.
+    if plan.operation != Operation::Restore {
+        tokio::time::sleep(Duration::from_secs(plan.settle_seconds.into())).await;
+        claims::fence(&clients.0, &plan).await.map_err(|error| lost(&plan, error))?;
+        check_found(&clients.0, &plan).await?;
+    }
+    if !claims::is_running(&clients.1, &plan.execution.arn).await? {
+        let held = claims::held(&clients.0, &plan).await?;
+        tags::release(&clients.0, &held, false, &Fence::now(plan.settle_seconds)).await?;
+        return Err(Error::new(Kind::PlanRejected, "The execution was stopped while it claimed its routes."));
+    }
+    tracing::info!(app = plan.app, execution = plan.execution.arn, "claimed {} route(s)", plan.routes.len());
+    Ok(())
+}
+
+/// The routes may be taken: nobody else has since the plan was made.
+async fn check((balancer, step_functions): &Clients, plan: &Plan) -> Result<Fence, Error> {
+    let fence = Fence::now(plan.settle_seconds);
+    let arns: Vec<&str> = plan.routes.iter().map(|route| route.arn.as_str()).collect();
+    let marks = tags::read(balancer, &arns).await?;
+    let held = marks.iter().map(|marks| marks.claim.clone());
+    let owners = claims::owners(step_functions, held, &plan.execution.arn, aws::now()).await?;
+    let restore = plan.operation == Operation::Restore;
+    for ((route, marks), owner) in plan.routes.iter().zip(marks).zip(owners) {
+        let stands = marks.record.is_some_and(|record| record.before == route.found);
+        if let Some(why) = claim::refusal(&owner, restore, stands) {
+            return Err(refused(plan, &format!("{} {why}", route.label)));
+        }
+    }
+    Ok(fence)
+}
+
+/// The weights are still those that the plan was made from.
+async fn check_found(client: &Balancer, plan: &Plan) -> Result<(), Error> {
+    for (route, current) in plan.routes.iter().zip(listener::read(client, &plan.routes).await?) {
+        if !weights::gives(&current.groups, &plan.found_groups(route)) {
+            let what = format!("somebody changed {} while the run began; start again", route.label);
+            return Err(refused(plan, &what));
+        }
+    }
+    Ok(())
+}
+
+fn lost(plan: &Plan, error: Error) -> Error {
+    match error.kind {
+        Kind::Overtaken => refused(plan, "another run began at the same time; start again when it is over"),
+        _ => error,
+    }
+}
+
+fn refused(plan: &Plan, what: &str) -> Error {
+    Error::rejected(format!("{}: {what}. No weights were touched.", plan.app))
+}

@@ -1,0 +1,30 @@
+//! Removes the run's claims from its routes: the last thing that every run does, however it ends.
+
+use aws_sdk_elasticloadbalancingv2::Client;
+use failover::aws::claims::{self, Fence};
+use failover::aws::{self, tags};
+use failover::contract::{ReleaseRequest, Released};
+use failover::error::Error;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    aws::serve(|config| Client::new(config), release_routes).await
+}
+
+async fn release_routes(client: Client, request: ReleaseRequest) -> Result<Released, Error> {
+    let ReleaseRequest { plan, ending } = request;
+    let fence = Fence::now(plan.settle_seconds);
+    // Routes that somebody else took meanwhile are left to them.
+    let held = claims::held(&client, &plan).await?;
+    // After these, a person may still want to start a `restore`.
+    let kept = matches!(ending.as_str(), "RollBackFailed" | "Halted");
+    tags::release(&client, &held, kept, &fence).await?;
+    tracing::info!(
+        app = plan.app,
+        execution = plan.execution.arn,
+        ending,
+        "released {} route(s)",
+        held.len()
+    );
+    Ok(Released { routes: held.into_iter().map(|route| route.arn.clone()).collect() })
+}
