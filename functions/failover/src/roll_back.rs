@@ -53,12 +53,14 @@ impl Way {
 }
 
 /// What a route may hold when the run is rolled back: anything that it found or may have written,
-/// an earlier attempt at this rollback included.
+/// an earlier attempt at this rollback included. A restore does not count what it found: whoever
+/// stopped the run may have set weights by hand since.
 pub fn may_hold(plan: &Plan, route: &Route) -> Vec<Vec<GroupWeight>> {
     let written = plan.may_write.iter().map(|percent| plan.stage_groups(*percent));
     let mut all = vec![plan.before_groups(route)];
     let over = [Percent::NONE, Percent::ALL].map(|percent| plan.stage_groups(percent));
-    for groups in [plan.found_groups(route)].into_iter().chain(written).chain(over) {
+    let found = (plan.operation != Operation::Restore).then(|| plan.found_groups(route));
+    for groups in found.into_iter().chain(written).chain(over) {
         if !all.contains(&groups) {
             all.push(groups);
         }
@@ -118,4 +120,98 @@ pub fn answer(
         }
     };
     RolledBack { ending, cause, over, settled }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn plan(before: [u16; 2]) -> Plan {
+        let before = json!({ "prod1": before[0], "prod2": before[1] });
+        serde_json::from_value(json!({
+            "app": "web", "operation": "shift", "loadBalancerArn": "arn:balancer",
+            "execution": { "arn": "arn:execution", "startedAt": "2026-11-22T10:00:00Z" },
+            "live": { "name": "prod1", "targetGroupArn": "arn:one" },
+            "standby": { "name": "prod2", "targetGroupArn": "arn:two" },
+            "routes": [{
+                "arn": "arn:rule", "ruleArn": "arn:rule", "label": "rule 1", "putBack": "",
+                "found": before, "before": before,
+            }],
+            "before": { "prod1": 100, "prod2": 0 }, "stages": [], "mayWrite": [10, 100],
+            "settleSeconds": 15, "pollSeconds": 30, "periodSeconds": 60, "criteria": {},
+            "slowSeconds": 1.0, "checks": [],
+        }))
+        .unwrap()
+    }
+
+    fn health(healthy: u32) -> Health {
+        Health { healthy, registered: 2, unused: false }
+    }
+
+    fn answered(plan: &Plan, way: Way) -> RolledBack {
+        answer(plan, way, health(0), health(2), &json!("it failed."), None)
+    }
+
+    #[test]
+    fn traffic_goes_back_unless_that_is_a_dead_fleet() {
+        use Way::{Back, Nowhere, Over};
+        for (before, live, standby, expected) in [
+            ([100, 0], 2, 2, Back),
+            ([100, 0], 1, 0, Back),
+            ([100, 0], 0, 2, Over(Percent::ALL)),
+            ([100, 0], 0, 0, Nowhere),
+            ([50, 50], 2, 0, Over(Percent::NONE)),
+            ([50, 50], 0, 1, Over(Percent::ALL)),
+            ([0, 100], 0, 2, Back),
+        ] {
+            assert_eq!(way(&plan(before), health(live), health(standby), None), expected, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn a_fleet_that_took_over_keeps_the_traffic_while_it_is_well() {
+        let plan = plan([100, 0]);
+        let earlier = answered(&plan, Way::Over(Percent::ALL));
+        assert!(!earlier.settled);
+        assert_eq!(way(&plan, health(2), health(2), Some(&earlier)), Way::Over(Percent::ALL));
+        assert_eq!(way(&plan, health(2), health(0), Some(&earlier)), Way::Back);
+        let again = answer(&plan, Way::Over(Percent::ALL), health(0), health(2), &json!("x"), Some(&earlier));
+        assert!(again.settled);
+    }
+
+    #[test]
+    fn the_cause_says_where_the_traffic_is() {
+        let plan = plan([100, 0]);
+        for (way, ending, says) in [
+            (Way::Back, RollBackEnding::RolledBack, "prod1 100 %, prod2 0 %"),
+            (Way::Over(Percent::ALL), RollBackEnding::FailedOver, "all traffic on prod2"),
+            (Way::Nowhere, RollBackEnding::Halted, "Nothing was written"),
+        ] {
+            let answer = answered(&plan, way);
+            assert_eq!(answer.ending, ending);
+            assert!(answer.cause.contains(says) && answer.cause.contains("it failed"), "{}", answer.cause);
+        }
+    }
+
+    proptest! {
+        /// No fleet without healthy targets gets weight while the other has some.
+        #[test]
+        fn never_onto_a_dead_fleet(
+            before in [0u16..1000, 0u16..1000],
+            live in 0u32..3,
+            standby in 0u32..3,
+            over in proptest::option::of(any::<bool>()),
+        ) {
+            let plan = plan(before);
+            let earlier = over.map(|all| answered(&plan, Way::Over(if all { Percent::ALL } else { Percent::NONE })));
+            let way = way(&plan, health(live), health(standby), earlier.as_ref());
+            let groups = way.groups(&plan, &plan.routes[0]);
+            for (group, (own, other)) in groups.iter().zip([(live, standby), (standby, live)]) {
+                prop_assert!(group.weight == 0 || own > 0 || other == 0, "{:?}", way);
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Whatever anybody sends as the input of an execution: a refusal by name, or a sound plan.
 
+use failover::claim::Claim;
 use failover::contract::Execution;
 use failover::input::Input;
 use failover::plan::{Found, FoundFleet, FoundRoute, Past, plan};
@@ -36,7 +37,14 @@ fn nearly_right() -> impl Strategy<Value = Value> {
         (Just("app"), "[a-zA-Z0-9-]{0,34}").prop_map(|(k, v)| (k, json!(v))),
         (
             Just("operation"),
-            prop_oneof![Just("drain"), Just("shift"), Just("balance"), Just("failback"), Just("up")]
+            prop_oneof![
+                Just("drain"),
+                Just("shift"),
+                Just("balance"),
+                Just("failback"),
+                Just("restore"),
+                Just("up")
+            ]
         )
             .prop_map(|(k, v)| (k, json!(v))),
         (Just("stages"), proptest::collection::vec(-5i64..130, 0..6)).prop_map(|(k, v)| (k, json!(v))),
@@ -109,6 +117,8 @@ fn found() -> Found {
         groups: vec![GroupWeight::new("arn:prod1", 100), GroupWeight::new("arn:prod2", 0)],
         group_stickiness: false,
         live_tag: None,
+        claim: Claim::Free,
+        record: None,
         put_back: String::new(),
     };
     Found {
@@ -116,6 +126,7 @@ fn found() -> Found {
         past: [Past::default(), Past::default()],
         routes: vec![route],
         alarms: Vec::new(),
+        settle_seconds: 15,
     }
 }
 

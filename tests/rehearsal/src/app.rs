@@ -1,5 +1,6 @@
 //! A balancer with its apps: two fleets each, and the routes to them.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -299,6 +300,20 @@ impl App<'_> {
             weights.push([of(0), of(1)]);
         }
         Ok(weights)
+    }
+
+    /// The tags of each route now.
+    ///
+    /// # Errors
+    /// If the balancer does not answer.
+    pub async fn tags(&self) -> Result<Vec<BTreeMap<String, String>>> {
+        let mut all = Vec::new();
+        for arn in &self.routes {
+            let answer = self.ground.balancer.describe_tags().resource_arns(arn).send().await?;
+            let tags = answer.tag_descriptions().first().map(|d| d.tags().to_vec()).unwrap_or_default();
+            all.push(tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect());
+        }
+        Ok(all)
     }
 
     /// The actions of a route now.

@@ -1,10 +1,12 @@
 //! A local AWS with the project deployed into it, and a balancer beside it.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use alb::{Alb, CallInfo, Intercept};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use aws_sdk_sfn::config::{BehaviorVersion, Credentials, Region};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,6 +17,9 @@ use crate::local_aws::{LocalAws, REGION, aim, root, tool};
 
 /// The stack's name, and so the state machine's.
 const STACK: &str = "failover";
+
+/// How long the local AWS may take from a stop to the execution that the rule starts.
+const RESTORE_STARTS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Decides about the calls it knows, and leaves the others to the next.
 type Fault = Box<dyn Fn(&CallInfo<'_>) -> Option<Intercept> + Send + Sync>;
@@ -81,6 +86,32 @@ impl Ground {
             .await
             .context("Step Functions refused the execution")?;
         Ok(Execution::new(self.sfn.clone(), started.execution_arn))
+    }
+
+    /// The restore that the rule on stopped executions has started for an execution.
+    ///
+    /// # Errors
+    /// If none starts within 20 seconds.
+    pub async fn restore_of(&self, execution: &str) -> Result<Execution> {
+        let deadline = tokio::time::Instant::now() + RESTORE_STARTS_WITHIN;
+        let mut known = HashSet::new();
+        while tokio::time::Instant::now() < deadline {
+            let pages = self.sfn.list_executions().state_machine_arn(&self.state_machine_arn);
+            let found: Vec<_> = pages.into_paginator().items().send().collect::<Result<_, _>>().await?;
+            for arn in found.into_iter().map(|found| found.execution_arn) {
+                if known.contains(&arn) {
+                    continue;
+                }
+                let input = self.sfn.describe_execution().execution_arn(&arn).send().await?.input;
+                let input: Value = serde_json::from_str(&input.unwrap_or_default()).unwrap_or_default();
+                if input["operation"] == "restore" && input["execution"] == execution {
+                    return Ok(Execution::new(self.sfn.clone(), arn));
+                }
+                known.insert(arn);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        bail!("no restore of {execution} was started")
     }
 
     /// Makes the balancer's API fail from now on for the calls that `fault` knows, beside any other

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::contract::Progress;
 use crate::progress;
+use crate::roll_back;
 use crate::weights::{gives, holds, with_weights};
 
 const ONE: &str = "arn:one";
@@ -29,6 +30,8 @@ fn route(label: &str, groups: &[(&str, u16)]) -> FoundRoute {
         groups: groups.iter().map(|(arn, weight)| GroupWeight::new(*arn, *weight)).collect(),
         group_stickiness: false,
         live_tag: None,
+        claim: Claim::Free,
+        record: None,
         put_back: String::new(),
     }
 }
@@ -39,6 +42,7 @@ fn found(weights: [u16; 2]) -> Found {
         past: [Past::default(), Past::default()],
         routes: vec![route("rule 1", &[(ONE, weights[0]), (TWO, weights[1])])],
         alarms: Vec::new(),
+        settle_seconds: 15,
     }
 }
 
@@ -153,8 +157,71 @@ fn what_is_safe_is_not_refused() {
     accepted(&|f| f.fleets[0].health = dead, "failback");
     // A third group without weight is left untouched.
     let plan = accepted(&|f| f.routes[0].groups.push(GroupWeight::new("arn:third", 0)), "shift");
-    let after = with_weights(&plan.routes[0].before, &plan.stage_groups(Percent::HALF));
-    assert_eq!(weight_of(&after, "arn:third"), Some(0));
+    assert_eq!(plan.routes[0].before, [("prod1".into(), 100), ("prod2".into(), 0)].into());
+}
+
+fn interrupted(settled: bool) -> Claim {
+    Claim::Interrupted { execution: "arn:other".into(), settled }
+}
+
+fn record() -> Record {
+    let before = [("prod1".to_owned(), 100), ("prod2".to_owned(), 0)].into();
+    let may_write = [10, 50, 100].into_iter().filter_map(Percent::new).collect();
+    Record { before, live: "prod1".into(), may_write }
+}
+
+#[test]
+fn a_route_that_another_run_holds_refuses_every_operation() {
+    for operation in ["drain", "shift", "balance", "failback"] {
+        let plan = |claim: Claim, record: Option<Record>, weights| {
+            let mut found = found(weights);
+            (found.routes[0].claim, found.routes[0].record) = (claim, record);
+            make(json!({ "operation": operation, "standby": "prod2" }), &found)
+        };
+        let running = plan(Claim::Running("arn:other".into()), None, [100, 0]).unwrap_err();
+        assert!(running.contains("rule 1") && running.contains("arn:other"), "{running}");
+        assert!(plan(Claim::Own, None, [100, 0]).is_ok());
+        assert!(plan(Claim::Ended("arn:other".into()), None, [100, 0]).is_ok());
+        // What an interrupted run left is put back first, unless there is nothing to put back.
+        let left = plan(interrupted(true), Some(record()), [90, 10]).unwrap_err();
+        assert!(left.contains("restore"), "{left}");
+        assert!(plan(interrupted(false), Some(record()), [100, 0]).is_err());
+        assert!(plan(interrupted(true), Some(record()), [100, 0]).is_ok());
+    }
+}
+
+#[test]
+fn a_restore_takes_up_what_an_interrupted_run_left() {
+    let restore = |claim: Claim, record: Option<Record>, execution: Option<&str>| {
+        let mut found = found([50, 50]);
+        // A second route, which the run did not get to claim.
+        found.routes.push(route("rule 2", &[(ONE, 100), (TWO, 0)]));
+        (found.routes[0].claim, found.routes[0].record) = (claim, record);
+        // A restore goes on whatever the fleets' health is: the rollback looks at it.
+        found.fleets[0].health.healthy = 0;
+        let mut input = json!({ "operation": "restore" });
+        if let Some(execution) = execution {
+            input["execution"] = execution.into();
+        }
+        make(input, &found)
+    };
+    let plan = restore(interrupted(false), Some(record()), Some("arn:other")).unwrap();
+    assert_eq!((plan.live.name.as_str(), plan.routes.len()), ("prod1", 1));
+    assert_eq!(plan.routes[0].before, record().before);
+    assert_eq!(plan.routes[0].found, [("prod1".into(), 50), ("prod2".into(), 50)].into());
+    assert_eq!(plan.before["prod1"], Percent::ALL);
+    assert_eq!(plan.may_write, record().may_write);
+
+    let nothing = |plan: Result<Plan, String>| plan.unwrap().routes.is_empty();
+    assert!(nothing(restore(Claim::Free, None, None)));
+    assert!(nothing(restore(Claim::Running("arn:other".into()), Some(record()), None)));
+    // What a run has left for a person is for a person to restore.
+    assert!(nothing(restore(Claim::Free, Some(record()), Some("arn:other"))));
+    assert!(!nothing(restore(Claim::Free, Some(record()), None)));
+
+    assert!(restore(interrupted(false), None, None).unwrap_err().contains("failover:before"));
+    let other = Record { before: [("blue".into(), 1), ("green".into(), 0)].into(), ..record() };
+    assert!(restore(interrupted(false), Some(other), None).unwrap_err().contains("failover:before"));
 }
 
 prop_compose! {
@@ -217,7 +284,7 @@ proptest! {
         let Ok(plan) = make(json!({}), &found) else { return Ok(()) };
         let now = execution().started_at;
         let mut progress = Progress::default();
-        let mut held: Vec<Vec<GroupWeight>> = plan.routes.iter().map(|r| r.before.clone()).collect();
+        let mut held: Vec<Vec<GroupWeight>> = found.routes.iter().map(|r| r.groups.clone()).collect();
         for (index, stage) in plan.stages.iter().enumerate() {
             progress.stage = index;
             let desired = plan.stage_groups(stage.standby_percent);
@@ -228,7 +295,7 @@ proptest! {
                 }
                 let allowed = progress::may_hold_before_set(&plan, &progress, route);
                 prop_assert!(allowed.iter().any(|a| gives(groups, a)));
-                let allowed = progress::may_hold_before_roll_back(&plan, &progress, route);
+                let allowed = roll_back::may_hold(&plan, route);
                 prop_assert!(allowed.iter().any(|a| gives(groups, a)));
                 *groups = with_weights(groups, &desired);
                 prop_assert!(holds(groups, &desired));

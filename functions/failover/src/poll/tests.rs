@@ -36,6 +36,8 @@ fn plan(stages: &[(u8, MustShow)]) -> Plan {
         routes: Vec::new(),
         before: [("prod1".to_owned(), Percent::ALL), ("prod2".to_owned(), Percent::NONE)].into(),
         stages: stages.iter().map(stage).collect(),
+        may_write: stages.iter().filter_map(|(percent, _)| Percent::new(*percent)).collect(),
+        settle_seconds: 15,
         poll_seconds: 30,
         period_seconds: 60,
         criteria: Criteria::default(),

@@ -8,7 +8,8 @@ use rehearsal::{App, Forward, Ground, RouteKind, Site, tool};
 use serde_json::json;
 
 use crate::support::{
-    COMPLETED, RATE, check_failure, check_success, check_traffic, check_weights, input, path, run, writes,
+    CLAIMED, COMPLETED, RATE, ROLLED_BACK, check_failure, check_success, check_traffic, check_weights, input,
+    path, run, writes,
 };
 
 fn denied() -> Intercept {
@@ -38,11 +39,12 @@ pub async fn a_foreign_writer_ends_the_run(ground: &Ground) -> Result<()> {
     let ended = execution.finish().await?;
     let cause = check_failure(&ended, "Overtaken")?;
     ensure!(cause.contains("prod1 33/prod2 20") && cause.contains("prod1 80/prod2 20"), "{cause}");
-    let start = ["PlanShift", "IsWorkPlanned", "SetWeights", "Bake", "CheckMetrics"];
+    let start = [&CLAIMED[..], &["SetWeights", "Bake", "CheckMetrics"]].concat();
+    let end = ["ReleaseRoutes", "HowItEnded", "Overtaken"];
     // Whether it was polled before the change is a matter of time.
     let between = ["IsHealthy", "Bake", "CheckMetrics"];
-    let at_once = [&start[..], &["Overtaken"]].concat();
-    let later = [&start[..], &between, &["Overtaken"]].concat();
+    let at_once = [&start[..], &end].concat();
+    let later = [&start[..], &between, &end].concat();
     ensure!(ended.path == at_once || ended.path == later, "{:?}", ended.path);
     check_weights(&app, [33, 20]).await
 }
@@ -72,11 +74,8 @@ pub async fn weights_that_cannot_be_set_are_rolled_back(ground: &Ground) -> Resu
     let ended = run(ground, &input(&app, "shift", json!({ "stages": [20, 100] }))).await?;
     let cause = check_failure(&ended, "RolledBack")?;
     ensure!(cause.contains("AccessDenied"), "{cause}");
-    ensure!(
-        ended.path == ["PlanShift", "IsWorkPlanned", "SetWeights", "RollBack", "RolledBack"],
-        "{:?}",
-        ended.path
-    );
+    let path = [&CLAIMED[..], &["SetWeights"], &ROLLED_BACK].concat();
+    ensure!(ended.path == path, "{:?}", ended.path);
     check_weights(&app, [100, 0]).await
 }
 
@@ -94,7 +93,7 @@ pub async fn metrics_that_cannot_be_read_are_rolled_back(ground: &Ground) -> Res
     let ended = run(ground, &input(&app, "shift", json!({ "stages": [20, 100] }))).await?;
     let cause = check_failure(&ended, "RolledBack")?;
     ensure!(cause.contains("AccessDenied") && cause.contains("metrics"), "{cause}");
-    let path = ["PlanShift", "IsWorkPlanned", "SetWeights", "Bake", "CheckMetrics", "RollBack", "RolledBack"];
+    let path = [&CLAIMED[..], &["SetWeights", "Bake", "CheckMetrics"], &ROLLED_BACK].concat();
     ensure!(ended.path == path, "{:?}", ended.path);
     check_weights(&app, [100, 0]).await
 }
@@ -104,13 +103,12 @@ pub async fn roles_that_cannot_be_recorded_never_move_traffic(ground: &Ground) -
     let app = site.app("no-swap", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
     let traffic = app.traffic(RATE);
     let (about, tagged) = (about(&app, "AddTags"), AtomicUsize::new(0));
-    // The first is the record before the first write.
+    // The first is the claim.
     ground.fail(move |call| (about(call) && tagged.fetch_add(1, Ordering::Relaxed) > 0).then(denied));
     let ended = run(ground, &input(&app, "shift", json!({ "stages": [50, 100] }))).await?;
     let cause = check_failure(&ended, "SwapFailed")?;
     ensure!(cause.contains("AccessDenied"), "{cause}");
-    let mut path = path(2, &["IsFullyShifted", "SwapRoles"]);
-    path.push("SwapFailed".into());
+    let path = path(2, &["IsFullyShifted", "SwapRoles", "ReleaseRoutes", "HowItEnded", "SwapFailed"]);
     ensure!(ended.path == path, "{:?}", ended.path);
     check_weights(&app, [0, 100]).await?;
     check_traffic(&traffic, 100).await
@@ -131,7 +129,11 @@ pub async fn a_rollback_that_fails_says_what_to_type(ground: &Ground) -> Result<
         .fail(move |call| ((rule(call) || listener(call)) && gate.load(Ordering::Relaxed) == 0).then(denied));
     let ended = execution.finish().await?;
     let cause = check_failure(&ended, "RollBackFailed")?;
-    ensure!(ended.path.ends_with(&["RollBack".into(), "RollBackFailed".into()]), "{:?}", ended.path);
+    ensure!(
+        ended.path == path(1, &["RollBack", "ReleaseRoutes", "HowItEnded", "RollBackFailed"]),
+        "{:?}",
+        ended.path
+    );
     check_weights(&app, [70, 30]).await?;
 
     // Typed as printed, the command puts the weights back.

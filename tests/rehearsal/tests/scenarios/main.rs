@@ -3,10 +3,13 @@
 //! One proving ground serves all of them; each has a balancer and apps of its own, so they run side
 //! by side.
 
+mod claims;
+mod dead_fleets;
 mod endings;
 mod every_call;
 mod faults;
 mod healthy;
+mod interruptions;
 mod refusals;
 mod second_opinion;
 mod support;

@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use rehearsal::{App, Ended, FLEETS, Ground, Tally, Traffic};
 use serde_json::{Value, json};
 
-use crate::{endings, every_call, faults, healthy, refusals, second_opinion};
+use crate::{
+    claims, dead_fleets, endings, every_call, faults, healthy, interruptions, refusals, second_opinion,
+};
 
 /// A scenario by name.
 pub struct Scenario {
@@ -38,7 +40,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     healthy::a_failback_returns_in_one_step,
     healthy::a_poll_costs_four_calls,
     healthy::weights_that_spread_late_are_waited_for,
-    healthy::an_interrupted_shift_is_taken_up_where_it_stands,
+    healthy::a_shift_is_taken_up_where_the_weights_stand,
     healthy::a_dry_run_and_a_balance_that_is_there_touch_nothing,
     faults::all_requests_fail,
     faults::a_tenth_of_the_requests_fails,
@@ -60,6 +62,17 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     endings::a_rollback_that_fails_says_what_to_type,
     endings::throttling_is_waited_out,
     endings::an_alarm_refuses_a_start_and_rolls_back_a_run,
+    claims::a_run_keeps_others_out_until_it_ends,
+    claims::of_two_runs_at_once_one_goes_on,
+    claims::a_claim_of_a_run_that_ended_is_nobodys,
+    claims::a_run_whose_claim_is_taken_writes_nothing_more,
+    dead_fleets::a_live_fleet_that_dies_hands_over_to_the_standby,
+    dead_fleets::a_rollback_leaves_out_a_dead_standby,
+    dead_fleets::nothing_is_touched_when_both_fleets_are_dead,
+    interruptions::a_run_that_is_stopped_is_restored_wherever_it_is,
+    interruptions::a_restore_that_is_stopped_is_restored,
+    interruptions::what_a_run_leaves_to_a_person_is_restored_by_hand,
+    interruptions::foreign_weights_survive_a_restore,
     every_call::whatever_happens_to_a_call_the_run_ends_as_promised,
     second_opinion::our_balancer_answers_as_moto_does,
     second_opinion::set_weights_and_roll_back_work_against_moto,
@@ -68,10 +81,13 @@ pub const SCENARIOS: &[Scenario] = scenarios![
 /// Requests a second on each route.
 pub const RATE: u32 = 120;
 
+/// How every run begins that has something to do.
+pub const CLAIMED: [&str; 4] = ["PlanShift", "IsWorkPlanned", "ClaimRoutes", "IsRestore"];
+
 /// The path of a run that shows each stage its poll, ending as given.
 pub fn path(stages: usize, end: &[&str]) -> Vec<String> {
     let stage = ["SetWeights", "Bake", "CheckMetrics", "IsHealthy"];
-    let mut path = vec!["PlanShift", "IsWorkPlanned"];
+    let mut path = CLAIMED.to_vec();
     for index in 0..stages {
         path.extend(stage);
         if index + 1 < stages {
@@ -83,9 +99,14 @@ pub fn path(stages: usize, end: &[&str]) -> Vec<String> {
 }
 
 /// How a run that advanced through its last stage ends.
-pub const COMPLETED: [&str; 3] = ["IsFullyShifted", "SwapRoles", "Completed"];
+pub const COMPLETED: [&str; 5] = ["IsFullyShifted", "SwapRoles", "ReleaseRoutes", "HowItEnded", "Completed"];
 /// How a run that is rolled back after a poll ends.
-pub const ROLLED_BACK: [&str; 2] = ["RollBack", "RolledBack"];
+pub const ROLLED_BACK: [&str; 8] = rolls_back("RolledBack");
+
+/// How a run ends that goes through a rollback.
+pub const fn rolls_back(ending: &str) -> [&str; 8] {
+    ["RollBack", "IsSettled", "Settle", "RollBack", "IsSettled", "ReleaseRoutes", "HowItEnded", ending]
+}
 
 /// An input with bakes of seconds instead of minutes, and `more` on top.
 pub fn input(app: &App<'_>, operation: &str, more: Value) -> Value {
@@ -153,10 +174,13 @@ pub async fn check_traffic(traffic: &[Traffic], percent_of_second: u8) -> Result
     Ok(())
 }
 
-/// Checks the weights of every route, as `ModifyRule` left them.
+/// Checks the weights of every route, as `ModifyRule` left them, and that nobody claims it any more.
 pub async fn check_weights(app: &App<'_>, weights: [u16; 2]) -> Result<()> {
     let found = app.weights().await?;
     ensure!(found.iter().all(|w| *w == weights), "{}: the routes hold {found:?}", app.name);
+    for tags in app.tags().await? {
+        ensure!(!tags.contains_key("failover:claim"), "{}: a claim was left behind: {tags:?}", app.name);
+    }
     Ok(())
 }
 

@@ -5,14 +5,18 @@
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_elasticloadbalancingv2::Client;
-use aws_sdk_elasticloadbalancingv2::types::{Action, ProtocolEnum, Rule, RuleCondition, TargetTypeEnum};
-use failover::aws::{command, listener};
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action, ProtocolEnum, Rule, RuleCondition, TargetDescription, TargetTypeEnum,
+};
+use failover::aws::claims::Fence;
+use failover::aws::{command, listener, tags};
 use failover::contract::{
-    Execution, Fleet, MustShow, Plan, Progress, RollBackRequest, RolledBack, Route, Stage, Step,
+    Execution, Fleet, MustShow, Plan, Progress, RollBackEnding, RollBackRequest, RolledBack, Route,
+    RouteWeights, Stage, Step,
 };
 use failover::input::Operation;
 use failover::verdict::Criteria;
-use failover::weights::{GroupWeight, Percent};
+use failover::weights::{GroupWeight, Percent, weight_of};
 use jiff::Timestamp;
 use rehearsal::{FLEETS, Ground, tool};
 use serde_json::{Value, json};
@@ -29,13 +33,19 @@ pub async fn work(ground: &Ground, moto: &Moto, endpoint: &str) -> Result<()> {
     };
     let untouched = app.rules().await?;
 
+    // A run that does not hold its routes writes nothing.
+    let unclaimed = set(&Progress::default()).await?;
+    ensure!(unclaimed["errorType"] == "Overtaken", "{unclaimed}");
+    ensure!(app.rules().await? == untouched, "a run wrote without a claim");
+    tags::claim(app.client, &plan, &Fence::now(plan.settle_seconds)).await?;
+    app.check_tags(&plan).await?;
+
     let start = Progress::default();
     let first = app.twice(|| set(&start), &untouched, [80, 20]).await?;
     let mut progress: Progress = serde_json::from_value(first).context("set-weights answers a progress")?;
     let weights = plan.weights(percent(20));
     ensure!(progress.stage == 0 && progress.wait_seconds == 10, "{progress:?}");
     ensure!(progress.timeline.len() == 1 && progress.timeline[0].weights == weights, "{progress:?}");
-    app.check_tags().await?;
 
     // As check-metrics does after a poll that advances.
     progress.stage = 1;
@@ -44,11 +54,11 @@ pub async fn work(ground: &Ground, moto: &Moto, endpoint: &str) -> Result<()> {
     ensure!(progress.stage == 1 && progress.timeline.len() == 2, "{progress:?}");
 
     let why = json!("12 % of the requests to prod2 failed.");
-    let request = json!(RollBackRequest { plan: plan.clone(), progress, why });
+    let request = json!(RollBackRequest { plan: plan.clone(), why, earlier: None });
     let roll_back = || invoke(ground, endpoint, "failover-roll-back", &request);
     let answer = app.twice(roll_back, &untouched, [100, 0]).await?;
     let answer: RolledBack = serde_json::from_value(answer).context("roll-back answers a cause")?;
-    ensure!(answer.weights == plan.before, "{answer:?}");
+    ensure!(answer.ending == RollBackEnding::RolledBack && !answer.settled, "{answer:?}");
     ensure!(
         answer.cause.contains("12 % of the requests") && answer.cause.contains("prod1 100 %"),
         "{answer:?}"
@@ -111,7 +121,11 @@ impl<'a> App<'a> {
             let call = client.create_target_group().name(name).protocol(ProtocolEnum::Http).port(80);
             let made = call.vpc_id(&network.vpc).target_type(TargetTypeEnum::Ip).send().await?;
             let arn = made.target_groups().first().and_then(|g| g.target_group_arn());
-            groups.push(arn.context("no group was made")?.to_owned());
+            let arn = arn.context("no group was made")?.to_owned();
+            // moto takes every target for healthy.
+            let target = TargetDescription::builder().id("10.0.0.10").port(80).build();
+            client.register_targets().target_group_arn(&arn).targets(target).send().await?;
+            groups.push(arn);
         }
         let [one, two, other]: [String; 3] = groups.try_into().expect("three names");
         let weighted = || forward(&[(&one, 100), (&two, 0)]);
@@ -151,12 +165,16 @@ impl<'a> App<'a> {
         let mut planned = Vec::new();
         for (rule_arn, default_of, label) in routes {
             let actions = self.actions(rule_arn).await?;
+            let held = listener::groups(&actions).context("no forward")?;
+            let weight = |i: usize| weight_of(&held, &self.groups[i]).unwrap_or(0);
+            let found = RouteWeights::from([0, 1].map(|i| (FLEETS[i].to_owned(), weight(i))));
             planned.push(Route {
                 arn: default_of.unwrap_or(rule_arn).clone(),
                 rule_arn: rule_arn.clone(),
                 default_of: default_of.cloned(),
                 label: label.into(),
-                before: listener::groups(&actions).context("no forward")?,
+                before: found.clone(),
+                found,
                 put_back: command::put_back(default_of.map(String::as_str), rule_arn, &actions),
             });
         }
@@ -179,6 +197,8 @@ impl<'a> App<'a> {
             routes: planned,
             before: [(FLEETS[0].into(), Percent::ALL), (FLEETS[1].into(), Percent::NONE)].into(),
             stages: vec![stage(20), stage(100)],
+            may_write: [percent(20), percent(100)].into(),
+            settle_seconds: 15,
             poll_seconds: 10,
             period_seconds: 60,
             criteria: Criteria::default(),
@@ -275,12 +295,18 @@ impl<'a> App<'a> {
         Ok(())
     }
 
-    /// Checks that the live fleet was recorded on every route before the first write.
-    async fn check_tags(&self) -> Result<()> {
+    /// Checks what a claim leaves on every route.
+    async fn check_tags(&self, plan: &Plan) -> Result<()> {
         for route in [&self.signed_in, &self.path, &self.listener] {
             let found = self.client.describe_tags().resource_arns(route).send().await?;
             let tags = found.tag_descriptions().first().map(shown::tags).unwrap_or_default();
-            ensure!(tags["tags"] == json!({ "failover:live": FLEETS[0] }), "{tags}");
+            let expected = json!({
+                "failover:live": FLEETS[0],
+                "failover:claim": plan.execution.arn,
+                "failover:before": format!("{0}=100/{1}=0 live={0}", FLEETS[0], FLEETS[1]),
+                "failover:stages": "20/100",
+            });
+            ensure!(tags["tags"] == expected, "{tags}");
         }
         Ok(())
     }

@@ -1,0 +1,97 @@
+//! One run at a time per route.
+
+use anyhow::{Context, Result, ensure};
+use aws_sdk_elasticloadbalancingv2::types::Tag;
+use rehearsal::{App, Ended, Forward, Ground, RouteKind, Site};
+use serde_json::json;
+
+use crate::support::{
+    COMPLETED, RATE, check_failure, check_success, check_weights, input, path, run, writes,
+};
+
+pub async fn a_run_keeps_others_out_until_it_ends(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "alone").await?;
+    let routes = [RouteKind::Host, RouteKind::Path, RouteKind::Default];
+    let app = site.app("alone", &routes, Forward::Weighted([100, 0])).await?;
+    let _traffic = app.traffic(RATE / 3);
+    let mut first = ground.execute(&input(&app, "shift", json!({ "stages": [50, 100] }))).await?;
+    first.until_stage(1).await?;
+    let written = writes(ground, &app.routes).len();
+    for operation in ["drain", "shift", "balance", "failback"] {
+        let refused = run(ground, &input(&app, operation, json!({ "standby": "prod2" }))).await?;
+        let cause = check_failure(&refused, "PlanRejected")?;
+        ensure!(cause.contains(&first.arn) && cause.contains("still running"), "{cause}");
+        ensure!(refused.path == ["PlanShift", "PlanRejected"], "{:?}", refused.path);
+    }
+    // A restore by hand finds nothing that was interrupted.
+    let restored = run(ground, &json!({ "app": app.name, "operation": "restore" })).await?;
+    ensure!(restored.output["status"] == "unchanged", "{restored:?}");
+    ensure!(writes(ground, &app.routes).len() == written, "a run that was refused wrote something");
+    check_success(&first.finish().await?, &path(2, &COMPLETED))?;
+    check_weights(&app, [0, 100]).await?;
+    for tags in app.tags().await? {
+        ensure!(tags.keys().eq(["failover:live"]) && tags["failover:live"] == "prod2", "{tags:?}");
+    }
+    Ok(())
+}
+
+/// Neither sees the other's claim when it makes its plan.
+pub async fn of_two_runs_at_once_one_goes_on(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "race").await?;
+    let app = site.app("race", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    let _traffic = app.traffic(RATE);
+    let shift = input(&app, "shift", json!({ "stages": [50, 100] }));
+    let drain = input(&app, "drain", json!({}));
+    let (shift, drain) =
+        futures_util::future::try_join(ground.execute(&shift), ground.execute(&drain)).await?;
+    let (shift, drain) = futures_util::future::try_join(shift.finish(), drain.finish()).await?;
+    let [won, lost] = if shift.status == "SUCCEEDED" { [&shift, &drain] } else { [&drain, &shift] };
+    ensure!(won.status == "SUCCEEDED", "neither went on: {won:?} {lost:?}");
+    check_failure(lost, "PlanRejected")?;
+    ensure!(!lost.path.contains(&"SetWeights".to_owned()), "{:?}", lost.path);
+    check_weights(&app, if won.path == shift.path { [0, 100] } else { [100, 0] }).await
+}
+
+pub async fn a_claim_of_a_run_that_ended_is_nobodys(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "litter").await?;
+    let app = site.app("litter", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    let _traffic = app.traffic(RATE);
+    let drain = input(&app, "drain", json!({ "bake": "2s" }));
+    let ended = ground.execute(&drain).await?;
+    let arn = ended.arn.clone();
+    ended.finish().await?;
+    claim(ground, &app, &arn).await?;
+    let drained: Ended = run(ground, &drain).await?;
+    ensure!(drained.status == "SUCCEEDED", "{drained:?}");
+    check_weights(&app, [100, 0]).await?;
+
+    // Of an execution elsewhere nothing can be learnt, or it is long forgotten.
+    claim(ground, &app, &format!("{arn}-of-which-nobody-knows")).await?;
+    let drained = run(ground, &drain).await?;
+    ensure!(drained.status == "SUCCEEDED", "{drained:?}");
+    check_weights(&app, [100, 0]).await
+}
+
+pub async fn a_run_whose_claim_is_taken_writes_nothing_more(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "taken").await?;
+    let app = site.app("taken", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    let _traffic = app.traffic(RATE);
+    let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": [20, 100] }))).await?;
+    execution.until_stage(1).await?;
+    let other = format!("{}-other", execution.arn);
+    claim(ground, &app, &other).await?;
+    let ended = execution.finish().await?;
+    let cause = check_failure(&ended, "Overtaken")?;
+    ensure!(cause.contains(&other), "{cause}");
+    let tags = app.tags().await?;
+    ensure!(tags[0].get("failover:claim") == Some(&other), "somebody else's claim was removed: {tags:?}");
+    let weights = app.weights().await?;
+    ensure!(weights == [[80, 20]], "{weights:?}");
+    Ok(())
+}
+
+async fn claim(ground: &Ground, app: &App<'_>, execution: &str) -> Result<()> {
+    let tag = Tag::builder().key("failover:claim").value(execution).build();
+    let call = ground.balancer.add_tags().set_resource_arns(Some(app.routes.clone())).tags(tag);
+    call.send().await.context("cannot tag").map(drop)
+}

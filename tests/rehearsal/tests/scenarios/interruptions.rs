@@ -1,0 +1,218 @@
+//! What becomes of a run that is stopped: real stop calls, and the rule that starts a `restore`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use alb::{Behaviour, CallInfo, Intercept};
+use anyhow::{Context, Result, bail, ensure};
+use futures_util::future::try_join_all;
+use rehearsal::{App, Ended, Event, Forward, Ground, RouteKind, Site};
+use serde_json::json;
+
+use crate::support::{
+    CLAIMED, RATE, check_failure, check_success, check_traffic, check_weights, input, run, writes,
+};
+
+const BEFORE: [u16; 2] = [100, 0];
+
+/// Where a run is stopped.
+struct Stop {
+    /// A name for the case.
+    name: &'static str,
+    /// In which state.
+    state: &'static str,
+    /// When it enters that state for the time of this number.
+    time: usize,
+    /// A call that is held up for a second, by its number among the run's calls of that action, so that
+    /// the stop comes first: what the function then still writes is written after the stop.
+    held: Option<(&'static str, usize)>,
+    /// Whether the standby dies in the first stage.
+    dies: bool,
+}
+
+const fn stop(name: &'static str, state: &'static str, time: usize) -> Stop {
+    Stop { name, state, time, held: None, dies: false }
+}
+
+const fn held(name: &'static str, state: &'static str, time: usize, call: (&'static str, usize)) -> Stop {
+    Stop { held: Some(call), ..stop(name, state, time) }
+}
+
+const STOPS: [Stop; 13] = [
+    stop("stop-plan", "PlanShift", 1),
+    stop("stop-claim", "ClaimRoutes", 1),
+    held("stop-claim-2", "ClaimRoutes", 1, ("DescribeTags", 2)),
+    stop("stop-set", "SetWeights", 1),
+    held("stop-set-2", "SetWeights", 1, ("DescribeTags", 4)),
+    held("stop-set-3", "SetWeights", 2, ("DescribeTags", 5)),
+    stop("stop-bake", "Bake", 1),
+    stop("stop-bake-2", "Bake", 4),
+    held("stop-check", "CheckMetrics", 1, ("GetMetricData", 2)),
+    held("stop-swap", "SwapRoles", 1, ("DescribeTags", 6)),
+    Stop { dies: true, ..held("stop-back", "RollBack", 1, ("DescribeTags", 5)) },
+    Stop { dies: true, ..stop("stop-settle", "Settle", 1) },
+    held("stop-release", "ReleaseRoutes", 1, ("DescribeTags", 7)),
+];
+
+pub async fn a_run_that_is_stopped_is_restored_wherever_it_is(ground: &Ground) -> Result<()> {
+    let one = async |stop: &Stop| stopped(ground, stop).await.with_context(|| stop.name.to_owned());
+    for some in STOPS.chunks(7) {
+        try_join_all(some.iter().map(one)).await?;
+    }
+    Ok(())
+}
+
+async fn stopped(ground: &Ground, stop: &Stop) -> Result<()> {
+    let site = Site::new(ground, stop.name).await?;
+    let app = site.app(stop.name, &[RouteKind::Host], Forward::Weighted(BEFORE)).await?;
+    let traffic = app.traffic(RATE / 4);
+    if let Some((action, number)) = stop.held {
+        hold(ground, &app, action, number);
+    }
+    let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": [30, 100] }))).await?;
+    if stop.dies {
+        execution.until_stage(1).await?;
+        app.set(1, Behaviour::Dead);
+    }
+    for _ in 0..stop.time {
+        execution.until(|event| *event == Event::Entered(stop.state.into())).await?;
+    }
+    execution.stop().await?;
+    let stopped_at = Instant::now();
+    let restored = ground.restore_of(&execution.arn).await?.finish().await?;
+    let took = stopped_at.elapsed();
+    ensure!(restored.status == "SUCCEEDED", "{restored:?}");
+    // The function that was at work knows nothing of the stop and may take a while yet.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let status = restored.output["status"].as_str().unwrap_or_default();
+    println!("{:<16} {:<14} {status:<10} {:.1} s after the stop", stop.name, stop.state, took.as_secs_f64());
+    // A run that was stopped before it held its routes has left nothing; one that was stopped while it
+    // released them may have come to its end.
+    match (stop.state, status) {
+        ("PlanShift" | "ClaimRoutes" | "ReleaseRoutes", "unchanged" | "restored") | (_, "restored") => {}
+        _ => bail!("the restore ended {status}: {restored:?}"),
+    }
+    let came_to_its_end = stop.state == "ReleaseRoutes" && status == "unchanged";
+    let weights = if came_to_its_end { [0, 100] } else { BEFORE };
+    check_weights(&app, weights).await?;
+    for tags in app.tags().await? {
+        let live = if came_to_its_end { "prod2" } else { "prod1" };
+        ensure!(tags.keys().all(|key| key == "failover:live"), "{tags:?}");
+        ensure!(tags.get("failover:live").is_none_or(|tag| tag == live), "{tags:?}");
+    }
+    check_traffic(&traffic, if came_to_its_end { 100 } else { 0 }).await?;
+    // The next run starts as if nothing had been.
+    if stop.dies {
+        app.set(1, Behaviour::Healthy);
+        app.until_healthy().await?;
+    }
+    let planned = run(ground, &input(&app, "shift", json!({ "dryRun": true }))).await?;
+    ensure!(planned.output["status"] == "planned", "{planned:?}");
+    Ok(())
+}
+
+/// Holds up one call of this action for the app by a second before it is answered.
+fn hold(ground: &Ground, app: &App<'_>, action: &'static str, number: usize) {
+    let names = [&app.routes[0][..], &app.groups[0].rsplit_once(':').map_or("", |(_, name)| name)];
+    let names = names.map(str::to_owned);
+    let seen = AtomicUsize::new(0);
+    ground.fail(move |call: &CallInfo<'_>| {
+        let about = |value: &String| names.iter().any(|name| value.contains(name));
+        let ours = call.action == action && call.parameters.iter().any(|(_, value)| about(value));
+        let hit = ours && seen.fetch_add(1, Ordering::Relaxed) + 1 == number;
+        hit.then(|| Intercept::Delay(Duration::from_secs(1)))
+    });
+}
+
+pub async fn a_restore_that_is_stopped_is_restored(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "stop-twice").await?;
+    let app =
+        site.app("stop-twice", &[RouteKind::Host, RouteKind::Path], Forward::Weighted([50, 50])).await?;
+    let traffic = app.traffic(RATE / 2);
+    let shift = input(&app, "shift", json!({ "stages": [70, 100], "standby": "prod1" }));
+    let mut execution = ground.execute(&shift).await?;
+    execution.until_stage(1).await?;
+    execution.stop().await?;
+    for state in ["ClaimRoutes", "RollBack", "Settle"] {
+        let mut restore = ground.restore_of(&execution.arn).await?;
+        restore.until(|event| *event == Event::Entered(state.into())).await?;
+        restore.stop().await?;
+        execution = restore;
+    }
+    let restored = ground.restore_of(&execution.arn).await?.finish().await?;
+    check_success(&restored, &restore_path())?;
+    ensure!(restored.output["status"] == "restored", "{}", restored.output);
+    check_weights(&app, [50, 50]).await?;
+    check_traffic(&traffic, 50).await?;
+    // An even split alone would not tell.
+    for tags in app.tags().await? {
+        ensure!(tags["failover:live"] == "prod2", "{tags:?}");
+    }
+    Ok(())
+}
+
+fn restore_path() -> Vec<String> {
+    let back = ["RollBack", "IsSettled", "Settle", "RollBack", "IsSettled"];
+    let end = ["SwapRoles", "ReleaseRoutes", "HowItEnded", "Completed"];
+    [&CLAIMED[..], &back, &end].concat().into_iter().map(str::to_owned).collect()
+}
+
+pub async fn what_a_run_leaves_to_a_person_is_restored_by_hand(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "by-hand").await?;
+    let app = site.app("by-hand", &[RouteKind::Host], Forward::Weighted(BEFORE)).await?;
+    let traffic = app.traffic(RATE);
+    let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": [30, 100] }))).await?;
+    execution.until_stage(1).await?;
+    let denied = Arc::new(AtomicBool::new(true));
+    let (armed, route) = (Arc::clone(&denied), app.routes[0].clone());
+    ground.fail(move |call| {
+        let ours = call.action == "ModifyRule" && call.parameters.iter().any(|(_, value)| *value == route);
+        let hit = ours && armed.load(Ordering::Relaxed);
+        hit.then(|| Intercept::Error {
+            status: 403,
+            code: "AccessDenied".into(),
+            message: "not allowed".into(),
+        })
+    });
+    app.set(1, Behaviour::Errors { share: 1.0 });
+    check_failure(&execution.finish().await?, "RollBackFailed")?;
+    check_weights(&app, [70, 30]).await?;
+    denied.store(false, Ordering::Relaxed);
+
+    let by_hand = json!({ "app": app.name, "operation": "restore" });
+    let dry = run(ground, &json!({ "app": app.name, "operation": "restore", "dryRun": true })).await?;
+    let would = dry.output["summary"].as_str().unwrap_or_default();
+    ensure!(would.contains("would restore prod1 100 %, prod2 0 %"), "{dry:?}");
+    let restored: Ended = run(ground, &by_hand).await?;
+    check_success(&restored, &restore_path())?;
+    check_weights(&app, BEFORE).await?;
+    check_traffic(&traffic, 0).await?;
+    let again = run(ground, &by_hand).await?;
+    ensure!(again.output["status"] == "unchanged", "{again:?}");
+    Ok(())
+}
+
+/// Whoever stops a run and sets weights by hand has chosen them.
+pub async fn foreign_weights_survive_a_restore(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "stop-foreign").await?;
+    let app = site.app("stop-foreign", &[RouteKind::Host], Forward::Weighted(BEFORE)).await?;
+    let _traffic = app.traffic(RATE);
+    let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": [30, 100] }))).await?;
+    execution.until_stage(1).await?;
+    execution.stop().await?;
+    let chosen = failover::aws::listener::with_weights(
+        &app.actions(&app.routes[0]).await?,
+        &[failover::weights::GroupWeight::new(&app.groups[0], 55)],
+    );
+    ground.balancer.modify_rule().rule_arn(&app.routes[0]).set_actions(Some(chosen)).send().await?;
+    let written = writes(ground, &app.routes).len();
+    let restored = ground.restore_of(&execution.arn).await?.finish().await?;
+    let cause = check_failure(&restored, "Overtaken")?;
+    ensure!(cause.contains("prod1 55/prod2 30"), "{cause}");
+    check_weights(&app, [55, 30]).await?;
+    let by_us =
+        writes(ground, &app.routes)[written..].iter().filter(|action| *action == "ModifyRule").count();
+    ensure!(by_us == 0, "foreign weights were written over");
+    Ok(())
+}
