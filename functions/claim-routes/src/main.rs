@@ -10,10 +10,11 @@ use aws_sdk_elasticloadbalancingv2::Client as Balancer;
 use aws_sdk_sfn::Client as StepFunctions;
 use failover::aws::claims::{self, Fence};
 use failover::aws::{self, listener, tags};
+use failover::claim::refusal;
 use failover::contract::{ClaimRequest, Plan};
 use failover::error::{Error, Kind};
 use failover::input::Operation;
-use failover::{claim, weights};
+use failover::weights;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -24,25 +25,33 @@ type Clients = (Balancer, StepFunctions);
 
 async fn claim_routes(clients: Clients, request: ClaimRequest) -> Result<(), Error> {
     let ClaimRequest { plan } = request;
-    let fence = check(&clients, &plan).await?;
-    tags::claim(&clients.0, &plan, &fence).await?;
-    // What a restore puts back is the same whoever does it, and every second counts: it goes on at
-    // once, and looks again when everything has settled.
-    if plan.operation != Operation::Restore {
-        tokio::time::sleep(Duration::from_secs(plan.settle_seconds.into())).await;
-        claims::fence(&clients.0, &plan).await.map_err(|error| lost(&plan, error))?;
-        check_found(&clients.0, &plan).await?;
-    }
+    let claimed = claim(&clients, &plan).await;
+    // However it went: nobody else would remove the claim of an execution that was stopped meanwhile.
     if !claims::is_running(&clients.1, &plan.execution.arn).await? {
+        let fence = Fence::now(plan.settle_seconds);
         let held = claims::held(&clients.0, &plan).await?;
-        tags::release(&clients.0, &held, false, &Fence::now(plan.settle_seconds)).await?;
-        return Err(Error::new(Kind::PlanRejected, "The execution was stopped while it claimed its routes."));
+        tags::release(&clients.0, &held, false, &fence).await?;
+        return Err(Error::rejected("The execution was stopped while it claimed its routes."));
     }
+    claimed?;
     tracing::info!(app = plan.app, execution = plan.execution.arn, "claimed {} route(s)", plan.routes.len());
     Ok(())
 }
 
-/// The routes may be taken: nobody else has since the plan was made.
+async fn claim(clients: &Clients, plan: &Plan) -> Result<(), Error> {
+    let fence = check(clients, plan).await?;
+    tags::claim(&clients.0, plan, &fence).await?;
+    // What a restore puts back is the same whoever does it, and every second counts: it goes on at
+    // once, and looks again when everything has settled.
+    if plan.operation != Operation::Restore {
+        tokio::time::sleep(Duration::from_secs(plan.settle_seconds.into())).await;
+        claims::fence(&clients.0, plan).await.map_err(|error| lost(plan, error))?;
+        check_found(&clients.0, plan).await?;
+    }
+    Ok(())
+}
+
+/// The routes may be taken: nobody else has since the plan was made, nor changed their weights.
 async fn check((balancer, step_functions): &Clients, plan: &Plan) -> Result<Fence, Error> {
     let fence = Fence::now(plan.settle_seconds);
     let arns: Vec<&str> = plan.routes.iter().map(|route| route.arn.as_str()).collect();
@@ -51,10 +60,17 @@ async fn check((balancer, step_functions): &Clients, plan: &Plan) -> Result<Fenc
     let owners = claims::owners(step_functions, held, &plan.execution.arn, aws::now()).await?;
     let restore = plan.operation == Operation::Restore;
     for ((route, marks), owner) in plan.routes.iter().zip(marks).zip(owners) {
+        // A restore takes over what it is a restore of, however that ended.
+        if marks.claim.as_ref().is_some_and(|claim| plan.owns(claim)) {
+            continue;
+        }
         let stands = marks.record.is_some_and(|record| record.before == route.found);
-        if let Some(why) = claim::refusal(&owner, restore, stands) {
+        if let Some(why) = refusal(&owner, restore, stands) {
             return Err(refused(plan, &format!("{} {why}", route.label)));
         }
+    }
+    if !restore {
+        check_found(balancer, plan).await?;
     }
     Ok(fence)
 }

@@ -109,6 +109,8 @@ pub struct Record {
     pub before: RouteWeights,
     /// The fleet that was live.
     pub live: String,
+    /// Whether the run has reached its end, so that these are the weights that it leaves on purpose.
+    pub done: bool,
     /// The standby's percentages that the run may write.
     pub may_write: BTreeSet<Percent>,
 }
@@ -117,6 +119,7 @@ impl Record {
     /// From the values of the tags `failover:before` and `failover:stages`; `None` where they were
     /// not written by a run.
     pub fn parse(before: &str, stages: &str) -> Option<Self> {
+        let (before, done) = before.strip_suffix(DONE).map_or((before, false), |before| (before, true));
         let (weights, live) = before.split_once(" live=")?;
         let weight = |pair: &str| {
             let (fleet, weight) = pair.split_once('=')?;
@@ -126,13 +129,14 @@ impl Record {
         let percent = |text: &str| Percent::new(text.parse().ok()?);
         let may_write = stages.split('/').map(percent).collect::<Option<_>>()?;
         let known = before.len() == 2 && before.contains_key(live);
-        known.then(|| Self { before, live: live.to_owned(), may_write })
+        known.then(|| Self { before, live: live.to_owned(), done, may_write })
     }
 
     /// The value of the tag `failover:before`, such as `prod1=90/prod2=10 live=prod1`. Tags allow
     /// few signs beside letters and digits.
     pub fn before_tag(&self) -> String {
-        format!("{} live={}", joined(self.before.iter().map(|(f, w)| format!("{f}={w}"))), self.live)
+        let weights = joined(self.before.iter().map(|(fleet, weight)| format!("{fleet}={weight}")));
+        format!("{weights} live={}{}", self.live, if self.done { DONE } else { "" })
     }
 
     /// The value of the tag `failover:stages`, such as `0/10/50/100`.
@@ -140,6 +144,9 @@ impl Record {
         joined(self.may_write.iter().map(|percent| percent.get()))
     }
 }
+
+/// Ends the tag `failover:before` of a run that has reached its end.
+const DONE: &str = " done";
 
 fn joined(parts: impl Iterator<Item = impl fmt::Display>) -> String {
     parts.map(|part| part.to_string()).collect::<Vec<_>>().join("/")
@@ -216,12 +223,13 @@ mod tests {
             names in proptest::collection::btree_set("[a-zA-Z0-9][a-zA-Z0-9-]{0,31}", 2),
             weights in [0u16..1000, 0u16..1000],
             second in any::<bool>(),
+            done in any::<bool>(),
             stages in proptest::collection::btree_set(0u8..=100, 1..52),
         ) {
             let before: RouteWeights = names.iter().cloned().zip(weights).collect();
             let live = names.iter().nth(usize::from(second)).unwrap().clone();
             let may_write = stages.into_iter().filter_map(Percent::new).collect();
-            let record = Record { before, live, may_write };
+            let record = Record { before, live, done, may_write };
             let (before, stages) = (record.before_tag(), record.stages_tag());
             for tag in [&before, &stages] {
                 prop_assert!(tag.len() <= 256 && tag.chars().all(|c| c.is_alphanumeric() || " _.:/=+-@".contains(c)));

@@ -138,6 +138,10 @@ pub struct Plan {
     pub may_write: BTreeSet<Percent>,
     /// Longer than a write takes from the check before it until it shows, in seconds.
     pub settle_seconds: u32,
+    /// For a restore: the executions whose claims it takes over. A claim of theirs that arrives late
+    /// counts as its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub predecessors: Vec<String>,
     /// Seconds between two polls.
     pub poll_seconds: u32,
     /// The `CloudWatch` period of the counts, in seconds.
@@ -199,8 +203,24 @@ impl Plan {
         Record {
             before: route.before.clone(),
             live: self.live.name.clone(),
+            done: false,
             may_write: self.may_write.clone(),
         }
+    }
+
+    /// The record that a run leaves when its last weights are proven: from here on there is nothing
+    /// to put back.
+    pub fn record_of_end(&self, route: &Route, weights: &Weights, live: &str) -> Record {
+        let before = match self.operation {
+            Operation::Restore => route.before.clone(),
+            _ => weights.iter().map(|(fleet, percent)| (fleet.clone(), percent.get().into())).collect(),
+        };
+        Record { before, live: live.to_owned(), done: true, may_write: self.may_write.clone() }
+    }
+
+    /// Whether a claim is this run's, or one that it has taken over.
+    pub fn owns(&self, claim: &str) -> bool {
+        claim == self.execution.arn || self.predecessors.iter().any(|earlier| earlier == claim)
     }
 }
 
@@ -398,6 +418,9 @@ pub enum RollBackEnding {
     FailedOver,
     /// No fleet has healthy targets, so nothing was written.
     Halted,
+    /// A restore lost its routes while they held what it was about to put back: the run that it took
+    /// for interrupted came to its end after all.
+    Unchanged,
 }
 
 /// What the state machine sends to `release-routes`.

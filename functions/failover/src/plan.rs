@@ -78,6 +78,8 @@ pub struct Found {
     pub alarms: Vec<String>,
     /// Longer than a write takes from the check before it until it shows, in seconds.
     pub settle_seconds: u32,
+    /// For a restore of an execution: that one, and what it was itself a restore of.
+    pub chain: Vec<String>,
 }
 
 impl Found {
@@ -156,6 +158,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         execution: execution.clone(),
         may_write: may_write(input, &stages),
         settle_seconds: found.settle_seconds,
+        predecessors: Vec::new(),
         stages,
         slow_seconds: slow_seconds(input, past),
         live: fleet(live),
@@ -203,13 +206,23 @@ fn may_write(input: &Input, stages: &[Stage]) -> BTreeSet<Percent> {
 /// what it found. Health is not looked at here: the rollback decides by the health it finds.
 fn restore(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Refusal> {
     let load_balancer_arn = one_balancer(found)?.to_owned();
-    let left = |route: &&FoundRoute| match route.claim {
-        Claim::Interrupted { .. } | Claim::Own => true,
+    // A restore that was started for an execution is about the claims of that one, and of the restores
+    // that tried before.
+    let ours = |execution: &String| found.chain.is_empty() || found.chain.contains(execution);
+    let left = |route: &&FoundRoute| match &route.claim {
+        Claim::Interrupted { execution, .. } => ours(execution),
+        Claim::Own => true,
         // Left for a person by a run that could not put its weights back, or was told not to.
         Claim::Free | Claim::Ended(_) => route.record.is_some() && input.execution.is_none(),
         Claim::Running(_) | Claim::Unclear(..) => false,
     };
     let left: Vec<&FoundRoute> = found.routes.iter().filter(left).collect();
+    let end = left.iter().filter_map(|route| route.record.as_ref()).find(|record| record.done);
+    let interrupted = left.iter().filter_map(|route| match &route.claim {
+        Claim::Interrupted { execution, .. } => Some(execution.clone()),
+        _ => None,
+    });
+    let predecessors: BTreeSet<String> = interrupted.chain(found.chain.iter().cloned()).collect();
     let mut routes = Vec::new();
     let mut live = None;
     let mut may_write = BTreeSet::new();
@@ -222,6 +235,8 @@ fn restore(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, 
                  weights by hand and remove the tag failover:claim"
             )
         })?;
+        // What a run left at its end stands on all of its routes, even where that is not recorded yet.
+        let record = end.unwrap_or(record);
         if live.is_some_and(|live| live != &record.live) {
             return Err(format!("the tags failover:before of {label} and of another route disagree").into());
         }
@@ -260,6 +275,7 @@ fn restore(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, 
         stages: Vec::new(),
         may_write,
         settle_seconds: found.settle_seconds,
+        predecessors: predecessors.into_iter().collect(),
         poll_seconds: input.poll.0,
         period_seconds: input.period.0,
         criteria: input.criteria.clone(),
@@ -436,7 +452,8 @@ fn stages(input: &Input, found: &Found, live: &str, standby: &str, attached: boo
     let even = |r: &FoundRoute| weight_of(&r.groups, live) == weight_of(&r.groups, standby);
     let stage = |standby_percent, bake: Option<Seconds>, must_show| Stage {
         standby_percent,
-        bake_seconds: bake.unwrap_or(input.bake).0,
+        // A write that was sent by an attempt which failed may arrive as late as this.
+        bake_seconds: bake.unwrap_or(input.bake).0.max(found.settle_seconds),
         must_show,
     };
     let listed = |default: &[u8]| -> Vec<StageInput> {

@@ -52,6 +52,12 @@ impl Way {
     }
 }
 
+/// The answer of a restore that no longer holds its routes, where they are as it would leave them.
+pub fn unneeded(plan: &Plan) -> RolledBack {
+    let cause = format!("{}: {}; nothing is left to restore", plan.app, split(&plan.before));
+    RolledBack { ending: RollBackEnding::Unchanged, cause, over: None, settled: true }
+}
+
 /// What a route may hold when the run is rolled back: anything that it found or may have written,
 /// an earlier attempt at this rollback included. A restore does not count what it found: whoever
 /// stopped the run may have set weights by hand since.

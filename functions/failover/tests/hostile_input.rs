@@ -127,6 +127,7 @@ fn found() -> Found {
         routes: vec![route],
         alarms: Vec::new(),
         settle_seconds: 15,
+        chain: Vec::new(),
     }
 }
 

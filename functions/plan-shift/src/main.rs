@@ -52,11 +52,12 @@ async fn plan_shift(
         Kind::PlanRejected => error,
         _ => Error { message: format!("{}. Nothing was touched.", error.message), ..error },
     };
-    let input = whole(&clients.2, request.input).await.map_err(untouched)?;
+    let (input, chain) = whole(&clients.2, request.input).await.map_err(untouched)?;
     let input = Input::parse(&input)?;
     let asking = Asking {
         input: &input,
         execution: &request.execution.arn,
+        chain: &chain,
         settle_seconds: deployment.settle_seconds,
         now: aws::now(),
     };
@@ -70,16 +71,21 @@ async fn plan_shift(
     Ok(Planned { proceed, plan, progress: Progress::default(), outcome })
 }
 
-/// The input, with the app and the fleets that a restore names by an execution only. That execution
-/// may have been such a restore itself.
-async fn whole(client: &StepFunctions, given: Value) -> Result<Value, Error> {
-    let Some(execution) = input::restores(&given).map(str::to_owned) else { return Ok(given) };
-    let mut stopped = claims::input_of(client, &execution).await?;
-    for _ in 0..RESTORES_IN_A_ROW {
-        let Some(earlier) = input::restores(&stopped).map(str::to_owned) else { break };
-        stopped = claims::input_of(client, &earlier).await?;
+/// The input, with the app and the fleets that a restore names by an execution only, and the
+/// executions that it is a restore of: that one may have been such a restore itself.
+async fn whole(client: &StepFunctions, given: Value) -> Result<(Value, Vec<String>), Error> {
+    let mut chain = Vec::new();
+    let mut input = given.clone();
+    while let Some(earlier) = input::restores(&input).filter(|_| chain.len() < RESTORES_IN_A_ROW) {
+        let earlier = earlier.to_owned();
+        input = claims::input_of(client, &earlier).await?;
+        chain.push(earlier);
     }
-    Ok(input::restore_of(&execution, &stopped))
+    let whole = match chain.first() {
+        Some(execution) => input::restore_of(execution, &input),
+        None => given,
+    };
+    Ok((whole, chain))
 }
 
 async fn find(

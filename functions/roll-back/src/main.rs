@@ -2,12 +2,14 @@
 //! that is well where they would send it to a dead one.
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws::{self, claims, health, listener};
-use failover::contract::{RollBackRequest, RolledBack};
-use failover::error::Error;
+use failover::aws::listener::{self, Current};
+use failover::aws::{self, claims, health};
+use failover::contract::{RollBackRequest, RolledBack, Route};
+use failover::error::{Error, Kind};
+use failover::input::Operation;
 use failover::roll_back;
 use failover::weights;
-use futures_util::future::try_join4;
+use futures_util::future::try_join3;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -16,13 +18,26 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 
 async fn roll_back(client: Client, request: RollBackRequest) -> Result<RolledBack, Error> {
     let RollBackRequest { plan, why, earlier } = request;
-    let (fence, current, live, standby) = try_join4(
-        claims::fence(&client, &plan),
+    // In this order: the weights that are read belong to whoever holds the claim.
+    let fence = claims::fence(&client, &plan).await;
+    let (current, live, standby) = try_join3(
         listener::read(&client, &plan.routes),
         health::of(&client, &plan.live.target_group_arn),
         health::of(&client, &plan.standby.target_group_arn),
     )
     .await?;
+    let fence = match fence {
+        Err(error) if error.kind == Kind::Overtaken && plan.operation == Operation::Restore => {
+            let as_wanted = |(route, current): (&Route, &Current)| {
+                weights::gives(&current.groups, &plan.before_groups(route))
+            };
+            if plan.routes.iter().zip(&current).all(as_wanted) {
+                return Ok(roll_back::unneeded(&plan));
+            }
+            return Err(error);
+        }
+        fence => fence?,
+    };
     listener::check_not_overtaken(&plan, &current, |route| roll_back::may_hold(&plan, route))?;
     let way = roll_back::way(&plan, live, standby, earlier.as_ref());
     // A route that sends its traffic as wanted is left alone, even if it was found as a fixed forward.

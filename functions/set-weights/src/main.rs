@@ -5,7 +5,7 @@ use failover::aws::{self, claims, health, listener};
 use failover::contract::{Progress, Step};
 use failover::error::Error;
 use failover::{outcome, progress, weights};
-use futures_util::future::try_join4;
+use futures_util::future::try_join3;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -15,8 +15,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 async fn set_weights(client: Client, step: Step) -> Result<Progress, Error> {
     let Step { plan, progress } = step;
     let percent = progress::standby_percent(&plan, &progress)?;
-    let (fence, current, live, standby) = try_join4(
-        claims::fence(&client, &plan),
+    // In this order: the weights that are read belong to whoever holds the claim.
+    let fence = claims::fence(&client, &plan).await?;
+    let (current, live, standby) = try_join3(
         listener::read(&client, &plan.routes),
         health::of(&client, &plan.live.target_group_arn),
         health::of(&client, &plan.standby.target_group_arn),

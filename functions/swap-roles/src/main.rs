@@ -17,7 +17,7 @@ async fn swap_roles(client: Client, request: SwapRequest) -> Result<Outcome, Err
     let outcome = outcome::done(&plan, &progress.timeline, figures.as_ref(), aws::now());
     let record = async {
         let fence = claims::fence(&client, &plan).await?;
-        tags::record(&client, &plan, &outcome.live, &fence).await
+        tags::record(&client, &plan, &outcome.weights, &outcome.live, &fence).await
     };
     record.await.map_err(|error| match error.kind {
         Kind::AwsUnavailable | Kind::Overtaken => error,

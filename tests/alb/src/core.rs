@@ -36,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) interceptor: RwLock<Option<Interceptor>>,
     pub(crate) propagation: Mutex<Duration>,
     pub(crate) metric_lag: Mutex<Duration>,
+    /// Where calls of other services go.
+    pub(crate) others: Mutex<Option<SocketAddr>>,
     pub(crate) stop: CancellationToken,
     reserved: Mutex<HashMap<u16, Reservation>>,
 }
@@ -55,6 +57,7 @@ impl Core {
             interceptor: RwLock::default(),
             propagation: Mutex::new(options.propagation),
             metric_lag: Mutex::new(options.metric_lag),
+            others: Mutex::default(),
             stop: CancellationToken::new(),
             reserved: Mutex::default(),
         }

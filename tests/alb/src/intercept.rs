@@ -1,5 +1,6 @@
 //! Faults on purpose: what a call meets before or after it is carried out.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::journal::Service;
@@ -13,6 +14,8 @@ pub struct CallInfo<'a> {
     pub action: &'a str,
     /// The parameters, as in [`crate::Call::parameters`].
     pub parameters: &'a [(String, String)],
+    /// Whom the connection comes from.
+    pub peer: SocketAddr,
 }
 
 /// What happens to a call.

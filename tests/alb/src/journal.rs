@@ -19,6 +19,8 @@ pub enum Service {
     ElasticLoadBalancingV2,
     /// CloudWatch.
     CloudWatch,
+    /// One that is not served here, see [`crate::Alb::pass_on`].
+    Other,
 }
 
 /// An API call that arrived.

@@ -184,6 +184,12 @@ impl Alb {
         *lock::write(&self.core.interceptor) = Some(interceptor);
     }
 
+    /// Where calls of services that are not served here go: clients of such a service can be pointed
+    /// at [`Alb::endpoint`] too, and meet its interceptor.
+    pub fn pass_on(&self, to: SocketAddr) {
+        *lock::lock(&self.core.others) = Some(to);
+    }
+
     /// How long later changes of rules take to reach the data plane.
     pub fn set_propagation(&self, propagation: Duration) {
         *lock::lock(&self.core.propagation) = propagation;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ pub struct Ground {
     state_machine_arn: String,
     local_aws: LocalAws,
     faults: Faults,
+    started: AtomicUsize,
     // Logs and packaged files, gone with the ground.
     folder: TempDir,
 }
@@ -59,6 +61,7 @@ impl Ground {
             move |call| faults.decide(call)
         }));
         let local_aws = LocalAws::start(&alb.endpoint(), &folder.path().join("local-aws.log")).await?;
+        alb.pass_on(local_aws.address()?);
         let state_machine_arn = deploy(local_aws.endpoint()).await?;
         let sfn = aws_sdk_sfn::Client::from_conf(
             aws_sdk_sfn::Config::builder()
@@ -69,7 +72,16 @@ impl Ground {
                 .build(),
         );
         let balancer = balancer_client(&alb.endpoint());
-        Ok(Self { alb, balancer, sfn, state_machine_arn, local_aws, faults, folder })
+        Ok(Self {
+            alb,
+            balancer,
+            sfn,
+            state_machine_arn,
+            local_aws,
+            faults,
+            started: AtomicUsize::new(0),
+            folder,
+        })
     }
 
     /// Starts an execution, as the console or a pipeline does.
@@ -77,10 +89,15 @@ impl Ground {
     /// # Errors
     /// If Step Functions refuses it.
     pub async fn execute(&self, input: &Value) -> Result<Execution> {
+        // Named after its app, so that calls about the execution can be told from those about others.
+        let app = input["app"].as_str().filter(|app| !app.is_empty()).unwrap_or("unnamed");
+        let name = app.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40);
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
         let started = self
             .sfn
             .start_execution()
             .state_machine_arn(&self.state_machine_arn)
+            .name(format!("{}-{number}", name.collect::<String>()))
             .input(input.to_string())
             .send()
             .await

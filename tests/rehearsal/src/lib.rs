@@ -8,6 +8,7 @@
 mod app;
 mod execution;
 mod ground;
+pub mod kill;
 mod local_aws;
 mod traffic;
 

@@ -1,6 +1,6 @@
 //! A local AWS as a child process.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -73,6 +73,8 @@ impl LocalAws {
             ("STATE_DIR", folder),
             ("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", balancer.into()),
             ("AWS_ENDPOINT_URL_CLOUDWATCH", balancer.into()),
+            // Passed on, so that faults reach these calls as well.
+            ("AWS_ENDPOINT_URL_SFN", balancer.into()),
         ];
         let mut command = Command::new(tool("ministack"));
         aim(&mut command, &endpoint).envs(variables);
@@ -112,6 +114,14 @@ impl LocalAws {
     /// Such as `http://127.0.0.1:40000`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// The same as an address.
+    ///
+    /// # Errors
+    /// Never: the endpoint was made from one.
+    pub fn address(&self) -> Result<SocketAddr> {
+        Ok(self.endpoint.trim_start_matches("http://").parse()?)
     }
 }
 

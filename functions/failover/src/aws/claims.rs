@@ -14,7 +14,6 @@ use super::tags;
 use crate::claim::{Claim, Standing};
 use crate::contract::{Plan, Route};
 use crate::error::{Error, Kind};
-use crate::input::Operation;
 
 /// A look at the claims, after which there is a limited time to write.
 #[derive(Clone, Copy, Debug)]
@@ -52,11 +51,10 @@ pub async fn fence(client: &Client, plan: &Plan) -> Result<Fence, Error> {
     let arns: Vec<&str> = plan.routes.iter().map(|route| route.arn.as_str()).collect();
     for (route, marks) in plan.routes.iter().zip(tags::read(client, &arns).await?) {
         let holder = match marks.claim {
-            Some(claim) if claim == plan.execution.arn => continue,
+            Some(claim) if plan.owns(&claim) => continue,
             Some(other) => format!("{other} holds it"),
-            // The interrupted run came to its end after all and has released the route. Nobody holds
-            // it, and what it left is put in order.
-            None if plan.operation == Operation::Restore => continue,
+            // Not even a restore goes on: the interrupted run may have come to its end after all, and
+            // another one may have been there since.
             None => "the tag failover:claim was removed".into(),
         };
         return Err(Error::new(
@@ -79,7 +77,7 @@ pub async fn held<'a>(client: &Client, plan: &'a Plan) -> Result<Vec<&'a Route>,
     let arns: Vec<&str> = plan.routes.iter().map(|route| route.arn.as_str()).collect();
     let marks = tags::read(client, &arns).await?;
     let routes = plan.routes.iter().zip(marks);
-    Ok(routes.filter(|(_, m)| m.claim.as_ref() == Some(&plan.execution.arn)).map(|(r, _)| r).collect())
+    Ok(routes.filter(|(_, m)| m.claim.as_ref().is_some_and(|c| plan.owns(c))).map(|(r, _)| r).collect())
 }
 
 /// Whose claims these are, in their order. Each execution is asked for once.
@@ -98,13 +96,12 @@ pub async fn owners(
         owners.push(match claim {
             None => Claim::Free,
             Some(arn) if arn == own => Claim::Own,
-            Some(arn) => match known.get(&arn) {
-                Some(claim) => claim.clone(),
-                None => {
-                    let claim = owner(client, &arn, now).await?;
-                    known.entry(arn).or_insert(claim).clone()
+            Some(arn) => {
+                if !known.contains_key(&arn) {
+                    known.insert(arn.clone(), owner(client, &arn, now).await?);
                 }
-            },
+                known[&arn].clone()
+            }
         });
     }
     Ok(owners)

@@ -23,6 +23,8 @@ pub struct Asking<'a> {
     pub input: &'a Input,
     /// Its execution.
     pub execution: &'a str,
+    /// For a restore of an execution: that one, and what it was itself a restore of.
+    pub chain: &'a [String],
     /// Longer than a write takes from the check before it until it shows, in seconds.
     pub settle_seconds: u32,
     /// The time.
@@ -64,6 +66,7 @@ pub async fn find(
         routes: routes.into_iter().map(|(route, _)| route).collect(),
         alarms: Vec::new(),
         settle_seconds: asking.settle_seconds,
+        chain: asking.chain.to_vec(),
     })
 }
 

@@ -9,7 +9,7 @@ use futures_util::future::try_join_all;
 use super::claims::Fence;
 use super::error::named;
 use crate::claim::Record;
-use crate::contract::{Plan, Route};
+use crate::contract::{Plan, Route, Weights};
 use crate::error::Error;
 
 /// On every route: which fleet is live.
@@ -69,15 +69,7 @@ fn marks(tags: &[Tag]) -> Marks {
 /// # Errors
 /// As AWS answers.
 pub async fn claim(client: &Client, plan: &Plan, fence: &Fence) -> Result<(), Error> {
-    let mut alike: Vec<(Record, Vec<String>)> = Vec::new();
-    for route in &plan.routes {
-        let record = plan.record(route);
-        match alike.iter_mut().find(|(other, _)| *other == record) {
-            Some((_, arns)) => arns.push(route.arn.clone()),
-            None => alike.push((record, vec![route.arn.clone()])),
-        }
-    }
-    for (record, arns) in alike {
+    for (record, arns) in alike(plan, |route| plan.record(route)) {
         let tags = [
             (CLAIM, plan.execution.arn.as_str()),
             (BEFORE, &record.before_tag()),
@@ -88,6 +80,19 @@ pub async fn claim(client: &Client, plan: &Plan, fence: &Fence) -> Result<(), Er
         add(client, &arns, &tags, fence).await?;
     }
     Ok(())
+}
+
+/// The routes that are recorded alike, with their record.
+fn alike(plan: &Plan, record: impl Fn(&Route) -> Record) -> Vec<(Record, Vec<String>)> {
+    let mut alike: Vec<(Record, Vec<String>)> = Vec::new();
+    for route in &plan.routes {
+        let record = record(route);
+        match alike.iter_mut().find(|(other, _)| *other == record) {
+            Some((_, arns)) => arns.push(route.arn.clone()),
+            None => alike.push((record, vec![route.arn.clone()])),
+        }
+    }
+    alike
 }
 
 /// Removes the claim from routes, and with it what was recorded for a restore unless that is to be
@@ -110,14 +115,22 @@ pub async fn release(client: &Client, routes: &[&Route], kept: bool, fence: &Fen
     Ok(())
 }
 
-/// Records on every route which fleet is live, and the release on the fleet that was the standby
+/// Records on every route that the run has reached its end, with which fleet live, and the release on the fleet that was the standby
 /// when the run began, if the operator named one.
 ///
 /// # Errors
 /// As AWS answers.
-pub async fn record(client: &Client, plan: &Plan, live: &str, fence: &Fence) -> Result<(), Error> {
-    let routes: Vec<String> = plan.routes.iter().map(|route| route.arn.clone()).collect();
-    add(client, &routes, &[(LIVE, live)], fence).await?;
+pub async fn record(
+    client: &Client,
+    plan: &Plan,
+    weights: &Weights,
+    live: &str,
+    fence: &Fence,
+) -> Result<(), Error> {
+    // Both in one call: a run that is interrupted from here on is not put back any more.
+    for (record, arns) in alike(plan, |route| plan.record_of_end(route, weights, live)) {
+        add(client, &arns, &[(LIVE, live), (BEFORE, &record.before_tag())], fence).await?;
+    }
     if let Some(release) = &plan.release {
         let group = plan.standby.target_group_arn.clone();
         add(client, &[group], &[(RELEASE, release)], fence).await?;

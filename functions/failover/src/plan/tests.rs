@@ -43,6 +43,7 @@ fn found(weights: [u16; 2]) -> Found {
         routes: vec![route("rule 1", &[(ONE, weights[0]), (TWO, weights[1])])],
         alarms: Vec::new(),
         settle_seconds: 15,
+        chain: Vec::new(),
     }
 }
 
@@ -167,7 +168,7 @@ fn interrupted(settled: bool) -> Claim {
 fn record() -> Record {
     let before = [("prod1".to_owned(), 100), ("prod2".to_owned(), 0)].into();
     let may_write = [10, 50, 100].into_iter().filter_map(Percent::new).collect();
-    Record { before, live: "prod1".into(), may_write }
+    Record { before, live: "prod1".into(), done: false, may_write }
 }
 
 #[test]

@@ -38,6 +38,7 @@ fn plan(stages: &[(u8, MustShow)]) -> Plan {
         stages: stages.iter().map(stage).collect(),
         may_write: stages.iter().filter_map(|(percent, _)| Percent::new(*percent)).collect(),
         settle_seconds: 15,
+        predecessors: Vec::new(),
         poll_seconds: 30,
         period_seconds: 60,
         criteria: Criteria::default(),

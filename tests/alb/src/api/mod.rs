@@ -4,9 +4,11 @@ mod cbor;
 mod cloudwatch;
 mod elbv2;
 mod error;
+mod other;
 mod query;
 mod xml;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -30,9 +32,9 @@ const CLOUDWATCH: &str = "/service/GraniteServiceVersion20100801/operation/";
 /// Serves both APIs until the balancer stops.
 pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener) {
     let stop = core.stop.clone();
-    net::accept(listener, stop.clone(), move |stream, _| {
+    net::accept(listener, stop.clone(), move |stream, peer| {
         let core = Arc::clone(&core);
-        net::serve(stream, stop.clone(), move |request| handle(Arc::clone(&core), request))
+        net::serve(stream, stop.clone(), move |request| handle(Arc::clone(&core), peer, request))
     })
     .await;
 }
@@ -56,14 +58,18 @@ fn read(cloudwatch: Option<String>, body: Bytes) -> Incall {
     Incall { service: Service::ElasticLoadBalancingV2, action, parameters, body }
 }
 
-async fn handle(core: Arc<Core>, request: Request<Incoming>) -> Answer {
+async fn handle(core: Arc<Core>, peer: SocketAddr, request: Request<Incoming>) -> Answer {
     let at = Timestamp::now();
+    if let Some(action) = other::action(&request) {
+        return other::handle(&core, at, peer, action, request).await;
+    }
     let cloudwatch = request.uri().path().strip_prefix(CLOUDWATCH).map(str::to_owned);
     // A client that leaves in the middle of its request gets no answer.
     let body = request.into_body().collect().await.map_err(|_| Reset)?.to_bytes();
     let call = read(cloudwatch, body);
     let decision = {
-        let info = CallInfo { service: call.service, action: &call.action, parameters: &call.parameters };
+        let info =
+            CallInfo { service: call.service, action: &call.action, parameters: &call.parameters, peer };
         lock::read(&core.interceptor).as_ref().map_or(Intercept::Pass, |intercept| intercept(&info))
     };
     carry_out(&core, at, call, decision).await
@@ -104,29 +110,25 @@ async fn carry_out(core: &Arc<Core>, at: Timestamp, call: Incall, decision: Inte
 }
 
 fn perform(core: &Arc<Core>, call: &Incall, id: &str) -> Result<Response<Body>, ApiError> {
-    match call.service {
-        Service::ElasticLoadBalancingV2 => elbv2::perform(core, &call.action, &call.parameters, id)
-            .map(|body| answer(200, "text/xml", body, id)),
-        Service::CloudWatch => {
-            let body = cloudwatch::perform(core, &call.action, &call.body)?;
-            Ok(cbor_answer(200, body, id))
-        }
+    if call.service == Service::CloudWatch {
+        let body = cloudwatch::perform(core, &call.action, &call.body)?;
+        return Ok(cbor_answer(200, body, id));
     }
+    let body = elbv2::perform(core, &call.action, &call.parameters, id)?;
+    Ok(answer(200, "text/xml", body, id))
 }
 
 fn refuse(service: Service, error: &ApiError, id: &str) -> Response<Body> {
-    match service {
-        Service::ElasticLoadBalancingV2 => answer(error.status, "text/xml", xml::error(error, id), id),
-        Service::CloudWatch => {
-            let mut response = cbor_answer(error.status, cbor::error(error), id);
-            // Clients of the older protocols know the error by this header.
-            let blame = if error.status < 500 { "Sender" } else { "Receiver" };
-            if let Ok(value) = HeaderValue::from_str(&format!("{};{blame}", error.code)) {
-                response.headers_mut().insert("x-amzn-query-error", value);
-            }
-            response
-        }
+    if service != Service::CloudWatch {
+        return answer(error.status, "text/xml", xml::error(error, id), id);
     }
+    let mut response = cbor_answer(error.status, cbor::error(error), id);
+    // Clients of the older protocols know the error by this header.
+    let blame = if error.status < 500 { "Sender" } else { "Receiver" };
+    if let Ok(value) = HeaderValue::from_str(&format!("{};{blame}", error.code)) {
+        response.headers_mut().insert("x-amzn-query-error", value);
+    }
+    response
 }
 
 fn cbor_answer(status: u16, body: Vec<u8>, id: &str) -> Response<Body> {

@@ -55,7 +55,13 @@ pub async fn nothing_is_touched_when_both_fleets_are_dead(ground: &Ground) -> Re
     let ended = execution.finish().await?;
     let cause = check_failure(&ended, "Halted")?;
     ensure!(cause.contains("both fleets are dead") && cause.contains("Nothing was written"), "{cause}");
-    ensure!(ended.path == path(1, &["RollBack", "IsSettled", "ReleaseRoutes", "HowItEnded", "Halted"]));
+    ensure!(
+        ended.path
+            == path(
+                1,
+                &["RollBack", "IsSettled", "SettleBeforeRelease", "ReleaseRoutes", "HowItEnded", "Halted"]
+            )
+    );
     check_weights(&app, [70, 30]).await?;
 
     // Once they are up again, a person puts back what the run had found.

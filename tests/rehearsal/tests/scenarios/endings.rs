@@ -40,7 +40,7 @@ pub async fn a_foreign_writer_ends_the_run(ground: &Ground) -> Result<()> {
     let cause = check_failure(&ended, "Overtaken")?;
     ensure!(cause.contains("prod1 33/prod2 20") && cause.contains("prod1 80/prod2 20"), "{cause}");
     let start = [&CLAIMED[..], &["SetWeights", "Bake", "CheckMetrics"]].concat();
-    let end = ["ReleaseRoutes", "HowItEnded", "Overtaken"];
+    let end = ["SettleBeforeRelease", "ReleaseRoutes", "HowItEnded", "Overtaken"];
     // Whether it was polled before the change is a matter of time.
     let between = ["IsHealthy", "Bake", "CheckMetrics"];
     let at_once = [&start[..], &end].concat();
@@ -108,7 +108,10 @@ pub async fn roles_that_cannot_be_recorded_never_move_traffic(ground: &Ground) -
     let ended = run(ground, &input(&app, "shift", json!({ "stages": [50, 100] }))).await?;
     let cause = check_failure(&ended, "SwapFailed")?;
     ensure!(cause.contains("AccessDenied"), "{cause}");
-    let path = path(2, &["IsFullyShifted", "SwapRoles", "ReleaseRoutes", "HowItEnded", "SwapFailed"]);
+    let path = path(
+        2,
+        &["IsFullyShifted", "SwapRoles", "SettleBeforeRelease", "ReleaseRoutes", "HowItEnded", "SwapFailed"],
+    );
     ensure!(ended.path == path, "{:?}", ended.path);
     check_weights(&app, [0, 100]).await?;
     check_traffic(&traffic, 100).await
@@ -130,7 +133,8 @@ pub async fn a_rollback_that_fails_says_what_to_type(ground: &Ground) -> Result<
     let ended = execution.finish().await?;
     let cause = check_failure(&ended, "RollBackFailed")?;
     ensure!(
-        ended.path == path(1, &["RollBack", "ReleaseRoutes", "HowItEnded", "RollBackFailed"]),
+        ended.path
+            == path(1, &["RollBack", "SettleBeforeRelease", "ReleaseRoutes", "HowItEnded", "RollBackFailed"]),
         "{:?}",
         ended.path
     );

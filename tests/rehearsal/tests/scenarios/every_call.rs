@@ -1,61 +1,82 @@
 //! A fault at every AWS call that the functions make, one at a time: whatever happens to a call, the
-//! run ends in an ending of the contract, with the weights that the ending promises.
+//! run ends in an ending of the contract, with the weights that the ending promises, no claim left
+//! behind and nothing else changed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use alb::{Behaviour, CallInfo, Intercept};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use aws_sdk_elasticloadbalancingv2::types::Action;
 use failover::weights::GroupWeight;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
-use rehearsal::{App, Ended, Forward, Ground, RouteKind, Site};
+use futures_util::stream::{self, StreamExt};
+use rehearsal::{App, Ended, Forward, Ground, RouteKind, Site, kill};
 use serde_json::json;
 
 use crate::support::{input, run};
 
 /// Cases side by side. Each has users and fleets of its own.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 20;
 
 /// What is run, from prod1 100 and prod2 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Operation {
     Drain,
     Shift,
+    Balance,
     /// A shift whose standby dies in the first stage.
     ShiftThatRollsBack,
+    /// The restore of a shift that is stopped in its first stage.
+    Restore,
 }
 
 impl Operation {
-    const ALL: [Self; 3] = [Self::Drain, Self::Shift, Self::ShiftThatRollsBack];
+    const ALL: [Self; 5] = [Self::Drain, Self::Shift, Self::Balance, Self::ShiftThatRollsBack, Self::Restore];
 
     /// The weights of a run that succeeds.
     fn weights(self) -> [u16; 2] {
-        if self == Self::Shift { [0, 100] } else { BEFORE }
+        match self {
+            Self::Shift => [0, 100],
+            Self::Balance => [50, 50],
+            Self::Drain | Self::ShiftThatRollsBack | Self::Restore => BEFORE,
+        }
     }
 }
 
 const BEFORE: [u16; 2] = [100, 0];
 
+/// Functions killed so far.
+static KILLED: AtomicUsize = AtomicUsize::new(0);
+
 /// What a call meets.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     ThrottledOnce,
     ThrottledForLong,
     ServerError,
     ResetBeforeItWasApplied,
     ResetAfterItWasApplied,
+    /// The function is killed before the call arrives.
+    KilledBefore,
+    /// The function is killed once the call is applied, so that all it did is done a second time.
+    KilledAfter,
+    /// Longer than a function may run.
+    AnsweredTooLate,
     Denied,
 }
 
 impl Fault {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 9] = [
         Self::ThrottledOnce,
         Self::ThrottledForLong,
         Self::ServerError,
         Self::ResetBeforeItWasApplied,
         Self::ResetAfterItWasApplied,
+        Self::KilledBefore,
+        Self::KilledAfter,
+        Self::AnsweredTooLate,
         Self::Denied,
     ];
 
@@ -64,17 +85,22 @@ impl Fault {
         if matches!(self, Self::ThrottledForLong) { 6 } else { 1 }
     }
 
-    fn intercept(self) -> Intercept {
+    fn meet(self, call: &CallInfo<'_>) -> Intercept {
         let error = |status, code: &str| Intercept::Error {
             status,
             code: code.into(),
             message: "a fault on purpose".into(),
         };
+        if matches!(self, Self::KilledBefore | Self::KilledAfter) {
+            // One whose other end is gone already needs no killing; the count tells how many did.
+            KILLED.fetch_add(usize::from(kill::client(call.peer).is_ok()), Ordering::Relaxed);
+        }
         match self {
             Self::ThrottledOnce | Self::ThrottledForLong => error(400, "Throttling"),
             Self::ServerError => error(500, "InternalFailure"),
-            Self::ResetBeforeItWasApplied => Intercept::ResetBefore,
-            Self::ResetAfterItWasApplied => Intercept::ResetAfter,
+            Self::ResetBeforeItWasApplied | Self::KilledBefore => Intercept::ResetBefore,
+            Self::ResetAfterItWasApplied | Self::KilledAfter => Intercept::ResetAfter,
+            Self::AnsweredTooLate => Intercept::Delay(Duration::from_secs(35)),
             Self::Denied => error(403, "AccessDenied"),
         }
     }
@@ -95,7 +121,7 @@ pub async fn whatever_happens_to_a_call_the_run_ends_as_promised(ground: &Ground
     let mut cases = Vec::new();
     for (index, operation) in Operation::ALL.into_iter().enumerate() {
         let undisturbed = Case { name: format!("case-{:04}", 9000 + index), operation, fault: None };
-        let calls = one(ground, &undisturbed).await?;
+        let calls = one(ground, &undisturbed).await?.calls;
         // A poll is like the next: the first few calls of an action stand for all.
         let calls =
             calls.into_iter().flat_map(|(action, count)| (0..count.min(3)).map(move |i| (action.clone(), i)));
@@ -107,31 +133,53 @@ pub async fn whatever_happens_to_a_call_the_run_ends_as_promised(ground: &Ground
             });
         }
     }
-    let count = cases.len();
-    stream::iter(&cases)
-        .map(Ok)
-        .try_for_each_concurrent(AT_ONCE, async |case| {
-            one(ground, case)
-                .await
-                .with_context(|| format!("{:?} with {:?}", case.operation, case.fault))
-                .map(drop)
-        })
-        .await?;
-    println!("{count} cases of a fault at a call, each ended as promised");
-    ensure!(count > 200, "only {count} cases ran");
+    let results: Vec<(&Case, Result<Went>)> = stream::iter(&cases)
+        .map(async |case| (case, one(ground, case).await))
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let mut endings = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (case, result) in results {
+        match result {
+            Ok(went) => *endings.entry(went.ending).or_insert(0) += 1,
+            Err(error) => {
+                wrong.push(format!("{} {:?} with {:?}: {error:#}", case.name, case.operation, case.fault))
+            }
+        }
+    }
+    let killed = KILLED.load(Ordering::Relaxed);
+    println!(
+        "{} cases of a fault at a call, {killed} functions killed; they ended in {endings:?}",
+        cases.len()
+    );
+    ensure!(wrong.is_empty(), "{} did not end as promised:\n{}", wrong.len(), wrong.join("\n"));
+    ensure!(
+        cases.len() > 500 && killed > 100,
+        "only {} cases ran, {killed} functions were killed",
+        cases.len()
+    );
     Ok(())
 }
 
-/// Runs a case and checks what is left. Returns how often each action was called.
-async fn one(ground: &Ground, case: &Case) -> Result<BTreeMap<String, usize>> {
+/// How a case went.
+struct Went {
+    /// Its ending.
+    ending: String,
+    /// How often each action was called.
+    calls: BTreeMap<String, usize>,
+}
+
+/// Runs a case and checks what is left.
+async fn one(ground: &Ground, case: &Case) -> Result<Went> {
     let site = Site::new(ground, &case.name).await?;
     let app = site.app(&case.name, &[RouteKind::SignedInHost], Forward::Weighted(BEFORE)).await?;
-    let _traffic = app.traffic(40);
+    let _traffic = app.traffic(30);
     let before = app.actions(&app.routes[0]).await?;
-    let armed = Arc::new(AtomicBool::new(true));
+    let armed = Arc::new(AtomicBool::new(case.operation != Operation::Restore));
     arm(ground, case, &armed);
     let calls_before = ground.alb.calls().len();
-    let ended = execute(ground, &app, case.operation).await?;
+    let ended = execute(ground, &app, case.operation, &armed).await?;
     armed.store(false, Ordering::Relaxed);
     check(&app, case, &ended).await?;
     let desired = app.groups.iter().zip(app.weights().await?[0]).map(|(arn, w)| GroupWeight::new(arn, w));
@@ -144,7 +192,7 @@ async fn one(ground: &Ground, case: &Case) -> Result<BTreeMap<String, usize>> {
             *calls.entry(call.action.clone()).or_insert(0) += 1;
         }
     }
-    Ok(calls)
+    Ok(Went { ending: ended.error.unwrap_or(ended.status), calls })
 }
 
 fn arm(ground: &Ground, case: &Case, armed: &Arc<AtomicBool>) {
@@ -156,15 +204,21 @@ fn arm(ground: &Ground, case: &Case, armed: &Arc<AtomicBool>) {
             && call.parameters.iter().any(|(_, value)| value.contains(&name));
         let hit =
             ours && (occurrence..occurrence + fault.calls()).contains(&seen.fetch_add(1, Ordering::Relaxed));
-        hit.then(|| fault.intercept())
+        hit.then(|| fault.meet(call))
     });
 }
 
-async fn execute(ground: &Ground, app: &App<'_>, operation: Operation) -> Result<Ended> {
+async fn execute(
+    ground: &Ground,
+    app: &App<'_>,
+    operation: Operation,
+    armed: &Arc<AtomicBool>,
+) -> Result<Ended> {
     let quick = |stages: &[u8]| json!({ "stages": stages, "bake": "1s" });
     match operation {
         Operation::Drain => run(ground, &input(app, "drain", json!({ "bake": "2s" }))).await,
         Operation::Shift => run(ground, &input(app, "shift", quick(&[100]))).await,
+        Operation::Balance => run(ground, &input(app, "balance", quick(&[50]))).await,
         Operation::ShiftThatRollsBack => {
             let mut shift = input(app, "shift", quick(&[50, 100]));
             shift["bake"] = "10s".into();
@@ -175,6 +229,21 @@ async fn execute(ground: &Ground, app: &App<'_>, operation: Operation) -> Result
             }
             execution.finish().await
         }
+        Operation::Restore => {
+            let mut shift = input(app, "shift", quick(&[50, 100]));
+            shift["bake"] = "60s".into();
+            let mut execution = ground.execute(&shift).await?;
+            execution.until_stage(1).await?;
+            armed.store(true, Ordering::Relaxed);
+            execution.stop().await?;
+            let restored = ground.restore_of(&execution.arn).await?.finish().await?;
+            // A restore that cannot even make its plan has touched nothing; a person starts it again.
+            if restored.error.as_deref() != Some("PlanRejected") {
+                return Ok(restored);
+            }
+            armed.store(false, Ordering::Relaxed);
+            run(ground, &json!({ "app": app.name, "operation": "restore" })).await
+        }
     }
 }
 
@@ -183,11 +252,13 @@ async fn check(app: &App<'_>, case: &Case, ended: &Ended) -> Result<()> {
     let weights = match ended.error.as_deref() {
         None if case.operation != Operation::ShiftThatRollsBack => case.operation.weights(),
         Some("SwapFailed") => case.operation.weights(),
-        Some("PlanRejected" | "RolledBack") => BEFORE,
+        Some("PlanRejected" | "RolledBack") if case.operation != Operation::Restore => BEFORE,
         _ => bail!("{} {:?}: {:?}", ended.status, ended.error, ended.cause),
     };
     let found = app.weights().await?;
     ensure!(found == [weights], "{:?} left {found:?} instead of {weights:?}", ended.error);
+    let tags = &app.tags().await?[0];
+    ensure!(tags.keys().all(|key| key == "failover:live"), "{:?} left {tags:?}", ended.error);
     Ok(())
 }
 

@@ -84,8 +84,11 @@ async fn both_fleets(ground: &Ground, name: &str, choice: &str, error: &str, lef
     ensure!(ended.verdicts.iter().any(|(_, reason)| reason.contains("both fleets")), "{:?}", ended.verdicts);
     let cause = check_failure(&ended, error)?;
     ensure!(cause.contains("both fleets"), "{cause}");
-    let end: &[&str] =
-        if error == "Halted" { &["ReleaseRoutes", "HowItEnded", "Halted"] } else { &ROLLED_BACK };
+    let end: &[&str] = if error == "Halted" {
+        &["SettleBeforeRelease", "ReleaseRoutes", "HowItEnded", "Halted"]
+    } else {
+        &ROLLED_BACK
+    };
     ensure!(ended.path == path(1, end), "{:?}", ended.path);
     check_weights(&app, left).await
 }

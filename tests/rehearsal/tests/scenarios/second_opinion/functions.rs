@@ -199,6 +199,7 @@ impl<'a> App<'a> {
             stages: vec![stage(20), stage(100)],
             may_write: [percent(20), percent(100)].into(),
             settle_seconds: 15,
+            predecessors: Vec::new(),
             poll_seconds: 10,
             period_seconds: 60,
             criteria: Criteria::default(),

@@ -1,0 +1,92 @@
+//! Calls of services that are not served here are passed on to a server that does, so that faults on
+//! purpose reach them too.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Request, Response, StatusCode, client};
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use tokio::net::TcpStream;
+
+use super::{Incall, note};
+use crate::core::Core;
+use crate::intercept::{CallInfo, Intercept};
+use crate::journal::Service;
+use crate::lock;
+use crate::net::{Answer, Body, Reset, whole};
+
+/// The action of a call in the JSON protocol, which neither load balancing nor CloudWatch speaks
+/// here: its header names service and action, such as `AWSStepFunctions.DescribeExecution`.
+pub(super) fn action(request: &Request<Incoming>) -> Option<String> {
+    let target = request.headers().get("x-amz-target")?.to_str().ok()?;
+    target.rsplit_once('.').map(|(_, action)| action.to_owned())
+}
+
+pub(super) async fn handle(
+    core: &Arc<Core>,
+    at: Timestamp,
+    peer: SocketAddr,
+    action: String,
+    request: Request<Incoming>,
+) -> Answer {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
+    let parameters = vec![("Body".to_owned(), String::from_utf8_lossy(&body).into_owned())];
+    let decision = {
+        let info = CallInfo { service: Service::Other, action: &action, parameters: &parameters, peer };
+        lock::read(&core.interceptor).as_ref().map_or(Intercept::Pass, |intercept| intercept(&info))
+    };
+    let call = Incall { service: Service::Other, action, parameters, body: body.clone() };
+    let reset = || Err("ConnectionReset".to_owned());
+    match decision {
+        Intercept::Error { status, code, message } => {
+            let error = format!(r#"{{"__type": "{code}", "message": "{message}"}}"#);
+            let mut response = Response::new(whole(error));
+            *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+            let json = HeaderValue::from_static("application/x-amz-json-1.0");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+            note(core, at, call, Err(code), false);
+            Ok(response)
+        }
+        Intercept::ResetBefore => {
+            note(core, at, call, reset(), false);
+            Err(Reset)
+        }
+        Intercept::ResetAfter => {
+            let applied = pass_on(core, head, body).await.is_ok();
+            note(core, at, call, reset(), applied);
+            Err(Reset)
+        }
+        Intercept::Pass | Intercept::Delay(_) => {
+            let answer = pass_on(core, head, body).await;
+            note(
+                core,
+                at,
+                call,
+                answer.as_ref().map(drop).map_err(|_| "NotPassedOn".to_owned()),
+                answer.is_ok(),
+            );
+            if let Intercept::Delay(delay) = decision {
+                tokio::time::sleep(delay).await;
+            }
+            answer
+        }
+    }
+}
+
+/// One connection for each call: they are rare.
+async fn pass_on(core: &Core, head: hyper::http::request::Parts, body: Bytes) -> Answer {
+    let upstream = lock::lock(&core.others).ok_or(Reset)?;
+    let stream = TcpStream::connect(upstream).await.map_err(|_| Reset)?;
+    let (mut sender, connection) =
+        client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|_| Reset)?;
+    tokio::spawn(connection);
+    let request = Request::from_parts(head, Full::new(body));
+    let response: Response<Incoming> = sender.send_request(request).await.map_err(|_| Reset)?;
+    Ok(response.map(Either::Right) as Response<Body>)
+}
