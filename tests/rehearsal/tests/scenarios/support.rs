@@ -10,7 +10,8 @@ use rehearsal::{App, Ended, FLEETS, Ground, Tally, Traffic};
 use serde_json::{Value, json};
 
 use crate::{
-    claims, dead_fleets, endings, every_call, faults, healthy, interruptions, refusals, second_opinion,
+    claims, dead_fleets, endings, every_call, faults, healthy, interruptions, pipeline, refusals,
+    second_opinion,
 };
 
 /// A scenario by name.
@@ -42,6 +43,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     healthy::weights_that_spread_late_are_waited_for,
     healthy::a_shift_is_taken_up_where_the_weights_stand,
     healthy::a_dry_run_and_a_balance_that_is_there_touch_nothing,
+    pipeline::a_commit_goes_through_a_whole_cycle,
     faults::all_requests_fail,
     faults::a_tenth_of_the_requests_fails,
     faults::responses_are_slow,
