@@ -17,6 +17,10 @@ ARCH ?= arm64
 STACK ?= failover
 PARAMETERS ?=
 
+# How long an endurance run is, and which disturbances it draws.
+CYCLES ?= 100
+SEED ?= 1
+
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -25,6 +29,9 @@ rehearse: tools build ## Run whole cycles with real traffic on a local AWS
 
 test: tools build ## Run every test: the pure core, the balancer, the scenarios
 	cargo test --quiet --locked --workspace
+
+endure: tools build ## A hundred cycles with disturbances at random: make endure [CYCLES=100] [SEED=1]
+	cargo run --quiet --locked --package rehearsal --bin endure -- $(CYCLES) $(SEED)
 
 lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates and definition
 	cargo fmt --all --check
@@ -79,4 +86,4 @@ define build_functions
 	    $(if $(filter arm64,$(1)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
 endef
 
-.PHONY: help rehearse test lint advisories bench-verdict build deploy undeploy clean tools
+.PHONY: help rehearse test endure lint advisories bench-verdict build deploy undeploy clean tools

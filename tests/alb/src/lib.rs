@@ -145,6 +145,11 @@ impl Alb {
         format!("http://{}", self.address)
     }
 
+    /// The same as an address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Keeps a free port for a listener that is created later: nobody else gets it meanwhile.
     ///
     /// # Errors

@@ -253,18 +253,18 @@ impl App<'_> {
 
     /// Users of every route, `rate` requests a second on each, for ten minutes at most.
     pub fn traffic(&self, rate: u32) -> Vec<Traffic> {
+        self.traffic_for(rate, Duration::from_mins(10))
+    }
+
+    /// The same for as long as this, or until they are dropped.
+    pub fn traffic_for(&self, rate: u32, longest: Duration) -> Vec<Traffic> {
         let to = |kind: &RouteKind| {
             let (host, path) = match kind {
                 RouteKind::Path => ("any.shop.example".to_owned(), format!("{}/cart", self.name)),
                 RouteKind::Default => ("any.shop.example".to_owned(), String::new()),
                 RouteKind::Host | RouteKind::SignedInHost => (self.host(), String::new()),
             };
-            Traffic::start(
-                format!("http://127.0.0.1:{}/{path}", self.port),
-                host,
-                rate,
-                Duration::from_mins(10),
-            )
+            Traffic::start(format!("http://127.0.0.1:{}/{path}", self.port), host, rate, longest)
         };
         self.kinds.iter().map(to).collect()
     }

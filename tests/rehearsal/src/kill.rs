@@ -6,29 +6,36 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// Kills the process on this machine whose end of a connection is `peer`, with all it was about to
-/// do. Linux only: it is found by its socket in `/proc`.
+/// Kills the process on this machine that is connected from `peer` to `server`, with all it was about
+/// to do. Linux only: it is found by its socket in `/proc`.
 ///
 /// # Errors
 /// If there is no such process.
-pub fn client(peer: SocketAddr) -> Result<()> {
-    let inode = inode(peer)?;
+pub fn client(peer: SocketAddr, server: SocketAddr) -> Result<()> {
+    let inode = inode(peer, server)?;
     let pid = owner(&inode).with_context(|| format!("nobody holds the socket of {peer}"))?;
+    ensure!(pid != std::process::id().to_string(), "that would be this process");
     let status = Command::new("kill").args(["-KILL", &pid]).status()?;
     ensure!(status.success(), "cannot kill {pid}");
     Ok(())
 }
 
-/// The inode of the socket that is bound to an address.
-fn inode(address: SocketAddr) -> Result<String> {
-    let SocketAddr::V4(address) = address else { anyhow::bail!("{address} is no IPv4 address") };
-    // The kernel prints the address as it lies in memory.
-    let local = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port());
+/// The inode of the socket at one end of a connection. A port alone does not tell: the kernel gives
+/// the same one to connections to different servers.
+fn inode(from: SocketAddr, to: SocketAddr) -> Result<String> {
+    let (local, remote) = (listed(from)?, listed(to)?);
     let table = std::fs::read_to_string("/proc/net/tcp").context("no socket table")?;
     let row = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let mut row = row.filter(|row| row.get(1) == Some(&local.as_str()));
-    let row = row.next().with_context(|| format!("no socket is bound to {address}"))?;
+    let mut row =
+        row.filter(|row| row.get(1) == Some(&local.as_str()) && row.get(2) == Some(&remote.as_str()));
+    let row = row.next().with_context(|| format!("nobody is connected from {from} to {to}"))?;
     row.get(9).map(|inode| (*inode).to_owned()).context("a socket without inode")
+}
+
+/// An address as the kernel lists it, in the order of the bytes in memory.
+fn listed(address: SocketAddr) -> Result<String> {
+    let SocketAddr::V4(address) = address else { anyhow::bail!("{address} is no IPv4 address") };
+    Ok(format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port()))
 }
 
 /// The process that holds a socket.

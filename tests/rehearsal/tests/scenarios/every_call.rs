@@ -3,6 +3,7 @@
 //! behind and nothing else changed.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -85,7 +86,7 @@ impl Fault {
         if matches!(self, Self::ThrottledForLong) { 6 } else { 1 }
     }
 
-    fn meet(self, call: &CallInfo<'_>) -> Intercept {
+    fn meet(self, call: &CallInfo<'_>, server: SocketAddr) -> Intercept {
         let error = |status, code: &str| Intercept::Error {
             status,
             code: code.into(),
@@ -93,7 +94,7 @@ impl Fault {
         };
         if matches!(self, Self::KilledBefore | Self::KilledAfter) {
             // One whose other end is gone already needs no killing; the count tells how many did.
-            KILLED.fetch_add(usize::from(kill::client(call.peer).is_ok()), Ordering::Relaxed);
+            KILLED.fetch_add(usize::from(kill::client(call.peer, server).is_ok()), Ordering::Relaxed);
         }
         match self {
             Self::ThrottledOnce | Self::ThrottledForLong => error(400, "Throttling"),
@@ -198,13 +199,14 @@ async fn one(ground: &Ground, case: &Case) -> Result<Went> {
 fn arm(ground: &Ground, case: &Case, armed: &Arc<AtomicBool>) {
     let Some(((action, occurrence), fault)) = case.fault.clone() else { return };
     let (armed, name, seen) = (Arc::clone(armed), case.name.clone(), AtomicUsize::new(0));
+    let server = ground.alb.address();
     ground.fail(move |call: &CallInfo<'_>| {
         let ours = armed.load(Ordering::Relaxed)
             && call.action == action
             && call.parameters.iter().any(|(_, value)| value.contains(&name));
         let hit =
             ours && (occurrence..occurrence + fault.calls()).contains(&seen.fetch_add(1, Ordering::Relaxed));
-        hit.then(|| fault.meet(call))
+        hit.then(|| fault.meet(call, server))
     });
 }
 
