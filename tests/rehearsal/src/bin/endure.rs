@@ -159,17 +159,11 @@ async fn disturbed(
     if let (Value::Object(input), Value::Object(more)) = (&mut input, more) {
         input.extend(more);
     }
-    // Some disturbances leave weights from which an operation needs to be told the roles.
-    if operation == "drain" && before[0] > 0 && before[1] > 0 {
-        input["standby"] = FLEETS[1].into();
-        let said = app.tags().await?[0].get("failover:live").cloned();
-        if said.as_deref() == Some(FLEETS[1]) && before[0] == before[1] {
-            input["standby"] = FLEETS[0].into();
-        } else if before[1] > before[0] {
-            input["standby"] = FLEETS[0].into();
-        }
+    let live = live(app, before).await?;
+    // Weights between the two ends do not always tell which fleet is the standby.
+    if before[0] > 0 && before[1] > 0 {
+        input["standby"] = FLEETS[1 - live].into();
     }
-    let live = if before[0] >= before[1] { 0 } else { 1 };
     let armed = Arc::new(AtomicUsize::new(0));
     if matches!(disturbance, Disturbance::Faults | Disturbance::Killed) {
         arm(ground, app, &armed, disturbance, rng.random_range(0..40), rng.random_range(1..8));
@@ -224,9 +218,8 @@ async fn disturbed(
             after == before || (restored.is_some() && Some(after) == target)
         }
         "restored" => after == before || Some(after) == target || (operation == "drain" && one_fleet),
-        "drained" => one_fleet,
+        "drained" | "FailedOver" => one_fleet,
         "shifted" | "balanced" | "SwapFailed" => target.is_none_or(|target| after == target),
-        "FailedOver" => one_fleet,
         "Overtaken" => foreign.is_some_and(|foreign| after == foreign),
         _ => foreign.is_some(),
     };
@@ -299,6 +292,13 @@ async fn weights(app: &App<'_>) -> Result<[u16; 2]> {
         [first, rest @ ..] if rest.iter().all(|other| other == first) => Ok(*first),
         _ => bail!("the routes of {} disagree: {all:?}", app.name),
     }
+}
+
+/// Which fleet is live: the heavier one, or at an even split the one that is recorded.
+async fn live(app: &App<'_>, weights: [u16; 2]) -> Result<usize> {
+    let recorded = app.tags().await?[0].get("failover:live").cloned();
+    let even = weights[0] == weights[1];
+    Ok(usize::from(if even { recorded.as_deref() == Some(FLEETS[1]) } else { weights[1] > weights[0] }))
 }
 
 /// Tags of runs that are over.

@@ -145,7 +145,7 @@ pub async fn whatever_happens_to_a_call_the_run_ends_as_promised(ground: &Ground
         match result {
             Ok(went) => *endings.entry(went.ending).or_insert(0) += 1,
             Err(error) => {
-                wrong.push(format!("{} {:?} with {:?}: {error:#}", case.name, case.operation, case.fault))
+                wrong.push(format!("{} {:?} with {:?}: {error:#}", case.name, case.operation, case.fault));
             }
         }
     }

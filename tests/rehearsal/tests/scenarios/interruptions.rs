@@ -114,7 +114,7 @@ async fn stopped(ground: &Ground, stop: &Stop) -> Result<()> {
 
 /// Holds up one call of this action for the app by a second before it is answered.
 fn hold(ground: &Ground, app: &App<'_>, action: &'static str, number: usize) {
-    let names = [&app.routes[0][..], &app.groups[0].rsplit_once(':').map_or("", |(_, name)| name)];
+    let names = [&app.routes[0][..], app.groups[0].rsplit_once(':').map_or("", |(_, name)| name)];
     let names = names.map(str::to_owned);
     let seen = AtomicUsize::new(0);
     ground.fail(move |call: &CallInfo<'_>| {
