@@ -30,6 +30,9 @@ rehearse: tools build ## Run whole cycles with real traffic on a local AWS
 test: tools build ## Run every test: the pure core, the balancer, the scenarios
 	cargo test --quiet --locked --workspace
 
+faults: tools build ## Every fault at every call, of which `make test` runs a quarter
+	ALL_FAULTS=1 cargo test --quiet --locked --package rehearsal --test scenarios -- every_call
+
 endure: tools build ## A hundred cycles with disturbances at random: make endure [CYCLES=100] [SEED=1]
 	cargo run --quiet --locked --package rehearsal --bin endure -- $(CYCLES) $(SEED)
 
@@ -86,4 +89,4 @@ define build_functions
 	    $(if $(filter arm64,$(1)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
 endef
 
-.PHONY: help rehearse test endure lint advisories bench-verdict build deploy undeploy clean tools
+.PHONY: help rehearse test faults endure lint advisories bench-verdict build deploy undeploy clean tools

@@ -163,6 +163,16 @@ impl Alb {
         self.core.calls.since(0)
     }
 
+    /// The calls from an index on, see [`Alb::calls_len`].
+    pub fn calls_since(&self, index: usize) -> Vec<Call> {
+        self.core.calls.since(index)
+    }
+
+    /// How many calls were logged so far: the index of the next one.
+    pub fn calls_len(&self) -> usize {
+        self.core.calls.len()
+    }
+
     /// Every request so far, oldest first. The log keeps the last 500,000.
     pub fn access_log(&self) -> Vec<AccessLogEntry> {
         self.access_log_since(0)

@@ -258,3 +258,42 @@ fn a_repeated_poll_gives_the_same_answer() {
     let samples = run(4, 10, [3, 5]);
     assert_eq!(poll(&plan, &samples), poll(&plan, &samples));
 }
+
+#[test]
+fn no_weights_are_set_for_a_dead_fleet() {
+    let plan = plan(&[(25, MustShow::HealthyStandby)]);
+    let health = |healthy| Health { healthy, registered: 2, unused: false };
+    for (percent, live, standby, refused) in [
+        (25, 2, 2, None),
+        (25, 2, 0, Some("prod2")),
+        (25, 0, 2, Some("prod1")),
+        (25, 0, 0, Some("prod1")),
+        (0, 2, 0, None),
+        (0, 0, 2, Some("prod1")),
+        (100, 0, 1, None),
+    ] {
+        let percent = Percent::new(percent).unwrap();
+        let checked = progress::check_health(&plan, percent, health(live), health(standby));
+        assert_eq!(checked.is_err(), refused.is_some(), "{percent} {live} {standby}");
+        if let (Err(error), Some(fleet)) = (checked, refused) {
+            assert_eq!(error.kind.name(), "Unhealthy");
+            assert!(error.message.starts_with(fleet), "{}", error.message);
+        }
+    }
+}
+
+/// Whoever dies, the poll says so at once, and where the traffic goes is for the rollback to decide.
+#[test]
+fn a_dead_live_fleet_is_rolled_back_while_it_has_traffic() {
+    let plan = plan(&[(25, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let mut samples = run(1, 25, [0, 0]);
+    samples.live.health.healthy = 0;
+    let mut progress = set(&plan, 0);
+    let decision = decide(&plan, &progress.timeline, &samples);
+    assert_eq!(decision.verdict, Verdict::RollBack);
+    assert!(decision.reason.starts_with("prod1 has 0 of 2"), "{}", decision.reason);
+    // With everything on the standby it has none.
+    progress.stage = 1;
+    let progress = progress::set(&plan, &progress, at(30)).unwrap();
+    assert_ne!(decide(&plan, &progress.timeline, &samples).verdict, Verdict::RollBack);
+}

@@ -19,7 +19,13 @@ use serde_json::json;
 use crate::support::{input, run};
 
 /// Cases side by side. Each has users and fleets of its own.
-const AT_ONCE: usize = 20;
+const AT_ONCE: usize = 40;
+
+/// `make test` runs one of so many cases, `make faults` all of them.
+const SAMPLE: usize = 4;
+
+/// The actions of a poll.
+const POLLED: [&str; 3] = ["DescribeRules", "DescribeTargetHealth", "GetMetricData"];
 
 /// What is run, from prod1 100 and prod2 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -123,9 +129,11 @@ pub async fn whatever_happens_to_a_call_the_run_ends_as_promised(ground: &Ground
     for (index, operation) in Operation::ALL.into_iter().enumerate() {
         let undisturbed = Case { name: format!("case-{:04}", 9000 + index), operation, fault: None };
         let calls = one(ground, &undisturbed).await?.calls;
-        // A poll is like the next: the first few calls of an action stand for all.
-        let calls =
-            calls.into_iter().flat_map(|(action, count)| (0..count.min(3)).map(move |i| (action.clone(), i)));
+        // A poll is like the next: the first few of the calls that it makes stand for all.
+        let of = |action: &str, count: usize| if POLLED.contains(&action) { count.min(4) } else { count };
+        let calls = calls.into_iter().flat_map(|(action, count)| {
+            (0..of(&action, count)).map(move |occurrence| (action.clone(), occurrence))
+        });
         for (call, fault) in calls.flat_map(|call| Fault::ALL.map(|fault| (call.clone(), fault))) {
             cases.push(Case {
                 name: format!("case-{:04}", cases.len()),
@@ -134,32 +142,30 @@ pub async fn whatever_happens_to_a_call_the_run_ends_as_promised(ground: &Ground
             });
         }
     }
-    let results: Vec<(&Case, Result<Went>)> = stream::iter(&cases)
-        .map(async |case| (case, one(ground, case).await))
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
-    let mut endings = BTreeMap::new();
-    let mut wrong = Vec::new();
-    for (case, result) in results {
-        match result {
-            Ok(went) => *endings.entry(went.ending).or_insert(0) += 1,
-            Err(error) => {
-                wrong.push(format!("{} {:?} with {:?}: {error:#}", case.name, case.operation, case.fault));
-            }
-        }
+    let all = cases.len();
+    if std::env::var_os("ALL_FAULTS").is_none() {
+        // The number of faults and that of the sample have no divisor in common: every fault is met.
+        cases = cases.into_iter().step_by(SAMPLE).collect();
     }
-    let killed = KILLED.load(Ordering::Relaxed);
+    let run = async |case: &Case| {
+        let went = one(ground, case).await;
+        if let Err(error) = &went {
+            println!("{} {:?} with {:?}: {error:#}", case.name, case.operation, case.fault);
+        }
+        went
+    };
+    let results: Vec<Result<Went>> = stream::iter(&cases).map(run).buffer_unordered(AT_ONCE).collect().await;
+    let wrong = results.iter().filter(|result| result.is_err()).count();
+    let mut endings = BTreeMap::new();
+    for went in results.into_iter().flatten() {
+        *endings.entry(went.ending).or_insert(0) += 1;
+    }
+    let (count, killed) = (cases.len(), KILLED.load(Ordering::Relaxed));
     println!(
-        "{} cases of a fault at a call, {killed} functions killed; they ended in {endings:?}",
-        cases.len()
+        "{count} of {all} cases of a fault at a call, {killed} functions killed; they ended in {endings:?}"
     );
-    ensure!(wrong.is_empty(), "{} did not end as promised:\n{}", wrong.len(), wrong.join("\n"));
-    ensure!(
-        cases.len() > 500 && killed > 100,
-        "only {} cases ran, {killed} functions were killed",
-        cases.len()
-    );
+    ensure!(wrong == 0, "{wrong} of {count} cases did not end as promised");
+    ensure!(count > 200 && killed > 20, "only {count} cases ran, {killed} functions were killed");
     Ok(())
 }
 
@@ -175,11 +181,11 @@ struct Went {
 async fn one(ground: &Ground, case: &Case) -> Result<Went> {
     let site = Site::new(ground, &case.name).await?;
     let app = site.app(&case.name, &[RouteKind::SignedInHost], Forward::Weighted(BEFORE)).await?;
-    let _traffic = app.traffic(30);
+    let _traffic = app.traffic(12);
     let before = app.actions(&app.routes[0]).await?;
     let armed = Arc::new(AtomicBool::new(case.operation != Operation::Restore));
     arm(ground, case, &armed);
-    let calls_before = ground.alb.calls().len();
+    let calls_before = ground.alb.calls_len();
     let ended = execute(ground, &app, case.operation, &armed).await?;
     armed.store(false, Ordering::Relaxed);
     check(&app, case, &ended).await?;
@@ -188,9 +194,9 @@ async fn one(ground: &Ground, case: &Case) -> Result<Went> {
     let after = app.actions(&app.routes[0]).await?;
     ensure!(same(&after, &expected), "more than weights changed: {after:?}");
     let mut calls = BTreeMap::new();
-    for call in &ground.alb.calls()[calls_before..] {
+    for call in ground.alb.calls_since(calls_before) {
         if call.parameters.iter().any(|(_, value)| value.contains(&case.name)) {
-            *calls.entry(call.action.clone()).or_insert(0) += 1;
+            *calls.entry(call.action).or_insert(0) += 1;
         }
     }
     Ok(Went { ending: ended.error.unwrap_or(ended.status), calls })
