@@ -13,7 +13,6 @@ use failover::aws::{self, listener, tags};
 use failover::claim::refusal;
 use failover::contract::{ClaimRequest, Plan};
 use failover::error::{Error, Kind};
-use failover::input::Operation;
 use failover::weights;
 
 #[tokio::main(flavor = "current_thread")]
@@ -27,7 +26,8 @@ async fn claim_routes(clients: Clients, request: ClaimRequest) -> Result<(), Err
     let ClaimRequest { plan } = request;
     let claimed = claim(&clients, &plan).await;
     // However it went: nobody else would remove the claim of an execution that was stopped meanwhile.
-    if !claims::is_running(&clients.1, &plan.execution.arn).await? {
+    // That of a restore is kept, since the restore after it must find what there is to put back.
+    if !plan.takes_over() && !claims::is_running(&clients.1, &plan.execution.arn).await? {
         let fence = Fence::now(plan.settle_seconds);
         let held = claims::held(&clients.0, &plan).await?;
         tags::release(&clients.0, &held, false, &fence).await?;
@@ -39,16 +39,21 @@ async fn claim_routes(clients: Clients, request: ClaimRequest) -> Result<(), Err
 }
 
 async fn claim(clients: &Clients, plan: &Plan) -> Result<(), Error> {
+    // What is put back is the same whoever does it, and every second counts: who takes over goes on
+    // at once, and looks again when everything has settled.
+    if plan.takes_over() {
+        return match claims::fence(&clients.0, plan).await {
+            Ok(fence) => tags::claim(&clients.0, plan, &fence).await,
+            // The rollback sees the same and knows whether anything is left to put back.
+            Err(error) if error.kind == Kind::Overtaken => Ok(()),
+            Err(error) => Err(error),
+        };
+    }
     let fence = check(clients, plan).await?;
     tags::claim(&clients.0, plan, &fence).await?;
-    // What a restore puts back is the same whoever does it, and every second counts: it goes on at
-    // once, and looks again when everything has settled.
-    if plan.operation != Operation::Restore {
-        tokio::time::sleep(Duration::from_secs(plan.settle_seconds.into())).await;
-        claims::fence(&clients.0, plan).await.map_err(|error| lost(plan, error))?;
-        check_found(&clients.0, plan).await?;
-    }
-    Ok(())
+    tokio::time::sleep(Duration::from_secs(plan.settle_seconds.into())).await;
+    claims::fence(&clients.0, plan).await.map_err(|error| lost(plan, error))?;
+    check_found(&clients.0, plan).await
 }
 
 /// The routes may be taken: nobody else has since the plan was made, nor changed their weights.
@@ -58,20 +63,12 @@ async fn check((balancer, step_functions): &Clients, plan: &Plan) -> Result<Fenc
     let marks = tags::read(balancer, &arns).await?;
     let held = marks.iter().map(|marks| marks.claim.clone());
     let owners = claims::owners(step_functions, held, &plan.execution.arn, aws::now()).await?;
-    let restore = plan.operation == Operation::Restore;
     for ((route, marks), owner) in plan.routes.iter().zip(marks).zip(owners) {
-        // A restore takes over what it is a restore of, however that ended.
-        if marks.claim.as_ref().is_some_and(|claim| plan.owns(claim)) {
-            continue;
-        }
-        let stands = marks.record.is_some_and(|record| record.before == route.found);
-        if let Some(why) = refusal(&owner, restore, stands) {
+        if let Some(why) = refusal(&owner, marks.record.as_ref(), &route.found) {
             return Err(refused(plan, &format!("{} {why}", route.label)));
         }
     }
-    if !restore {
-        check_found(balancer, plan).await?;
-    }
+    check_found(balancer, plan).await?;
     Ok(fence)
 }
 

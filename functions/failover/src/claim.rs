@@ -15,9 +15,10 @@ use crate::contract::RouteWeights;
 use crate::error::ENDINGS;
 use crate::weights::Percent;
 
-/// Seconds after which nothing of a stopped execution runs any more: its functions' time-out, and
-/// as much again.
-const GONE_SECONDS: i64 = 60;
+/// Seconds after which nothing of a stopped execution runs any more, even seen by somebody whose look
+/// at the routes is a while old: its functions' time-out of 30 s, and twice the 20 s that writes take
+/// to settle at most.
+const GONE_SECONDS: i64 = 90;
 
 /// Whose claim a route carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,17 +80,18 @@ impl Standing {
     }
 }
 
-/// Why the routes of a claim may not be taken for an operation; nothing where they may. `stands`
-/// says whether the route holds the weights that the claim's run had found.
-pub fn refusal(claim: &Claim, restore: bool, stands: bool) -> Option<String> {
+/// Why a route may not be taken, for the claim and the record that it carries; nothing where it may.
+/// `found` is what it holds. A restore takes over what it is a restore of without asking here.
+pub fn refusal(claim: &Claim, record: Option<&Record>, found: &RouteWeights) -> Option<String> {
+    // A run that has recorded its end may have a restore that still puts back what was before.
+    let untouched = record.is_some_and(|record| record.before == *found && !record.done);
     match claim {
         Claim::Free | Claim::Own | Claim::Ended(_) => None,
         Claim::Running(execution) => Some(format!(
             "is claimed by {execution}, which is still running; wait for it, or stop it, which puts back what it \
              found"
         )),
-        Claim::Interrupted { .. } if restore => None,
-        Claim::Interrupted { settled: true, .. } if stands => None,
+        Claim::Interrupted { settled: true, .. } if untouched => None,
         Claim::Interrupted { execution, .. } => Some(format!(
             "is claimed by {execution}, which was interrupted; its `restore` starts by itself and takes less than \
              a minute, or start one: {{\"app\": ..., \"operation\": \"restore\"}}; then start again"
@@ -185,20 +187,27 @@ mod tests {
         let claim = |status: &str, error, now| standing(status, error).claim("arn:other", at(now));
         assert_eq!(claim("RUNNING", None, 9999), Claim::Running("arn:other".into()));
         assert_eq!(claim("SUCCEEDED", None, 1001), Claim::Ended("arn:other".into()));
-        let fresh = claim("ABORTED", None, 1060);
-        let old = claim("ABORTED", None, 1061);
-        for (claim, restore, stands, free) in [
-            (&Claim::Free, false, false, true),
-            (&Claim::Own, false, false, true),
-            (&claim("RUNNING", None, 0), true, true, false),
-            (&claim("FAILED", Some("Overtaken"), 1001), false, false, true),
-            (&fresh, false, true, false),
-            (&fresh, true, false, true),
-            (&old, false, true, true),
-            (&old, false, false, false),
-            (&Claim::Unclear("arn:other".into(), "denied".into()), true, true, false),
+        let fresh = claim("ABORTED", None, 1090);
+        let old = claim("ABORTED", None, 1091);
+        let found: RouteWeights = [("prod1".into(), 100), ("prod2".into(), 0)].into();
+        let record = |before: [u16; 2], done| {
+            let before = [("prod1".to_owned(), before[0]), ("prod2".to_owned(), before[1])].into();
+            Some(Record { before, live: "prod1".into(), done, may_write: BTreeSet::new() })
+        };
+        let (same, other) = (record([100, 0], false), record([90, 10], false));
+        for (claim, record, free) in [
+            (&Claim::Free, None, true),
+            (&Claim::Own, None, true),
+            (&claim("RUNNING", None, 0), same.clone(), false),
+            (&claim("FAILED", Some("Overtaken"), 1001), None, true),
+            (&fresh, same.clone(), false),
+            (&old, same.clone(), true),
+            (&old, other, false),
+            (&old, record([100, 0], true), false),
+            (&old, None, false),
+            (&Claim::Unclear("arn:other".into(), "denied".into()), same, false),
         ] {
-            assert_eq!(refusal(claim, restore, stands).is_none(), free, "{claim:?} {restore} {stands}");
+            assert_eq!(refusal(claim, record.as_ref(), &found).is_none(), free, "{claim:?} {record:?}");
         }
     }
 

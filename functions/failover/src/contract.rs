@@ -142,6 +142,9 @@ pub struct Plan {
     /// counts as its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub predecessors: Vec<String>,
+    /// For a restore: whether what it puts back is what the interrupted run left at its end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub done: bool,
     /// Seconds between two polls.
     pub poll_seconds: u32,
     /// The `CloudWatch` period of the counts, in seconds.
@@ -203,7 +206,7 @@ impl Plan {
         Record {
             before: route.before.clone(),
             live: self.live.name.clone(),
-            done: false,
+            done: self.done,
             may_write: self.may_write.clone(),
         }
     }
@@ -216,6 +219,11 @@ impl Plan {
             _ => weights.iter().map(|(fleet, percent)| (fleet.clone(), percent.get().into())).collect(),
         };
         Record { before, live: live.to_owned(), done: true, may_write: self.may_write.clone() }
+    }
+
+    /// Whether it takes the routes of an interrupted run over, which nobody else may have meanwhile.
+    pub fn takes_over(&self) -> bool {
+        !self.predecessors.is_empty()
     }
 
     /// Whether a claim is this run's, or one that it has taken over.

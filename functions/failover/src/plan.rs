@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::claim::{self, Claim, Record};
 use crate::contract::{Execution, Fleet, MustShow, Plan, Route, RouteWeights, Stage, Weights};
 use crate::duration::Seconds;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::input::{Input, Operation, StageInput};
 use crate::roles::{self, RouteSays};
 use crate::samples::Health;
@@ -102,14 +102,14 @@ pub fn plan(input: &Input, execution: &Execution, found: &Found) -> Result<Plan,
         _ => make(input, execution, found),
     };
     made.map_err(|what| match what {
-        Refusal::Roles(error) => error,
+        Refusal::Complete(error) => error,
         Refusal::Because(what) => Error::rejected(format!("{}: {what}. Nothing was touched.", input.app)),
     })
 }
 
-/// Roles come with a complete message of their own.
+/// Some come with a complete message of their own.
 enum Refusal {
-    Roles(Error),
+    Complete(Error),
     Because(String),
 }
 
@@ -129,7 +129,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
     let names = [found.fleets[0].name.as_str(), found.fleets[1].name.as_str()];
     let any_weights = input.operation == Operation::Drain;
     let says: Vec<RouteSays> = found.routes.iter().map(|route| says(found, route)).collect();
-    let live = roles::live(names, &says, input.standby.as_deref(), any_weights).map_err(Refusal::Roles)?;
+    let live = roles::live(names, &says, input.standby.as_deref(), any_weights).map_err(Refusal::Complete)?;
     let past = &found.past[live];
     let (live, standby) = (&found.fleets[live], &found.fleets[1 - live]);
     checks.push(format!("{} is live, {} is the standby", live.name, standby.name));
@@ -159,6 +159,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         may_write: may_write(input, &stages),
         settle_seconds: found.settle_seconds,
         predecessors: Vec::new(),
+        done: false,
         stages,
         slow_seconds: slow_seconds(input, past),
         live: fleet(live),
@@ -206,6 +207,20 @@ fn may_write(input: &Input, stages: &[Stage]) -> BTreeSet<Percent> {
 /// what it found. Health is not looked at here: the rollback decides by the health it finds.
 fn restore(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Refusal> {
     let load_balancer_arn = one_balancer(found)?.to_owned();
+    // Whether there is something to put back must not be guessed.
+    if let Some((execution, why)) = found.routes.iter().find_map(|route| match &route.claim {
+        Claim::Unclear(execution, why) => Some((execution, why)),
+        _ => None,
+    }) {
+        let app = &input.app;
+        return Err(Refusal::Complete(Error::new(
+            Kind::AwsRefused,
+            format!(
+                "{app}: whether {execution}, which claims a route, is still running cannot be told ({why}). \
+                 Nothing was touched; see the weights of the app and start a `restore` again."
+            ),
+        )));
+    }
     // A restore that was started for an execution is about the claims of that one, and of the restores
     // that tried before.
     let ours = |execution: &String| found.chain.is_empty() || found.chain.contains(execution);
@@ -216,13 +231,19 @@ fn restore(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, 
         Claim::Free | Claim::Ended(_) => route.record.is_some() && input.execution.is_none(),
         Claim::Running(_) | Claim::Unclear(..) => false,
     };
-    let left: Vec<&FoundRoute> = found.routes.iter().filter(left).collect();
+    let mut left: Vec<&FoundRoute> = found.routes.iter().filter(left).collect();
+    // Routes of a run that was interrupted come first; what was left to a person waits for the next.
+    let taken_over = |route: &&FoundRoute| matches!(route.claim, Claim::Interrupted { .. });
+    if left.iter().any(taken_over) {
+        left.retain(taken_over);
+    }
     let end = left.iter().filter_map(|route| route.record.as_ref()).find(|record| record.done);
     let interrupted = left.iter().filter_map(|route| match &route.claim {
         Claim::Interrupted { execution, .. } => Some(execution.clone()),
         _ => None,
     });
     let predecessors: BTreeSet<String> = interrupted.chain(found.chain.iter().cloned()).collect();
+    let end = end.cloned();
     let mut routes = Vec::new();
     let mut live = None;
     let mut may_write = BTreeSet::new();
@@ -236,7 +257,7 @@ fn restore(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, 
             )
         })?;
         // What a run left at its end stands on all of its routes, even where that is not recorded yet.
-        let record = end.unwrap_or(record);
+        let record = end.as_ref().unwrap_or(record);
         if live.is_some_and(|live| live != &record.live) {
             return Err(format!("the tags failover:before of {label} and of another route disagree").into());
         }
@@ -276,6 +297,7 @@ fn restore(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, 
         may_write,
         settle_seconds: found.settle_seconds,
         predecessors: predecessors.into_iter().collect(),
+        done: end.is_some(),
         poll_seconds: input.poll.0,
         period_seconds: input.period.0,
         criteria: input.criteria.clone(),
@@ -287,9 +309,8 @@ fn restore(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, 
 /// One run at a time: a route that another run holds refuses this one.
 fn check_claims(found: &Found) -> Result<(), String> {
     for route in &found.routes {
-        let stands = |record: &Record| record.before == found_weights(route, &found.fleets);
-        let stands = route.record.as_ref().is_some_and(stands);
-        if let Some(why) = claim::refusal(&route.claim, false, stands) {
+        let weights = found_weights(route, &found.fleets);
+        if let Some(why) = claim::refusal(&route.claim, route.record.as_ref(), &weights) {
             return Err(format!("{} {why}", route.label));
         }
     }

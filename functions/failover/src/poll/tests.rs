@@ -39,6 +39,7 @@ fn plan(stages: &[(u8, MustShow)]) -> Plan {
         may_write: stages.iter().filter_map(|(percent, _)| Percent::new(*percent)).collect(),
         settle_seconds: 15,
         predecessors: Vec::new(),
+        done: false,
         poll_seconds: 30,
         period_seconds: 60,
         criteria: Criteria::default(),

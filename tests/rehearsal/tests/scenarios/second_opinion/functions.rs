@@ -200,6 +200,7 @@ impl<'a> App<'a> {
             may_write: [percent(20), percent(100)].into(),
             settle_seconds: 15,
             predecessors: Vec::new(),
+            done: false,
             poll_seconds: 10,
             period_seconds: 60,
             criteria: Criteria::default(),

@@ -1,0 +1,221 @@
+//! `PlanShift` and `ClaimRoutes`: who may take a route, and when.
+
+use super::Turn;
+use crate::execution::{Call, Ending, Status, Step};
+use crate::world::{ExecutionId, MOST_ROUTES, PerRoute, Record, Weights};
+
+/// What a claim means to an execution other than a restore.
+enum Claim {
+    /// None, its own, or litter.
+    Free,
+    /// Left by an interrupted execution: free if that one has changed nothing.
+    FreeIfUntouched,
+    /// Somebody's.
+    Held,
+}
+
+impl Turn<'_> {
+    /// Reads the weights before the tags: nothing is written yet, and `ClaimRoutes` reads both again.
+    pub(super) fn plan_shift(&mut self) {
+        let call = self.me().call;
+        match call {
+            Call::ReadWeights => {
+                self.me_mut().found = self.weights();
+                self.state.observer.found(self.id);
+                self.next(Call::ReadTags);
+            }
+            Call::ReadTags if self.read_holders() => self.next(Call::LookAtHolders),
+            Call::LookAtHolders if !(self.may_take_claims() && self.is_untouched(self.me().found)) => {
+                self.end(Ending::PlanRejected);
+            }
+            _ => {
+                self.forget_holders();
+                self.go(Step::ClaimRoutes);
+            }
+        }
+    }
+
+    pub(super) fn claim_routes(&mut self) {
+        let fences = self.protocol.fences;
+        let call = self.me().call;
+        match call {
+            Call::ReadTags => {
+                self.state.open_window(self.id);
+                let held = self.read_holders();
+                self.next(if held { Call::LookAtHolders } else { Call::ReadWeights });
+            }
+            Call::LookAtHolders if self.may_take_claims() => self.next(Call::ReadWeights),
+            Call::ReadWeights => {
+                let as_planned = !fences.weights_before_claim || self.weights_are_as_found();
+                let may_claim = as_planned && self.is_untouched(self.weights());
+                self.forget_holders();
+                if may_claim { self.next(Call::Write) } else { self.refuse() }
+            }
+            Call::Write => {
+                self.land();
+                if self.next_route() {
+                    return;
+                }
+                self.me_mut().window = None;
+                if fences.settle_after_claim {
+                    self.settle();
+                } else {
+                    self.next(Call::ReadTagsBack);
+                }
+            }
+            Call::Settle => self.next(Call::ReadTagsBack),
+            Call::ReadTagsBack if self.claims_are_mine() || !fences.claim_read_back => {
+                self.next(Call::ReadWeightsBack);
+            }
+            Call::ReadWeightsBack if self.weights_are_as_found() || !fences.weights_read_back => {
+                let settled = self.protocol.is_settled(self.state) && self.weights_are_as_found();
+                self.state.observer.found(self.id);
+                if self.me().status == Status::Running {
+                    self.state.observer.claimed(self.weights(), settled);
+                }
+                self.next(Call::LookAtSelf);
+            }
+            Call::LookAtHolders | Call::ReadTagsBack | Call::ReadWeightsBack => self.refuse(),
+            _ => self.look_at_self(),
+        }
+    }
+
+    /// Stopped meanwhile: nobody else removes the claims, so this invocation does.
+    fn look_at_self(&mut self) {
+        let interrupted = self.me().status == Status::Interrupted;
+        match self.me().then {
+            _ if interrupted && self.protocol.fences.look_at_self => self.me_mut().begin(Step::ReleaseRoutes),
+            Some(ending) => self.release_then(ending),
+            None if self.me().is_restore() => self.go(Step::RollBack),
+            None => self.go(Step::SetWeights),
+        }
+    }
+
+    pub(super) fn refuse(&mut self) {
+        self.forget_holders();
+        let me = self.me_mut();
+        me.then = Some(Ending::PlanRejected);
+        me.window = None;
+        self.next(Call::LookAtSelf);
+    }
+
+    /// Finds the claims of the execution that it restores, and of those that that one was to restore.
+    pub(super) fn plan_restore(&mut self) {
+        let routes = self.state.routes;
+        let left = routes.map(|route| route.claim.is_some_and(|claim| self.counts_as_mine(claim)));
+        // A claim and its record are written and removed together.
+        let records = routes.map(|r| r.before.unwrap_or(Record { weights: r.live, done: false }));
+        let done = records.iter().zip(left).find(|(record, left)| record.done && *left);
+        let me = self.me_mut();
+        me.routes = left;
+        me.found = records.map(|record| done.map_or(record, |(done, _)| *done).weights);
+        me.finished = done.is_some();
+        if left.contains(&true) {
+            self.go(Step::ClaimRoutes);
+        } else {
+            self.end(Ending::Unchanged);
+        }
+    }
+
+    /// A restore makes haste: it claims and goes on, and leaves the waiting to `RollBack`. Where it was
+    /// stopped itself it leaves the claims to the restore that follows.
+    pub(super) fn claim_for_restore(&mut self) {
+        match self.me().call {
+            Call::ReadTags => {
+                self.state.open_window(self.id);
+                if self.may_claim_for_restore() {
+                    self.me_mut().route = self.my_routes().next().unwrap_or(0);
+                    self.next(Call::Write);
+                } else {
+                    self.release_then(Ending::Overtaken);
+                }
+            }
+            Call::Write => {
+                self.land();
+                if self.next_route() {
+                    return;
+                }
+                self.me_mut().window = None;
+                if self.protocol.fences.stopped_restore_keeps_claims {
+                    self.go(Step::RollBack);
+                } else {
+                    self.next(Call::LookAtSelf);
+                }
+            }
+            _ => self.look_at_self(),
+        }
+    }
+
+    fn may_claim_for_restore(&self) -> bool {
+        let only_its_own = self.protocol.fences.restore_claims_only_its_own;
+        self.my_routes().all(|route| match self.state.routes[route].claim {
+            Some(claim) if self.counts_as_mine(claim) => true,
+            Some(claim) => !only_its_own && self.state.execution(claim).status != Status::Running,
+            None => !only_its_own,
+        })
+    }
+
+    /// Whether somebody else holds a route.
+    fn read_holders(&mut self) -> bool {
+        let id = self.id;
+        let routes = self.state.routes;
+        let held = routes.map(|route| route.claim.is_some_and(|claim| claim != id));
+        let me = self.me_mut();
+        for route in 0..MOST_ROUTES {
+            me.holders[route] = routes[route].claim.filter(|_| held[route]);
+            me.untouched[route] = routes[route].before.filter(|_| held[route]);
+        }
+        self.me_mut().long_ago =
+            routes.map(|route| route.claim.is_some_and(|claim| self.state.is_gone(claim)));
+        held.contains(&true)
+    }
+
+    /// Whether the claims are free, or would be if the weights are still as their holders found them.
+    fn may_take_claims(&mut self) -> bool {
+        let holders = self.me().holders;
+        self.me_mut().holders = [None; MOST_ROUTES];
+        for (route, holder) in holders.into_iter().enumerate() {
+            match self.judge(route, holder) {
+                Claim::Free => self.me_mut().untouched[route] = None,
+                Claim::FreeIfUntouched => {}
+                Claim::Held => return false,
+            }
+        }
+        true
+    }
+
+    fn judge(&self, route: usize, holder: Option<ExecutionId>) -> Claim {
+        let fences = self.protocol.fences;
+        let Some(holder) = holder else { return Claim::Free };
+        match self.state.execution(holder).status {
+            Status::Running if fences.running_holds => Claim::Held,
+            Status::Running | Status::Ended(_) => Claim::Free,
+            Status::Interrupted if !fences.interrupted_holds => Claim::Free,
+            Status::Interrupted if self.me().long_ago[route] || !fences.interrupted_long_ago => {
+                Claim::FreeIfUntouched
+            }
+            Status::Interrupted => Claim::Held,
+        }
+    }
+
+    /// A finished run has changed something, even if the weights are those of its record: a restore
+    /// that made its plan before may be about to put back others.
+    fn is_untouched(&self, weights: PerRoute<Weights>) -> bool {
+        let done_holds = self.protocol.fences.done_holds;
+        let mut untouched = self.me().untouched.iter().zip(weights);
+        untouched.all(|(before, weights)| {
+            before.is_none_or(|before| before.weights == weights && !(before.done && done_holds))
+        })
+    }
+
+    fn weights_are_as_found(&self) -> bool {
+        let (found, weights) = (self.me().found, self.weights());
+        self.my_routes().all(|route| found[route] == weights[route])
+    }
+
+    fn forget_holders(&mut self) {
+        let me = self.me_mut();
+        (me.holders, me.untouched) = ([None; MOST_ROUTES], [None; MOST_ROUTES]);
+        me.long_ago = [false; MOST_ROUTES];
+    }
+}
