@@ -84,6 +84,9 @@ pub struct Input {
     pub standby: Option<String>,
     /// For a restore: the interrupted execution, which says which app and fleets it was about.
     pub execution: Option<String>,
+    /// For a balance: go on although the fleets run different releases.
+    #[serde(default)]
+    pub force: bool,
     /// What a healthy stage means.
     #[serde(default)]
     pub criteria: Criteria,
@@ -136,6 +139,9 @@ impl Input {
         }
         if self.execution.is_some() && self.operation != Operation::Restore {
             return Err("`execution`: only a restore is about an execution; leave the field out".into());
+        }
+        if self.force && self.operation != Operation::Balance {
+            return Err("`force`: only a balance can be forced; leave the field out".into());
         }
         check_times(self.bake, self.poll, self.period)?;
         self.criteria.check()?;
@@ -391,6 +397,8 @@ mod tests {
             (json!({"app": "web", "standby": ""}), "`standby`"),
             (json!({"app": "web", "criteria": {"margn": 1}}), "margn"),
             (json!({"app": "web", "dryRun": "yes"}), "`dryRun`"),
+            (json!({"app": "web", "force": true}), "`force`"),
+            (json!({"app": "web", "execution": "arn:x"}), "`execution`"),
         ] {
             let error = Input::parse(&input).expect_err(&input.to_string());
             assert_eq!(error.kind.name(), "PlanRejected");

@@ -29,6 +29,8 @@ pub struct FoundFleet {
     pub load_balancer_arns: Vec<String>,
     /// Its targets.
     pub health: Health,
+    /// What it runs, as far as the tag `failover:release` of its target group knows.
+    pub release: Option<String>,
 }
 
 /// A route as the balancer holds it.
@@ -141,6 +143,9 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
     }
     if !input.criteria.alarms.is_empty() {
         checks.push(format!("not in ALARM: {}", input.criteria.alarms.join(", ")));
+    }
+    if input.operation == Operation::Balance {
+        checks.push(check_releases(input, live, standby)?);
     }
     let stages = stages(input, found, &live.target_group_arn, &standby.target_group_arn, attached);
     let routes = found.routes.iter().map(|r| route(r, found_weights(r, &found.fleets))).collect();
@@ -404,6 +409,25 @@ fn check_health(
         checks.push(describe(standby));
     }
     Ok(checks)
+}
+
+/// An even split of two different releases would show users now one, now the other.
+fn check_releases(input: &Input, live: &FoundFleet, standby: &FoundFleet) -> Result<String, String> {
+    let said = input.release.as_ref().or(standby.release.as_ref());
+    match (&live.release, said) {
+        (Some(live_runs), Some(standby_runs)) if live_runs == standby_runs => {
+            Ok(format!("both fleets run {live_runs}"))
+        }
+        (Some(live_runs), Some(standby_runs)) if input.force => {
+            Ok(format!("{} runs {live_runs} and {} runs {standby_runs}: forced", live.name, standby.name))
+        }
+        (Some(live_runs), Some(standby_runs)) => Err(format!(
+            "{} runs {live_runs} and {} runs {standby_runs}, as far as is known; deploy the same release to both \
+             and say so with \"release\": \"{live_runs}\", or split the traffic all the same with \"force\": true",
+            live.name, standby.name
+        )),
+        _ => Ok("which releases the fleets run is not known".into()),
+    }
 }
 
 /// A poll costs nine events of an execution's history, which ends at 25,000: after that the

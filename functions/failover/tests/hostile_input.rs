@@ -108,6 +108,7 @@ fn found() -> Found {
         target_group_arn: format!("arn:{name}"),
         load_balancer_arns: vec!["arn:balancer".into()],
         health: Health { healthy: 2, registered: 2, unused: false },
+        release: None,
     };
     let route = FoundRoute {
         arn: "arn:rule".into(),

@@ -44,9 +44,14 @@ pub async fn find(
 ) -> Result<Found, Error> {
     let app = &asking.input.app;
     let fleets = try_join_all(fleets.iter().map(|(name, group)| fleet(client, app, name, group))).await?;
-    let fleets: [FoundFleet; 2] = fleets.try_into().map_err(|_| {
+    let mut fleets: [FoundFleet; 2] = fleets.try_into().map_err(|_| {
         Error::rejected(format!("{app}: exactly two fleets are needed. Nothing was touched."))
     })?;
+    let groups = fleets.each_ref().map(|fleet| fleet.target_group_arn.as_str());
+    let releases = tags::read(client, &groups).await?;
+    for (fleet, marks) in fleets.iter_mut().zip(releases) {
+        fleet.release = marks.release;
+    }
     let mut balancers: Vec<&String> = fleets.iter().flat_map(|f| &f.load_balancer_arns).collect();
     balancers.sort();
     balancers.dedup();
@@ -107,6 +112,7 @@ async fn fleet(client: &Client, app: &str, name: &str, group: &str) -> Result<Fo
         target_group_arn,
         load_balancer_arns: found.load_balancer_arns().to_vec(),
         health,
+        release: None,
     })
 }
 

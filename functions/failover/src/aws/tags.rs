@@ -26,7 +26,7 @@ const RELEASE: &str = "failover:release";
 /// As many resources as one call of the tag APIs takes.
 const RESOURCES_PER_CALL: usize = 20;
 
-/// The project's tags of a route.
+/// The project's tags of a route or a target group.
 #[derive(Clone, Debug, Default)]
 pub struct Marks {
     /// The fleet that is live.
@@ -35,9 +35,11 @@ pub struct Marks {
     pub claim: Option<String>,
     /// What it has recorded.
     pub record: Option<Record>,
+    /// Of a target group: what its fleet runs.
+    pub release: Option<String>,
 }
 
-/// Reads the tags of routes, in their order.
+/// Reads the tags of routes or target groups, in their order.
 ///
 /// # Errors
 /// As AWS answers.
@@ -58,6 +60,7 @@ fn marks(tags: &[Tag]) -> Marks {
     Marks {
         live: value(LIVE).map(Into::into),
         claim: value(CLAIM).map(Into::into),
+        release: value(RELEASE).map(Into::into),
         record: value(BEFORE).zip(value(STAGES)).and_then(|(before, stages)| Record::parse(before, stages)),
     }
 }

@@ -18,6 +18,7 @@ fn fleet(name: &str, arn: &str) -> FoundFleet {
         target_group_arn: arn.into(),
         load_balancer_arns: vec!["arn:balancer".into()],
         health: Health { healthy: 2, registered: 2, unused: false },
+        release: None,
     }
 }
 
@@ -159,6 +160,29 @@ fn what_is_safe_is_not_refused() {
     // A third group without weight is left untouched.
     let plan = accepted(&|f| f.routes[0].groups.push(GroupWeight::new("arn:third", 0)), "shift");
     assert_eq!(plan.routes[0].before, [("prod1".into(), 100), ("prod2".into(), 0)].into());
+}
+
+#[test]
+fn a_balance_of_different_releases_must_be_forced() {
+    let balance = |live: Option<&str>, standby: Option<&str>, more: serde_json::Value| {
+        let mut found = found([100, 0]);
+        for (fleet, release) in found.fleets.iter_mut().zip([live, standby]) {
+            fleet.release = release.map(Into::into);
+        }
+        let mut input = json!({ "operation": "balance" });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        make(input, &found)
+    };
+    let refused = balance(Some("v2"), Some("v1"), json!({})).unwrap_err();
+    for part in ["prod1 runs v2", "prod2 runs v1", "\"release\": \"v2\"", "\"force\": true"] {
+        assert!(refused.contains(part), "{refused}");
+    }
+    assert!(balance(Some("v2"), Some("v1"), json!({ "force": true })).is_ok());
+    // The operator knows better what was deployed since.
+    assert!(balance(Some("v2"), Some("v1"), json!({ "release": "v2" })).is_ok());
+    assert!(balance(Some("v2"), Some("v2"), json!({ "release": "v3" })).is_err());
+    assert!(balance(Some("v2"), None, json!({})).is_ok());
+    assert!(balance(None, Some("v1"), json!({})).is_ok());
 }
 
 fn interrupted(settled: bool) -> Claim {

@@ -204,25 +204,24 @@ async fn disturbed(
         tokio::time::sleep(Duration::from_secs(3)).await;
     }
     let after = weights(app).await?;
+    let all_on = |fleet| if fleet == 0 { [100, 0] } else { [0, 100] };
     let target = match operation {
-        "drain" => None,
-        "shift" => Some(if live == 0 { [0, 100] } else { [100, 0] }),
-        _ => Some([50, 50]),
+        "drain" => all_on(live),
+        "shift" => all_on(1 - live),
+        _ => [50, 50],
     };
-    let one_fleet = after == [100, 0] || after == [0, 100];
     let last: &Ended = restored.as_ref().unwrap_or(&ended);
     let ending =
         last.error.clone().unwrap_or_else(|| last.output["status"].as_str().unwrap_or("?").to_owned());
     let as_promised = match ending.as_str() {
-        "PlanRejected" | "RolledBack" | "unchanged" if foreign.is_none() => {
-            after == before || (restored.is_some() && Some(after) == target)
-        }
-        "restored" => after == before || Some(after) == target || (operation == "drain" && one_fleet),
-        "drained" | "FailedOver" => one_fleet,
-        "shifted" | "balanced" | "SwapFailed" => target.is_none_or(|target| after == target),
-        "Overtaken" => foreign.is_some_and(|foreign| after == foreign),
-        _ => foreign.is_some(),
-    };
+        // One that was stopped at its very end had nothing left to restore.
+        "unchanged" | "restored" if restored.is_some() => after == before || after == target,
+        "PlanRejected" | "RolledBack" | "unchanged" => after == before,
+        "drained" | "shifted" | "balanced" | "SwapFailed" => after == target,
+        "FailedOver" => after == all_on(0) || after == all_on(1),
+        "Overtaken" => foreign == Some(after),
+        _ => false,
+    } || foreign == Some(after);
     ensure!(as_promised, "{ending} left {after:?} from {before:?}: {:?}", last.cause);
     if foreign.is_some() {
         // Somebody cleans up after the foreign writer.

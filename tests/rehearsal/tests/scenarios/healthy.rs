@@ -8,8 +8,8 @@ use rehearsal::{App, Event, Execution, Forward, Ground, RouteKind, Site};
 use serde_json::json;
 
 use crate::support::{
-    COMPLETED, RATE, check_nothing_lost, check_success, check_traffic, check_weights, input, path, run,
-    writes,
+    COMPLETED, RATE, check_failure, check_nothing_lost, check_success, check_traffic, check_weights, input,
+    path, run, writes,
 };
 
 pub async fn a_whole_cycle_in_both_directions(ground: &Ground) -> Result<()> {
@@ -40,7 +40,13 @@ pub async fn a_whole_cycle_in_both_directions(ground: &Ground) -> Result<()> {
         check_traffic(&traffic, if standby == 1 { 100 } else { 0 }).await?;
     }
 
-    let balanced = run(ground, &input(&app, "balance", json!({ "stages": [25, 50] }))).await?;
+    // prod2 still runs the release before.
+    let refused = run(ground, &input(&app, "balance", json!({}))).await?;
+    let cause = check_failure(&refused, "PlanRejected")?;
+    ensure!(cause.contains("prod1 runs v3 and prod2 runs v2"), "{cause}");
+    app.deploy(1, "v3");
+    let balance = input(&app, "balance", json!({ "stages": [25, 50], "release": "v3" }));
+    let balanced = run(ground, &balance).await?;
     check_success(&balanced, &path(2, &COMPLETED))?;
     ensure!(balanced.output["status"] == "balanced", "{}", balanced.output);
     check_weights(&app, [50, 50]).await?;
