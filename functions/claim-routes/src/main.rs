@@ -13,6 +13,7 @@ use failover::aws::{self, listener, tags};
 use failover::claim::refusal;
 use failover::contract::{ClaimRequest, Plan};
 use failover::error::{Error, Kind};
+use failover::input::Operation;
 use failover::weights;
 
 #[tokio::main(flavor = "current_thread")]
@@ -30,7 +31,8 @@ async fn claim_routes(clients: Clients, request: ClaimRequest) -> Result<(), Err
     if !plan.takes_over() && !claims::is_running(&clients.1, &plan.execution.arn).await? {
         let fence = Fence::now(plan.settle_seconds);
         let held = claims::held(&clients.0, &plan).await?;
-        tags::release(&clients.0, &held, false, &fence).await?;
+        let kept = plan.operation == Operation::Restore;
+        tags::release(&clients.0, &held, kept, &fence).await?;
         return Err(Error::rejected("The execution was stopped while it claimed its routes."));
     }
     claimed?;

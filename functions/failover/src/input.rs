@@ -90,6 +90,10 @@ pub struct Input {
     /// What a healthy stage means.
     #[serde(default)]
     pub criteria: Criteria,
+    /// Where the run cannot start: succeed and say why, instead of failing. For schedules; the state
+    /// machine reads it.
+    #[serde(default)]
+    pub quiet: bool,
     /// Return the plan and change nothing.
     #[serde(default)]
     pub dry_run: bool,

@@ -19,6 +19,9 @@ use crate::local_aws::{LocalAws, REGION, aim, root, tool};
 /// The stack's name, and so the state machine's.
 const STACK: &str = "failover";
 
+/// The app that the deployed schedule balances every minute. Without such an app it says so, quietly.
+pub const SCHEDULED_APP: &str = "nightly";
+
 /// How long the local AWS may take from a stop to the execution that the rule starts.
 const RESTORE_STARTS_WITHIN: Duration = Duration::from_secs(20);
 
@@ -111,25 +114,39 @@ impl Ground {
     /// # Errors
     /// If none starts within 20 seconds.
     pub async fn restore_of(&self, execution: &str) -> Result<Execution> {
-        let deadline = tokio::time::Instant::now() + RESTORE_STARTS_WITHIN;
         let mut known = HashSet::new();
+        let restores = |input: &Value| input["operation"] == "restore" && input["execution"] == execution;
+        self.started_elsewhere(&mut known, RESTORE_STARTS_WITHIN, restores).await
+    }
+
+    /// The next execution that somebody else has started with such an input, and that is not `known`
+    /// yet; it and all others that were looked at are from then on.
+    ///
+    /// # Errors
+    /// If there is none within this time.
+    pub async fn started_elsewhere(
+        &self,
+        known: &mut HashSet<String>,
+        within: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Execution> {
+        let deadline = tokio::time::Instant::now() + within;
         while tokio::time::Instant::now() < deadline {
             let pages = self.sfn.list_executions().state_machine_arn(&self.state_machine_arn);
             let found: Vec<_> = pages.into_paginator().items().send().collect::<Result<_, _>>().await?;
             for arn in found.into_iter().map(|found| found.execution_arn) {
-                if known.contains(&arn) {
+                if !known.insert(arn.clone()) {
                     continue;
                 }
                 let input = self.sfn.describe_execution().execution_arn(&arn).send().await?.input;
                 let input: Value = serde_json::from_str(&input.unwrap_or_default()).unwrap_or_default();
-                if input["operation"] == "restore" && input["execution"] == execution {
+                if wanted(&input) {
                     return Ok(Execution::new(self.sfn.clone(), arn));
                 }
-                known.insert(arn);
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        bail!("no restore of {execution} was started")
+        bail!("no such execution was started within {within:?}")
     }
 
     /// Makes the balancer's API fail from now on for the calls that `fault` knows, beside any other
@@ -168,8 +185,11 @@ pub fn balancer_client(endpoint: &str) -> aws_sdk_elasticloadbalancingv2::Client
 /// If the deployment fails, as it does where the functions are not built.
 pub async fn deploy(endpoint: &str) -> Result<String> {
     // Everything here answers in milliseconds, so nothing takes long to settle.
-    let parameters =
-        format!("LoadBalancerName=rehearsal Architecture={} SettleSeconds=2", lambda_architecture());
+    let parameters = format!(
+        "LoadBalancerName=rehearsal Architecture={} SettleSeconds=2 BalanceApp={SCHEDULED_APP} \
+         BalanceSchedule='rate(1 minute)'",
+        lambda_architecture()
+    );
     let output = aim(&mut Command::new(root().join("infra/deploy.sh")), endpoint)
         .env("STACK", STACK)
         .env("PARAMETERS", parameters)

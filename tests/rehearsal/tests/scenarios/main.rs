@@ -12,6 +12,7 @@ mod healthy;
 mod interruptions;
 mod pipeline;
 mod refusals;
+mod schedule;
 mod second_opinion;
 mod support;
 

@@ -62,7 +62,7 @@ async fn rejected(ground: &Ground, app: &App<'_>, input: &Value, names: &str) ->
     let cause = check_failure(&ended, "PlanRejected")?;
     ensure!(cause.contains(names), "{input}: {cause:?} does not name {names:?}");
     ensure!(cause.contains("othing was touched"), "{cause}");
-    ensure!(ended.path == ["PlanShift", "PlanRejected"], "{:?}", ended.path);
+    ensure!(ended.path == ["PlanShift", "IsQuiet", "PlanRejected"], "{:?}", ended.path);
     ensure!(writes(ground, &app.routes).len() == before, "{input} wrote something");
     Ok(())
 }

@@ -10,7 +10,7 @@ use rehearsal::{App, Ended, FLEETS, Ground, Tally, Traffic};
 use serde_json::{Value, json};
 
 use crate::{
-    claims, dead_fleets, endings, every_call, faults, healthy, interruptions, pipeline, refusals,
+    claims, dead_fleets, endings, every_call, faults, healthy, interruptions, pipeline, refusals, schedule,
     second_opinion,
 };
 
@@ -75,6 +75,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     interruptions::a_restore_that_is_stopped_is_restored,
     interruptions::what_a_run_leaves_to_a_person_is_restored_by_hand,
     interruptions::foreign_weights_survive_a_restore,
+    schedule::a_balance_fires_and_is_quiet_where_it_cannot_run,
     every_call::whatever_happens_to_a_call_the_run_ends_as_promised,
     second_opinion::our_balancer_answers_as_moto_does,
     second_opinion::set_weights_and_roll_back_work_against_moto,
