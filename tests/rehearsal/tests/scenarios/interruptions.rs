@@ -125,7 +125,7 @@ fn hold(ground: &Ground, app: &App<'_>, action: &'static str, number: usize, by:
         let about = |value: &String| names.iter().any(|name| value.contains(name));
         let ours = call.action == action && call.parameters.iter().any(|(_, value)| about(value));
         let hit = ours && seen.fetch_add(1, Ordering::Relaxed) + 1 == number;
-        hit.then(|| Intercept::Delay(by))
+        hit.then_some(Intercept::Delay(by))
     });
 }
 
