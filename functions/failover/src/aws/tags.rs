@@ -118,8 +118,8 @@ pub async fn release(client: &Client, routes: &[&Route], kept: bool, fence: &Fen
     Ok(())
 }
 
-/// Records on every route that the run has reached its end, with which fleet live, and the release on the fleet that was the standby
-/// when the run began, if the operator named one.
+/// Records on every route that the run has reached its end and with which fleet live, and the release
+/// on the fleet that was the standby when the run began, if the operator named one.
 ///
 /// # Errors
 /// As AWS answers.

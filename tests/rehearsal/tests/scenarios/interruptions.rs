@@ -68,8 +68,8 @@ async fn stopped(ground: &Ground, stop: &Stop) -> Result<()> {
     let app = site.app(stop.name, &[RouteKind::Host], Forward::Weighted(BEFORE)).await?;
     let traffic = app.traffic(RATE / 4);
     if let Some((action, number)) = stop.held {
-        // The last state must not be over before the stop arrives, however busy the machine is.
-        let seconds = if stop.state == "ReleaseRoutes" { 3 } else { 1 };
+        // The last states must not be over before the stop arrives, however busy the machine is.
+        let seconds = if matches!(stop.state, "SwapRoles" | "ReleaseRoutes") { 3 } else { 1 };
         hold(ground, &app, action, number, Duration::from_secs(seconds));
     }
     let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": [30, 100] }))).await?;
@@ -92,12 +92,10 @@ async fn stopped(ground: &Ground, stop: &Stop) -> Result<()> {
     // A run that was stopped before it held its routes has left nothing; one that was stopped while it
     // released them had come to its end.
     match (stop.state, status) {
-        ("PlanShift" | "ClaimRoutes" | "SwapRoles" | "ReleaseRoutes", "unchanged") | (_, "restored") => {}
+        ("PlanShift" | "ClaimRoutes" | "ReleaseRoutes", "unchanged") | (_, "restored") => {}
         _ => bail!("the restore ended {status}: {restored:?}"),
     }
-    // On a busy machine the stop may come after the roles were recorded, which is the end as well.
-    let recorded = stop.state == "SwapRoles" && app.weights().await? == [[0, 100]];
-    let came_to_its_end = stop.state == "ReleaseRoutes" || recorded;
+    let came_to_its_end = stop.state == "ReleaseRoutes";
     let weights = if came_to_its_end { [0, 100] } else { BEFORE };
     check_weights(&app, weights).await?;
     for tags in app.tags().await? {
