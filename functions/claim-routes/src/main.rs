@@ -13,7 +13,6 @@ use failover::aws::{self, listener, tags};
 use failover::claim::refusal;
 use failover::contract::{ClaimRequest, Plan};
 use failover::error::{Error, Kind};
-use failover::input::Operation;
 use failover::weights;
 
 #[tokio::main(flavor = "current_thread")]
@@ -31,8 +30,7 @@ async fn claim_routes(clients: Clients, request: ClaimRequest) -> Result<(), Err
     if !plan.takes_over() && !claims::is_running(&clients.1, &plan.execution.arn).await? {
         let fence = Fence::now(plan.settle_seconds);
         let held = claims::held(&clients.0, &plan).await?;
-        let kept = plan.operation == Operation::Restore;
-        tags::release(&clients.0, &held, kept, &fence).await?;
+        tags::release(&clients.0, &held, plan.keeps_record(Kind::PlanRejected.name()), &fence).await?;
         return Err(Error::rejected("The execution was stopped while it claimed its routes."));
     }
     claimed?;
@@ -61,11 +59,10 @@ async fn claim(clients: &Clients, plan: &Plan) -> Result<(), Error> {
 /// The routes may be taken: nobody else has since the plan was made, nor changed their weights.
 async fn check((balancer, step_functions): &Clients, plan: &Plan) -> Result<Fence, Error> {
     let fence = Fence::now(plan.settle_seconds);
-    let arns: Vec<&str> = plan.routes.iter().map(|route| route.arn.as_str()).collect();
-    let marks = tags::read(balancer, &arns).await?;
-    let held = marks.iter().map(|marks| marks.claim.clone());
+    let routes = claims::marks(balancer, plan).await?;
+    let held = routes.iter().map(|(_, marks)| marks.claim.clone());
     let owners = claims::owners(step_functions, held, &plan.execution.arn, aws::now()).await?;
-    for ((route, marks), owner) in plan.routes.iter().zip(marks).zip(owners) {
+    for ((route, marks), owner) in routes.into_iter().zip(owners) {
         if let Some(why) = refusal(&owner, marks.record.as_ref(), &route.found) {
             return Err(refused(plan, &format!("{} {why}", route.label)));
         }

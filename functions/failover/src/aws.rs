@@ -73,16 +73,23 @@ fn read<Request: DeserializeOwned>(payload: Value) -> Result<Request, Error> {
 async fn config() -> SdkConfig {
     // A single call must leave time for its retries within the function's own time-out. Longer
     // waits are the state machine's: they cost nothing and survive the process.
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(2))
-        .operation_attempt_timeout(Duration::from_secs(5))
-        .operation_timeout(Duration::from_secs(20))
-        .build();
     aws_config::defaults(BehaviorVersion::latest())
-        .retry_config(RetryConfig::standard().with_max_attempts(4))
-        .timeout_config(timeouts)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(timeouts_within(Duration::from_secs(20)))
         .load()
         .await
+}
+
+/// How often a call is sent at most.
+const ATTEMPTS: u32 = 4;
+
+/// Limits of a call that has to end within a time, its retries included.
+pub fn timeouts_within(within: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(within / ATTEMPTS)
+        .operation_timeout(within)
+        .build()
 }
 
 /// The time, for the pure functions that must not ask for it themselves.

@@ -226,6 +226,13 @@ impl Plan {
         !self.predecessors.is_empty()
     }
 
+    /// Whether the record of what was found stays on the routes when a run ends like this: somebody may
+    /// still want to start a `restore`.
+    pub fn keeps_record(&self, ending: &str) -> bool {
+        let refused = self.operation == Operation::Restore && ending == "PlanRejected";
+        refused || matches!(ending, "RollBackFailed" | "Halted")
+    }
+
     /// Whether a claim is this run's, or one that it has taken over.
     pub fn owns(&self, claim: &str) -> bool {
         claim == self.execution.arn || self.predecessors.iter().any(|earlier| earlier == claim)
@@ -429,6 +436,42 @@ pub enum RollBackEnding {
     /// A restore lost its routes while they held what it was about to put back: the run that it took
     /// for interrupted came to its end after all.
     Unchanged,
+}
+
+/// What the state machine sends to `send-notice`: before the first write, and at the end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoticeRequest {
+    /// The ARN of the execution.
+    pub execution: String,
+    /// Its input, as given.
+    pub input: Value,
+    /// The plan; nothing where none could be made.
+    pub plan: Option<Plan>,
+    /// How far it has come.
+    pub progress: Option<Progress>,
+    /// How it ended, at the end.
+    pub ended: Option<Ended>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ended {
+    /// The ending that follows: `Completed`, or the name of an error.
+    pub ending: String,
+    /// The cause of a failure.
+    pub cause: Option<String>,
+    /// The output of a success.
+    pub outcome: Option<Outcome>,
+}
+
+/// What `send-notice` answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Noticed {
+    /// The subject of what was sent; nothing where there was nothing to tell.
+    pub subject: Option<String>,
 }
 
 /// What the state machine sends to `release-routes`.

@@ -46,6 +46,12 @@ impl Kind {
 pub const ENDINGS: [&str; 7] =
     ["PlanRejected", "RolledBack", "FailedOver", "Overtaken", "Halted", "SwapFailed", "RollBackFailed"];
 
+/// Whether somebody must look at a run with this ending now. The others have left the traffic where it
+/// was healthy.
+pub fn pages(ending: &str) -> bool {
+    matches!(ending, "FailedOver" | "Overtaken" | "Halted" | "SwapFailed" | "RollBackFailed")
+}
+
 /// A failure with a message for the person on call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {

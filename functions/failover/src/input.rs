@@ -90,6 +90,8 @@ pub struct Input {
     /// What a healthy stage means.
     #[serde(default)]
     pub criteria: Criteria,
+    /// Who or what started the run, for the notices.
+    pub started_by: Option<String>,
     /// Where the run cannot start: succeed and say why, instead of failing. For schedules; the state
     /// machine reads it.
     #[serde(default)]
@@ -137,6 +139,9 @@ impl Input {
         }
         if let Some(release) = &self.release {
             check_release(release)?;
+        }
+        if let Some(who) = &self.started_by {
+            check_line("startedBy", who)?;
         }
         if let Some(fleets) = &self.fleets {
             check_fleets(fleets)?;
@@ -206,6 +211,14 @@ fn check_release(release: &str) -> Result<(), String> {
             "`release`: {} cannot be kept in a tag: use 1 to 256 letters, digits, spaces and _ . : / = + - @",
             quoted(release)
         ));
+    }
+    Ok(())
+}
+
+/// What people read in one line of a notice.
+fn check_line(field: &str, text: &str) -> Result<(), String> {
+    if text.trim().is_empty() || text.chars().count() > 256 || text.chars().any(char::is_control) {
+        return Err(format!("`{field}`: {} is not one line of 1 to 256 characters", quoted(text)));
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ pub mod contract;
 pub mod duration;
 pub mod error;
 pub mod input;
+pub mod notice;
 pub mod outcome;
 pub mod plan;
 pub mod poll;

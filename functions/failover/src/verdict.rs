@@ -59,6 +59,17 @@ pub enum Ending {
     Suspect,
 }
 
+impl Ending {
+    /// For people, in a list of stages.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::TooLittleTraffic => "too little traffic",
+            Self::Suspect => "suspect",
+        }
+    }
+}
+
 /// What a poll concludes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

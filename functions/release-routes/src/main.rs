@@ -5,7 +5,6 @@ use failover::aws::claims::{self, Fence};
 use failover::aws::{self, tags};
 use failover::contract::{ReleaseRequest, Released};
 use failover::error::Error;
-use failover::input::Operation;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -17,10 +16,7 @@ async fn release_routes(client: Client, request: ReleaseRequest) -> Result<Relea
     let fence = Fence::now(plan.settle_seconds);
     // Routes that somebody else took meanwhile are left to them.
     let held = claims::held(&client, &plan).await?;
-    // After these, a person may still want to start a `restore`.
-    let restore = plan.operation == Operation::Restore;
-    let kept = matches!(ending.as_str(), "RollBackFailed" | "Halted") || restore && ending == "PlanRejected";
-    tags::release(&client, &held, kept, &fence).await?;
+    tags::release(&client, &held, plan.keeps_record(&ending), &fence).await?;
     tracing::info!(
         app = plan.app,
         execution = plan.execution.arn,

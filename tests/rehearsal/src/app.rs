@@ -11,6 +11,8 @@ use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, AuthenticateOidcActionConfig, FixedResponseActionConfig, ForwardActionConfig,
     ProtocolEnum, RuleCondition, TargetDescription, TargetGroupTuple, TargetTypeEnum,
 };
+use failover::aws::listener::with_weights;
+use failover::weights::GroupWeight;
 use jiff::Timestamp;
 
 use crate::ground::Ground;
@@ -328,6 +330,20 @@ impl App<'_> {
         }
         let answer = client.describe_rules().rule_arns(route).send().await?;
         Ok(answer.rules().first().context("no such rule")?.actions().to_vec())
+    }
+
+    /// Puts weights into the rule of every route, as somebody does who knows nothing of a run.
+    ///
+    /// # Errors
+    /// If the balancer refuses.
+    pub async fn overwrite(&self, weights: [u16; 2]) -> Result<()> {
+        for route in &self.routes {
+            let groups = self.groups.iter().zip(weights).map(|(arn, weight)| GroupWeight::new(arn, weight));
+            let groups: Vec<GroupWeight> = groups.collect();
+            let actions = with_weights(&self.actions(route).await?, &groups);
+            self.ground.balancer.modify_rule().rule_arn(route).set_actions(Some(actions)).send().await?;
+        }
+        Ok(())
     }
 
     /// Waits until every fleet that a rule holds has all its targets healthy.

@@ -37,6 +37,8 @@ pub struct Ground {
     pub balancer: aws_sdk_elasticloadbalancingv2::Client,
     /// The state machine.
     pub state_machine_arn: String,
+    /// The topic that is told of every run.
+    pub notice_topic_arn: String,
     sfn: aws_sdk_sfn::Client,
     local_aws: LocalAws,
     faults: Faults,
@@ -66,7 +68,8 @@ impl Ground {
         }));
         let local_aws = LocalAws::start(&alb.endpoint(), &folder.path().join("local-aws.log")).await?;
         alb.pass_on(local_aws.address()?);
-        let state_machine_arn = deploy(local_aws.endpoint()).await?;
+        let notice_topic_arn = make_topic(local_aws.endpoint()).await?;
+        let state_machine_arn = deploy(local_aws.endpoint(), &notice_topic_arn).await?;
         let sfn = aws_sdk_sfn::Client::from_conf(
             aws_sdk_sfn::Config::builder()
                 .behavior_version(BehaviorVersion::latest())
@@ -81,6 +84,7 @@ impl Ground {
             balancer,
             sfn,
             state_machine_arn,
+            notice_topic_arn,
             local_aws,
             faults,
             started: AtomicUsize::new(0),
@@ -178,16 +182,37 @@ pub fn balancer_client(endpoint: &str) -> aws_sdk_elasticloadbalancingv2::Client
     aws_sdk_elasticloadbalancingv2::Client::from_conf(config)
 }
 
+/// Runs the AWS CLI against the local AWS at `endpoint`, and returns what it prints.
+///
+/// # Errors
+/// If it fails, with what it says.
+pub async fn cli(endpoint: &str, arguments: &[&str]) -> Result<Value> {
+    let mut command = Command::new(tool("aws"));
+    // For queues the CLI goes by an address of old, whatever the environment says.
+    let arguments = [&["--endpoint-url", endpoint], arguments].concat();
+    let output = aim(&mut command, endpoint).args(&arguments).kill_on_drop(true).output().await?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "aws {arguments:?} failed: {said}");
+    // Some commands print nothing.
+    Ok(serde_json::from_slice(&output.stdout).unwrap_or_default())
+}
+
+/// The topic that a team has already.
+async fn make_topic(endpoint: &str) -> Result<String> {
+    let made = cli(endpoint, &["sns", "create-topic", "--name", "team"]).await?;
+    made["TopicArn"].as_str().map(str::to_owned).context("a topic without ARN")
+}
+
 /// Deploys `infra/template.yaml` with the built functions to the local AWS at `endpoint`, by the
 /// same script that `make deploy` runs against AWS. Returns the state machine's ARN.
 ///
 /// # Errors
 /// If the deployment fails, as it does where the functions are not built.
-pub async fn deploy(endpoint: &str) -> Result<String> {
+pub async fn deploy(endpoint: &str, notice_topic_arn: &str) -> Result<String> {
     // Everything here answers in milliseconds, so nothing takes long to settle.
     let parameters = format!(
         "LoadBalancerName=rehearsal Architecture={} SettleSeconds=2 BalanceApp={SCHEDULED_APP} \
-         BalanceSchedule='rate(1 minute)'",
+         BalanceSchedule='rate(1 minute)' NoticeTopicArn={notice_topic_arn}",
         lambda_architecture()
     );
     let output = aim(&mut Command::new(root().join("infra/deploy.sh")), endpoint)

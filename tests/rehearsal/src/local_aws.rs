@@ -75,6 +75,8 @@ impl LocalAws {
             ("AWS_ENDPOINT_URL_CLOUDWATCH", balancer.into()),
             // Passed on, so that faults reach these calls as well.
             ("AWS_ENDPOINT_URL_SFN", balancer.into()),
+            ("AWS_ENDPOINT_URL_SNS", balancer.into()),
+            ("AWS_ENDPOINT_URL_EVENTBRIDGE", balancer.into()),
         ];
         let mut command = Command::new(tool("ministack"));
         aim(&mut command, &endpoint).envs(variables);

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::error::{code, named};
-use super::tags;
+use super::tags::{self, Marks};
 use crate::claim::{Claim, Standing};
 use crate::contract::{Plan, Route};
 use crate::error::{Error, Kind};
@@ -48,8 +48,7 @@ impl Fence {
 /// `Overtaken`, with who holds the route; otherwise as AWS answers.
 pub async fn fence(client: &Client, plan: &Plan) -> Result<Fence, Error> {
     let fence = Fence::now(plan.settle_seconds);
-    let arns: Vec<&str> = plan.routes.iter().map(|route| route.arn.as_str()).collect();
-    for (route, marks) in plan.routes.iter().zip(tags::read(client, &arns).await?) {
+    for (route, marks) in marks(client, plan).await? {
         let holder = match marks.claim {
             Some(claim) if plan.owns(&claim) => continue,
             Some(other) => format!("{other} holds it"),
@@ -74,10 +73,17 @@ pub async fn fence(client: &Client, plan: &Plan) -> Result<Fence, Error> {
 /// # Errors
 /// As AWS answers.
 pub async fn held<'a>(client: &Client, plan: &'a Plan) -> Result<Vec<&'a Route>, Error> {
-    let arns: Vec<&str> = plan.routes.iter().map(|route| route.arn.as_str()).collect();
-    let marks = tags::read(client, &arns).await?;
-    let routes = plan.routes.iter().zip(marks);
+    let routes = marks(client, plan).await?.into_iter();
     Ok(routes.filter(|(_, m)| m.claim.as_ref().is_some_and(|c| plan.owns(c))).map(|(r, _)| r).collect())
+}
+
+/// The routes of a plan, each with what its tags say.
+///
+/// # Errors
+/// As AWS answers.
+pub async fn marks<'a>(client: &Client, plan: &'a Plan) -> Result<Vec<(&'a Route, Marks)>, Error> {
+    let arns: Vec<&str> = plan.routes.iter().map(|route| route.arn.as_str()).collect();
+    Ok(plan.routes.iter().zip(tags::read(client, &arns).await?).collect())
 }
 
 /// Whose claims these are, in their order. Each execution is asked for once.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::error::{code, named};
 use super::{claims, command, health, listener, tags};
-use crate::claim::Claim;
+use crate::claim::{Claim, Record};
 use crate::error::{Error, Kind};
 use crate::input::{Input, Operation};
 use crate::plan::{Found, FoundFleet, FoundRoute, Past};
@@ -61,9 +61,13 @@ pub async fn find(
     let marks = tags::read(client, &arns).await?;
     let claims = marks.iter().map(|marks| marks.claim.clone());
     let claims = claims::owners(step_functions, claims, asking.execution, asking.now).await?;
+    // What a run left at its end stands on all of its routes, even where that is not recorded yet.
+    let end = marks.iter().filter_map(|marks| marks.record.as_ref()).find(|record| record.done).cloned();
     for (((route, actions), marks), claim) in routes.iter_mut().zip(marks).zip(claims) {
         (route.live_tag, route.record, route.claim) = (marks.live, marks.record, claim);
-        route.put_back = put_back(asking.input.operation, route, actions, &fleets);
+        let recorded = end.as_ref().or(route.record.as_ref());
+        let recorded = recorded.filter(|_| asking.input.operation == Operation::Restore);
+        route.put_back = put_back(recorded, route, actions, &fleets);
     }
     Ok(Found {
         fleets,
@@ -77,15 +81,14 @@ pub async fn find(
 
 /// The command for what a rollback puts back: what is found, or for a restore what was recorded.
 fn put_back(
-    operation: Operation,
+    recorded: Option<&Record>,
     route: &FoundRoute,
     actions: &[Action],
     fleets: &[FoundFleet; 2],
 ) -> String {
-    let record = route.record.as_ref().filter(|_| operation == Operation::Restore);
     let groups = fleets.each_ref().map(|fleet| {
         let found = weight_of(&route.groups, &fleet.target_group_arn);
-        let recorded = record.and_then(|record| record.before.get(&fleet.name).copied());
+        let recorded = recorded.and_then(|record| record.before.get(&fleet.name).copied());
         GroupWeight::new(&fleet.target_group_arn, recorded.or(found).unwrap_or(0))
     });
     command::put_back(route.default_of.as_deref(), &route.rule_arn, &listener::with_weights(actions, &groups))

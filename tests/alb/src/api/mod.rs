@@ -60,8 +60,8 @@ fn read(cloudwatch: Option<String>, body: Bytes) -> Incall {
 
 async fn handle(core: Arc<Core>, peer: SocketAddr, request: Request<Incoming>) -> Answer {
     let at = Timestamp::now();
-    if let Some(action) = other::action(&request) {
-        return other::handle(&core, at, peer, action, request).await;
+    if other::is_elsewhere(&request) {
+        return other::handle(&core, at, peer, request).await;
     }
     let cloudwatch = request.uri().path().strip_prefix(CLOUDWATCH).map(str::to_owned);
     // A client that leaves in the middle of its request gets no answer.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, client};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
@@ -20,22 +21,36 @@ use crate::journal::Service;
 use crate::lock;
 use crate::net::{Answer, Body, Reset, whole};
 
-/// The action of a call in the JSON protocol, which neither load balancing nor CloudWatch speaks
-/// here: its header names service and action, such as `AWSStepFunctions.DescribeExecution`.
-pub(super) fn action(request: &Request<Incoming>) -> Option<String> {
-    let target = request.headers().get("x-amz-target")?.to_str().ok()?;
-    target.rsplit_once('.').map(|(_, action)| action.to_owned())
+/// The services that are served here, as a signature names them.
+const SERVED: [&str; 2] = ["elasticloadbalancing", "monitoring"];
+
+/// Whether a call is signed for another service.
+pub(super) fn is_elsewhere(request: &Request<Incoming>) -> bool {
+    let signature = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    // `AWS4-HMAC-SHA256 Credential=key/date/region/service/aws4_request, ...`
+    let service = signature.and_then(|s| s.split_once("Credential=")?.1.split('/').nth(3));
+    service.is_some_and(|service| !SERVED.contains(&service))
+}
+
+/// The action of a call: in the JSON protocols a header names it, such as
+/// `AWSStepFunctions.DescribeExecution`, in the query protocol the form.
+fn action(head: &Parts, body: &[u8]) -> String {
+    let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
+    let named = target.and_then(|target| Some(target.rsplit_once('.')?.1.to_owned()));
+    let in_form =
+        || form_urlencoded::parse(body).find(|(name, _)| name == "Action").map(|(_, v)| v.into_owned());
+    named.or_else(in_form).unwrap_or_default()
 }
 
 pub(super) async fn handle(
     core: &Arc<Core>,
     at: Timestamp,
     peer: SocketAddr,
-    action: String,
     request: Request<Incoming>,
 ) -> Answer {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
+    let action = action(&head, &body);
     let parameters = vec![("Body".to_owned(), String::from_utf8_lossy(&body).into_owned())];
     let decision = {
         let info = CallInfo { service: Service::Other, action: &action, parameters: &parameters, peer };
@@ -80,7 +95,7 @@ pub(super) async fn handle(
 }
 
 /// One connection for each call: they are rare.
-async fn pass_on(core: &Core, head: hyper::http::request::Parts, body: Bytes) -> Answer {
+async fn pass_on(core: &Core, head: Parts, body: Bytes) -> Answer {
     let upstream = lock::lock(&core.others).ok_or(Reset)?;
     let stream = TcpStream::connect(upstream).await.map_err(|_| Reset)?;
     let (mut sender, connection) =

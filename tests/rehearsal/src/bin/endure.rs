@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use alb::{Behaviour, CallInfo, Intercept};
 use anyhow::{Context, Result, bail, ensure};
-use failover::weights::GroupWeight;
 use futures_util::future::try_join_all;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -44,6 +43,9 @@ enum Disturbance {
     /// Somebody else changes the weights.
     ForeignWriter,
 }
+
+/// What the foreign writer puts: weights that no run here writes.
+const FOREIGN: [u16; 2] = [61, 39];
 
 impl Disturbance {
     fn draw(rng: &mut SmallRng) -> Self {
@@ -186,7 +188,8 @@ async fn disturbed(
         }
         Disturbance::ForeignWriter => {
             tokio::time::sleep(moment).await;
-            foreign = Some(change(ground, app).await?);
+            app.overwrite(FOREIGN).await?;
+            foreign = Some(FOREIGN);
         }
     }
     let ended = execution.finish().await?;
@@ -225,7 +228,7 @@ async fn disturbed(
     ensure!(as_promised, "{ending} left {after:?} from {before:?}: {:?}", last.cause);
     if foreign.is_some() {
         // Somebody cleans up after the foreign writer.
-        put(ground, app, before).await?;
+        app.overwrite(before).await?;
     }
     Ok(ending)
 }
@@ -265,23 +268,6 @@ fn arm(
             _ => Intercept::ResetAfter,
         })
     });
-}
-
-/// Changes the weights as a foreign writer does, to some that no run here writes.
-async fn change(ground: &Ground, app: &App<'_>) -> Result<[u16; 2]> {
-    let foreign = [61, 39];
-    put(ground, app, foreign).await?;
-    Ok(foreign)
-}
-
-async fn put(ground: &Ground, app: &App<'_>, weights: [u16; 2]) -> Result<()> {
-    for route in &app.routes {
-        let groups = app.groups.iter().zip(weights).map(|(arn, weight)| GroupWeight::new(arn, weight));
-        let groups: Vec<GroupWeight> = groups.collect();
-        let actions = failover::aws::listener::with_weights(&app.actions(route).await?, &groups);
-        ground.balancer.modify_rule().rule_arn(route).set_actions(Some(actions)).send().await?;
-    }
-    Ok(())
 }
 
 /// The weights that all routes of the app hold alike.

@@ -59,7 +59,15 @@ pub async fn nothing_is_touched_when_both_fleets_are_dead(ground: &Ground) -> Re
         ended.path
             == path(
                 1,
-                &["RollBack", "IsSettled", "SettleBeforeRelease", "ReleaseRoutes", "HowItEnded", "Halted"]
+                &[
+                    "RollBack",
+                    "IsSettled",
+                    "SettleBeforeRelease",
+                    "ReleaseRoutes",
+                    "SendEndNotice",
+                    "HowItEnded",
+                    "Halted"
+                ]
             )
     );
     check_weights(&app, [70, 30]).await?;

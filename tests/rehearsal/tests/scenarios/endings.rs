@@ -8,8 +8,8 @@ use rehearsal::{App, Forward, Ground, RouteKind, Site, tool};
 use serde_json::json;
 
 use crate::support::{
-    CLAIMED, COMPLETED, RATE, ROLLED_BACK, check_failure, check_success, check_traffic, check_weights, input,
-    path, run, writes,
+    BEGUN, COMPLETED, RATE, REFUSED, ROLLED_BACK, check_failure, check_success, check_traffic, check_weights,
+    input, path, run, writes,
 };
 
 fn denied() -> Intercept {
@@ -31,16 +31,12 @@ pub async fn a_foreign_writer_ends_the_run(ground: &Ground) -> Result<()> {
     let _traffic = app.traffic(RATE);
     let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": [20, 100] }))).await?;
     execution.until_stage(1).await?;
-    let actions = failover::aws::listener::with_weights(
-        &app.actions(&app.routes[0]).await?,
-        &[failover::weights::GroupWeight::new(&app.groups[0], 33)],
-    );
-    ground.balancer.modify_rule().rule_arn(&app.routes[0]).set_actions(Some(actions)).send().await?;
+    app.overwrite([33, 20]).await?;
     let ended = execution.finish().await?;
     let cause = check_failure(&ended, "Overtaken")?;
     ensure!(cause.contains("prod1 33/prod2 20") && cause.contains("prod1 80/prod2 20"), "{cause}");
-    let start = [&CLAIMED[..], &["SetWeights", "Bake", "CheckMetrics"]].concat();
-    let end = ["SettleBeforeRelease", "ReleaseRoutes", "HowItEnded", "Overtaken"];
+    let start = [&BEGUN[..], &["SetWeights", "Bake", "CheckMetrics"]].concat();
+    let end = ["SettleBeforeRelease", "ReleaseRoutes", "SendEndNotice", "HowItEnded", "Overtaken"];
     // Whether it was polled before the change is a matter of time.
     let between = ["IsHealthy", "Bake", "CheckMetrics"];
     let at_once = [&start[..], &end].concat();
@@ -57,7 +53,7 @@ pub async fn a_plan_that_cannot_be_made_touches_nothing(ground: &Ground) -> Resu
     let ended = run(ground, &input(&app, "shift", json!({}))).await?;
     let cause = check_failure(&ended, "PlanRejected")?;
     ensure!(cause.contains("AccessDenied") && cause.contains("Nothing was touched"), "{cause}");
-    ensure!(ended.path == ["PlanShift", "IsQuiet", "PlanRejected"], "{:?}", ended.path);
+    ensure!(ended.path == REFUSED, "{:?}", ended.path);
     ensure!(writes(ground, &app.routes).is_empty());
     check_weights(&app, [100, 0]).await
 }
@@ -74,7 +70,7 @@ pub async fn weights_that_cannot_be_set_are_rolled_back(ground: &Ground) -> Resu
     let ended = run(ground, &input(&app, "shift", json!({ "stages": [20, 100] }))).await?;
     let cause = check_failure(&ended, "RolledBack")?;
     ensure!(cause.contains("AccessDenied"), "{cause}");
-    let path = [&CLAIMED[..], &["SetWeights"], &ROLLED_BACK].concat();
+    let path = [&BEGUN[..], &["SetWeights"], &ROLLED_BACK].concat();
     ensure!(ended.path == path, "{:?}", ended.path);
     check_weights(&app, [100, 0]).await
 }
@@ -93,7 +89,7 @@ pub async fn metrics_that_cannot_be_read_are_rolled_back(ground: &Ground) -> Res
     let ended = run(ground, &input(&app, "shift", json!({ "stages": [20, 100] }))).await?;
     let cause = check_failure(&ended, "RolledBack")?;
     ensure!(cause.contains("AccessDenied") && cause.contains("metrics"), "{cause}");
-    let path = [&CLAIMED[..], &["SetWeights", "Bake", "CheckMetrics"], &ROLLED_BACK].concat();
+    let path = [&BEGUN[..], &["SetWeights", "Bake", "CheckMetrics"], &ROLLED_BACK].concat();
     ensure!(ended.path == path, "{:?}", ended.path);
     check_weights(&app, [100, 0]).await
 }
@@ -110,7 +106,15 @@ pub async fn roles_that_cannot_be_recorded_never_move_traffic(ground: &Ground) -
     ensure!(cause.contains("AccessDenied"), "{cause}");
     let path = path(
         2,
-        &["IsFullyShifted", "SwapRoles", "SettleBeforeRelease", "ReleaseRoutes", "HowItEnded", "SwapFailed"],
+        &[
+            "IsFullyShifted",
+            "SwapRoles",
+            "SettleBeforeRelease",
+            "ReleaseRoutes",
+            "SendEndNotice",
+            "HowItEnded",
+            "SwapFailed",
+        ],
     );
     ensure!(ended.path == path, "{:?}", ended.path);
     check_weights(&app, [0, 100]).await?;
@@ -134,7 +138,17 @@ pub async fn a_rollback_that_fails_says_what_to_type(ground: &Ground) -> Result<
     let cause = check_failure(&ended, "RollBackFailed")?;
     ensure!(
         ended.path
-            == path(1, &["RollBack", "SettleBeforeRelease", "ReleaseRoutes", "HowItEnded", "RollBackFailed"]),
+            == path(
+                1,
+                &[
+                    "RollBack",
+                    "SettleBeforeRelease",
+                    "ReleaseRoutes",
+                    "SendEndNotice",
+                    "HowItEnded",
+                    "RollBackFailed"
+                ]
+            ),
         "{:?}",
         ended.path
     );

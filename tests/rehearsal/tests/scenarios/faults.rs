@@ -85,7 +85,7 @@ async fn both_fleets(ground: &Ground, name: &str, choice: &str, error: &str, lef
     let cause = check_failure(&ended, error)?;
     ensure!(cause.contains("both fleets"), "{cause}");
     let end: &[&str] = if error == "Halted" {
-        &["SettleBeforeRelease", "ReleaseRoutes", "HowItEnded", "Halted"]
+        &["SettleBeforeRelease", "ReleaseRoutes", "SendEndNotice", "HowItEnded", "Halted"]
     } else {
         &ROLLED_BACK
     };

@@ -39,10 +39,11 @@ const fn held(name: &'static str, state: &'static str, time: usize, call: (&'sta
     Stop { held: Some(call), ..stop(name, state, time) }
 }
 
-const STOPS: [Stop; 13] = [
+const STOPS: [Stop; 15] = [
     stop("stop-plan", "PlanShift", 1),
     stop("stop-claim", "ClaimRoutes", 1),
     held("stop-claim-2", "ClaimRoutes", 1, ("DescribeTags", 3)),
+    held("stop-notice", "SendStartNotice", 1, ("PutEvents", 1)),
     stop("stop-set", "SetWeights", 1),
     held("stop-set-2", "SetWeights", 1, ("DescribeTags", 5)),
     held("stop-set-3", "SetWeights", 2, ("DescribeTags", 6)),
@@ -53,11 +54,12 @@ const STOPS: [Stop; 13] = [
     Stop { dies: true, ..held("stop-back", "RollBack", 1, ("DescribeTags", 6)) },
     Stop { dies: true, ..stop("stop-settle", "Settle", 1) },
     held("stop-release", "ReleaseRoutes", 1, ("DescribeTags", 8)),
+    held("stop-told", "SendEndNotice", 1, ("PutEvents", 2)),
 ];
 
 pub async fn a_run_that_is_stopped_is_restored_wherever_it_is(ground: &Ground) -> Result<()> {
     let one = async |stop: &Stop| stopped(ground, stop).await.with_context(|| stop.name.to_owned());
-    for some in STOPS.chunks(7) {
+    for some in STOPS.chunks(8) {
         try_join_all(some.iter().map(one)).await?;
     }
     Ok(())
@@ -69,7 +71,8 @@ async fn stopped(ground: &Ground, stop: &Stop) -> Result<()> {
     let traffic = app.traffic(RATE / 4);
     if let Some((action, number)) = stop.held {
         // The last states must not be over before the stop arrives, however busy the machine is.
-        let seconds = if matches!(stop.state, "SwapRoles" | "ReleaseRoutes") { 3 } else { 1 };
+        let seconds =
+            if matches!(stop.state, "SwapRoles" | "ReleaseRoutes" | "SendEndNotice") { 3 } else { 1 };
         hold(ground, &app, action, number, Duration::from_secs(seconds));
     }
     let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": [30, 100] }))).await?;
@@ -92,10 +95,10 @@ async fn stopped(ground: &Ground, stop: &Stop) -> Result<()> {
     // A run that was stopped before it held its routes has left nothing; one that was stopped while it
     // released them had come to its end.
     match (stop.state, status) {
-        ("PlanShift" | "ClaimRoutes" | "ReleaseRoutes", "unchanged") | (_, "restored") => {}
+        ("PlanShift" | "ClaimRoutes" | "ReleaseRoutes" | "SendEndNotice", "unchanged") | (_, "restored") => {}
         _ => bail!("the restore ended {status}: {restored:?}"),
     }
-    let came_to_its_end = stop.state == "ReleaseRoutes";
+    let came_to_its_end = matches!(stop.state, "ReleaseRoutes" | "SendEndNotice");
     let weights = if came_to_its_end { [0, 100] } else { BEFORE };
     check_weights(&app, weights).await?;
     for tags in app.tags().await? {
@@ -156,7 +159,7 @@ pub async fn a_restore_that_is_stopped_is_restored(ground: &Ground) -> Result<()
 
 fn restore_path() -> Vec<String> {
     let back = ["RollBack", "IsSettled", "Settle", "RollBack", "IsSettled"];
-    let end = ["SwapRoles", "ReleaseRoutes", "HowItEnded", "Completed"];
+    let end = ["SwapRoles", "ReleaseRoutes", "SendEndNotice", "HowItEnded", "Completed"];
     [&CLAIMED[..], &back, &end].concat().into_iter().map(str::to_owned).collect()
 }
 
@@ -203,11 +206,7 @@ pub async fn foreign_weights_survive_a_restore(ground: &Ground) -> Result<()> {
     let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": [30, 100] }))).await?;
     execution.until_stage(1).await?;
     execution.stop().await?;
-    let chosen = failover::aws::listener::with_weights(
-        &app.actions(&app.routes[0]).await?,
-        &[failover::weights::GroupWeight::new(&app.groups[0], 55)],
-    );
-    ground.balancer.modify_rule().rule_arn(&app.routes[0]).set_actions(Some(chosen)).send().await?;
+    app.overwrite([55, 30]).await?;
     let written = writes(ground, &app.routes).len();
     let restored = ground.restore_of(&execution.arn).await?.finish().await?;
     let cause = check_failure(&restored, "Overtaken")?;

@@ -10,6 +10,7 @@ mod every_call;
 mod faults;
 mod healthy;
 mod interruptions;
+mod notices;
 mod pipeline;
 mod refusals;
 mod schedule;

@@ -71,7 +71,8 @@ impl<'a> Pipeline<'a> {
         let aws = folder.path().join("aws");
         fs::write(&aws, AWS)?;
         fs::set_permissions(&aws, fs::Permissions::from_mode(0o755))?;
-        Ok(Self { ground, app, variables: BTreeMap::new(), folder, done: Vec::new() })
+        let variables = [("#{codepipeline.PipelineExecutionId}".into(), "cb5a2f10".into())].into();
+        Ok(Self { ground, app, variables, folder, done: Vec::new() })
     }
 
     async fn act(&mut self, action: &Value) -> Result<()> {

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use rehearsal::{Forward, Ground, RouteKind, SCHEDULED_APP, Site};
 use serde_json::{Value, json};
 
-use crate::support::{RATE, check_failure, check_weights, run};
+use crate::support::{RATE, REFUSED, check_failure, check_weights, run};
 
 /// A minute, and some for a machine that is busy.
 const FIRES_WITHIN: Duration = Duration::from_secs(100);
@@ -21,7 +21,7 @@ pub async fn a_balance_fires_and_is_quiet_where_it_cannot_run(ground: &Ground) -
     let cause = check_failure(&by_hand, "PlanRejected")?;
     let quiet = ground.started_elsewhere(&mut known, FIRES_WITHIN, scheduled).await?.finish().await?;
     ensure!(quiet.status == "SUCCEEDED", "{quiet:?}");
-    ensure!(quiet.path == ["PlanShift", "IsQuiet", "Untouched"], "{:?}", quiet.path);
+    ensure!(quiet.path == [&REFUSED[..4], &["Untouched"]].concat(), "{:?}", quiet.path);
     let expected =
         json!({ "status": "unchanged", "operation": "balance", "app": SCHEDULED_APP, "summary": cause });
     ensure!(quiet.output == expected, "{}", quiet.output);

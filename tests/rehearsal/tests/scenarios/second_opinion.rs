@@ -30,7 +30,7 @@ pub async fn set_weights_and_roll_back_work_against_moto(ground: &Ground) -> Res
     let moto = Moto::start(ground, "functions").await?;
     let log = ground.folder().join("second-opinion-functions.log");
     let local_aws = LocalAws::start(moto.server.endpoint(), &log).await?;
-    rehearsal::deploy(local_aws.endpoint()).await?;
+    rehearsal::deploy(local_aws.endpoint(), "").await?;
     functions::work(ground, &moto, local_aws.endpoint()).await
 }
 

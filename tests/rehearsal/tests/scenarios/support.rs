@@ -10,8 +10,8 @@ use rehearsal::{App, Ended, FLEETS, Ground, Tally, Traffic};
 use serde_json::{Value, json};
 
 use crate::{
-    claims, dead_fleets, endings, every_call, faults, healthy, interruptions, pipeline, refusals, schedule,
-    second_opinion,
+    claims, dead_fleets, endings, every_call, faults, healthy, interruptions, notices, pipeline, refusals,
+    schedule, second_opinion,
 };
 
 /// A scenario by name.
@@ -75,6 +75,9 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     interruptions::a_restore_that_is_stopped_is_restored,
     interruptions::what_a_run_leaves_to_a_person_is_restored_by_hand,
     interruptions::foreign_weights_survive_a_restore,
+    notices::the_team_is_told_before_the_first_write_and_after_the_end,
+    notices::an_ending_that_pages_reaches_those_who_asked_for_no_more,
+    notices::a_notice_that_cannot_be_sent_stops_nothing,
     schedule::a_balance_fires_and_is_quiet_where_it_cannot_run,
     every_call::whatever_happens_to_a_call_the_run_ends_as_promised,
     second_opinion::our_balancer_answers_as_moto_does,
@@ -84,13 +87,19 @@ pub const SCENARIOS: &[Scenario] = scenarios![
 /// Requests a second on each route.
 pub const RATE: u32 = 120;
 
-/// How every run begins that has something to do.
+/// How every restore begins that has something to do.
 pub const CLAIMED: [&str; 4] = ["PlanShift", "IsWorkPlanned", "ClaimRoutes", "IsRestore"];
+
+/// How every run begins that has stages.
+pub const BEGUN: [&str; 5] = ["PlanShift", "IsWorkPlanned", "ClaimRoutes", "IsRestore", "SendStartNotice"];
+
+/// The path of a run that is refused before it claims anything.
+pub const REFUSED: [&str; 5] = ["PlanShift", "SendEndNotice", "HowItEnded", "IsQuiet", "PlanRejected"];
 
 /// The path of a run that shows each stage its poll, ending as given.
 pub fn path(stages: usize, end: &[&str]) -> Vec<String> {
     let stage = ["SetWeights", "Bake", "CheckMetrics", "IsHealthy"];
-    let mut path = CLAIMED.to_vec();
+    let mut path = BEGUN.to_vec();
     for index in 0..stages {
         path.extend(stage);
         if index + 1 < stages {
@@ -102,13 +111,24 @@ pub fn path(stages: usize, end: &[&str]) -> Vec<String> {
 }
 
 /// How a run that advanced through its last stage ends.
-pub const COMPLETED: [&str; 5] = ["IsFullyShifted", "SwapRoles", "ReleaseRoutes", "HowItEnded", "Completed"];
+pub const COMPLETED: [&str; 6] =
+    ["IsFullyShifted", "SwapRoles", "ReleaseRoutes", "SendEndNotice", "HowItEnded", "Completed"];
 /// How a run that is rolled back after a poll ends.
-pub const ROLLED_BACK: [&str; 8] = rolls_back("RolledBack");
+pub const ROLLED_BACK: [&str; 9] = rolls_back("RolledBack");
 
 /// How a run ends that goes through a rollback.
-pub const fn rolls_back(ending: &str) -> [&str; 8] {
-    ["RollBack", "IsSettled", "Settle", "RollBack", "IsSettled", "ReleaseRoutes", "HowItEnded", ending]
+pub const fn rolls_back(ending: &str) -> [&str; 9] {
+    [
+        "RollBack",
+        "IsSettled",
+        "Settle",
+        "RollBack",
+        "IsSettled",
+        "ReleaseRoutes",
+        "SendEndNotice",
+        "HowItEnded",
+        ending,
+    ]
 }
 
 /// An input with bakes of seconds instead of minutes, and `more` on top.

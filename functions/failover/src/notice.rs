@@ -1,0 +1,328 @@
+//! What the team is told: before the first write of a run what will happen, after it how it ended.
+//! Text for people, and the same as an event for machines.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::contract::{Ended, MustShow, NoticeRequest, Outcome, Plan, Progress, Stage, Status, Weights};
+use crate::duration::Seconds;
+use crate::error::pages;
+use crate::input::Operation;
+use crate::outcome::split;
+use crate::verdict::Ending;
+
+/// What is sent: to a topic as a subject and a text, to the event bus as an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// At most 100 characters of ASCII, as mail and SNS want it.
+    pub subject: String,
+    /// Plain text.
+    pub text: String,
+    /// The same for machines.
+    pub event: Event,
+}
+
+/// When a notice is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Moment {
+    /// The routes are claimed, nothing is written yet.
+    Start,
+    /// The run is over.
+    End,
+}
+
+impl Moment {
+    /// The `detail-type` of the event.
+    pub const fn detail_type(self) -> &'static str {
+        match self {
+            Self::Start => "Failover Run Started",
+            Self::End => "Failover Run Ended",
+        }
+    }
+}
+
+/// The `detail` of the event.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// Start or end.
+    pub moment: Moment,
+    /// The application; nothing where not even that could be read.
+    pub app: Option<String>,
+    /// What was asked.
+    pub operation: Option<Operation>,
+    /// The ARN of the execution.
+    pub execution: String,
+    /// Who started it, if the input says so.
+    pub started_by: Option<String>,
+    /// What the standby runs, if the input says so.
+    pub release: Option<String>,
+    /// At the end: `Completed`, or the name of the error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ending: Option<String>,
+    /// At the end of a success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// Whether somebody must look at it now.
+    pub pages: bool,
+    /// The weights before the first write; at the end those that stand, where that is certain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Weights>,
+    /// The ARNs of the routes.
+    pub routes: Vec<String>,
+    /// The stages with the earliest time of each, or when each was set.
+    pub stages: Vec<EventStage>,
+    /// As sent to people.
+    pub subject: String,
+    /// As sent to people.
+    pub text: String,
+}
+
+/// A stage, in the event and as one line of the text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventStage {
+    /// When it begins, or began.
+    pub at: Timestamp,
+    /// What each fleet gets.
+    pub weights: Weights,
+    /// How it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
+    /// The reason of its last verdict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(skip)]
+    note: &'static str,
+}
+
+/// The notice for a moment of a run, if there is anything to tell: a run that was refused has touched
+/// nothing, and whoever started it knows. `now` is when it is sent.
+pub fn notice(request: &NoticeRequest, now: Timestamp) -> Option<Notice> {
+    match (&request.plan, &request.ended) {
+        (Some(plan), None) => Some(of_start(request, plan, now)),
+        (Some(plan), Some(ended)) if told(&ended.ending) => Some(of_end(request, plan, ended, now)),
+        (None, Some(ended)) if is_restore(&request.input) => Some(of_lost_restore(request, ended)),
+        _ => None,
+    }
+}
+
+/// A restore that finds the run at its end has nothing to tell either.
+fn told(ending: &str) -> bool {
+    !matches!(ending, "PlanRejected" | "Unchanged")
+}
+
+fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
+    let release = plan.release.as_ref().map_or_else(String::new, |release| format!(" (release {release})"));
+    let (live, standby) = (&plan.live.name, &plan.standby.name);
+    let steps = plan.stages.iter().filter(|stage| stage.must_show != MustShow::ReadyStandby).count();
+    let steps = if steps == 1 { "one step".into() } else { format!("{steps} stages") };
+    let what = match plan.operation {
+        Operation::Drain => format!("All traffic goes to {live}, so that {standby} can be deployed to."),
+        Operation::Shift => format!("{standby}{release} takes over from {live} in {steps}."),
+        Operation::Balance => format!("{standby}{release} joins {live} in {steps}, up to an even split."),
+        Operation::Failback => format!("{standby} takes over from {live} again, in {steps}."),
+        Operation::Restore => "The weights that an interrupted run had found are put back.".into(),
+    };
+    let (stages, done) = schedule(plan, now);
+    let mut text = format!("{}: a {} begins. {what}\n\n", plan.app, plan.operation.word());
+    text.push_str(&lines(&stages));
+    text.push_str(&format!("{} UTC  done, at the earliest\n\n", clock(done)));
+    let watched = match plan.operation {
+        Operation::Drain => format!("It is over when {standby} gets no request any more."),
+        _ => format!(
+            "Every stage is watched, and the next one waits until {standby} has shown what it must. If {standby} is \
+             not well the weights go back by themselves to {}.",
+            split(&plan.before)
+        ),
+    };
+    text.push_str(&format!("{watched} To end it, stop the execution: what it found is put back.\n\n"));
+    text.push_str(&details(request, Some(plan)));
+    let subject = format!("{}: {} begins, {standby}{release}", plan.app, plan.operation.word());
+    let weights = Some(plan.before.clone());
+    finish(request, Some(plan), Part { moment: Moment::Start, subject, text, weights, stages, outcome: None })
+}
+
+/// When each stage begins at the earliest, and when the run is over. A bake counts whole periods at
+/// the new weights, and the metrics of a period are known up to two periods late.
+fn schedule(plan: &Plan, now: Timestamp) -> (Vec<EventStage>, Timestamp) {
+    let takes = |stage: &Stage| match stage.must_show {
+        MustShow::ReadyStandby => 0,
+        _ => i64::from(stage.bake_seconds) + 2 * i64::from(plan.period_seconds),
+    };
+    let mut at = now;
+    let stages = plan.stages.iter().map(|stage| {
+        let note =
+            if stage.must_show == MustShow::ReadyStandby { "until its targets are healthy" } else { "" };
+        let begins = at;
+        at = later(at, takes(stage));
+        let weights = plan.weights(stage.standby_percent);
+        EventStage { at: begins, weights, ending: None, reason: None, note }
+    });
+    let stages = stages.collect();
+    (stages, at)
+}
+
+fn later(at: Timestamp, seconds: i64) -> Timestamp {
+    Timestamp::from_second(at.as_second().saturating_add(seconds)).unwrap_or(at)
+}
+
+fn of_end(request: &NoticeRequest, plan: &Plan, ended: &Ended, now: Timestamp) -> Notice {
+    let verb = plan.operation.word();
+    let outcome = ended.outcome.as_ref().filter(|_| ended.ending == "Completed");
+    let subject = match outcome {
+        Some(outcome) => format!("{}: {}", plan.app, achieved(outcome)),
+        None if pages(&ended.ending) => format!("{}: LOOK NOW, {verb} ended in {}", plan.app, ended.ending),
+        None => format!("{}: {verb} rolled back, {} carries the traffic", plan.app, plan.live.name),
+    };
+    let told = match outcome {
+        Some(outcome) => format!("{}.", outcome.summary),
+        None => ended.cause.clone().unwrap_or_else(|| ended.ending.clone()),
+    };
+    let mut text = String::new();
+    if pages(&ended.ending) {
+        text.push_str("Somebody must look at this now: it does not mend itself.\n\n");
+    }
+    text.push_str(&told);
+    text.push_str("\n\n");
+    let stages = request.progress.as_ref().map(went).unwrap_or_default();
+    if !stages.is_empty() {
+        text.push_str(&lines(&stages));
+        text.push('\n');
+    }
+    let took = now.as_second().saturating_sub(plan.execution.started_at.as_second());
+    let took = Seconds(u32::try_from(took).unwrap_or(0));
+    text.push_str(&format!("Took {took}, over at {} UTC.\n", clock(now)));
+    text.push_str(&details(request, Some(plan)));
+    let weights = match (outcome, ended.ending.as_str()) {
+        (Some(outcome), _) => Some(outcome.weights.clone()),
+        (None, "RolledBack") => Some(plan.before.clone()),
+        _ => None,
+    };
+    finish(request, Some(plan), Part { moment: Moment::End, subject, text, weights, stages, outcome })
+}
+
+fn achieved(outcome: &Outcome) -> String {
+    match outcome.status {
+        Status::Shifted => format!("shifted, {} carries all traffic", outcome.live),
+        Status::Drained => format!("drained, {} may be deployed to", outcome.standby),
+        Status::Balanced => "balanced, both fleets carry half".into(),
+        Status::FailedBack => format!("failed back, {} carries all traffic", outcome.live),
+        Status::Restored => format!("restored to {}", split(&outcome.weights)),
+        Status::Unchanged | Status::Planned => "unchanged".into(),
+    }
+}
+
+fn went(progress: &Progress) -> Vec<EventStage> {
+    let stages = progress.timeline.iter().map(|record| EventStage {
+        at: record.started_at,
+        weights: record.weights.clone(),
+        ending: record.ending,
+        reason: record.reason.clone(),
+        note: if record.probe { "set back to compare again" } else { "" },
+    });
+    stages.collect()
+}
+
+/// A restore that could not even begin leaves what the interrupted run had set.
+fn of_lost_restore(request: &NoticeRequest, ended: &Ended) -> Notice {
+    let interrupted = request.input.get("execution").and_then(Value::as_str).unwrap_or("an earlier run");
+    let app = request.input.get("app").and_then(Value::as_str).unwrap_or("an app");
+    let cause = ended.cause.as_deref().unwrap_or("no reason was given");
+    let text = format!(
+        "Somebody must look at this now: the restore of {interrupted} could not begin, so the routes may hold any stage \
+         of that run.\n\n{cause}\n\nLook at the weights of the routes; when the reason above is mended, start \
+         {{\"operation\": \"restore\", \"execution\": \"{interrupted}\"}}.\n\n{}",
+        details(request, None)
+    );
+    let subject = format!("{app}: LOOK NOW, a restore could not begin");
+    let (moment, stages) = (Moment::End, Vec::new());
+    finish(request, None, Part { moment, subject, text, weights: None, stages, outcome: None })
+}
+
+fn is_restore(input: &Value) -> bool {
+    input.get("operation").is_some_and(|operation| operation == "restore")
+}
+
+/// What differs from notice to notice.
+struct Part<'a> {
+    moment: Moment,
+    subject: String,
+    text: String,
+    weights: Option<Weights>,
+    stages: Vec<EventStage>,
+    outcome: Option<&'a Outcome>,
+}
+
+fn finish(request: &NoticeRequest, plan: Option<&Plan>, part: Part<'_>) -> Notice {
+    let Part { moment, subject, text, weights, stages, outcome } = part;
+    let subject: String = subject.chars().filter(|c| c.is_ascii() && !c.is_control()).take(100).collect();
+    let ending = request.ended.as_ref().map(|ended| ended.ending.clone());
+    let event = Event {
+        moment,
+        app: plan.map(|plan| plan.app.clone()),
+        operation: plan.map_or(Some(Operation::Restore), |plan| Some(plan.operation)),
+        execution: request.execution.clone(),
+        started_by: started_by(&request.input).map(str::to_owned),
+        release: plan.and_then(|plan| plan.release.clone()),
+        pages: plan.is_none() || ending.as_deref().is_some_and(pages),
+        ending,
+        status: outcome.map(|outcome| outcome.status),
+        weights,
+        routes: plan
+            .map(|plan| plan.routes.iter().map(|route| route.arn.clone()).collect())
+            .unwrap_or_default(),
+        stages,
+        subject: subject.clone(),
+        text: text.clone(),
+    };
+    Notice { subject, text, event }
+}
+
+fn started_by(input: &Value) -> Option<&str> {
+    input.get("startedBy")?.as_str()
+}
+
+fn details(request: &NoticeRequest, plan: Option<&Plan>) -> String {
+    let mut text = String::new();
+    if let Some(plan) = plan {
+        let routes: Vec<&str> = plan.routes.iter().map(|route| route.label.as_str()).collect();
+        text.push_str(&format!("Routes: {}\n", routes.join(", ")));
+    }
+    let by = started_by(&request.input).unwrap_or("the input does not say; CloudTrail knows");
+    text.push_str(&format!("Started by: {by}\nExecution: {}\n", request.execution));
+    if let Some(link) = console(&request.execution) {
+        text.push_str(&format!("{link}\n"));
+    }
+    text
+}
+
+/// Where the console shows an execution. Other partitions have consoles elsewhere.
+fn console(execution: &str) -> Option<String> {
+    let mut parts = execution.strip_prefix("arn:aws:states:")?.split(':');
+    let region = parts.next()?;
+    Some(format!(
+        "https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details/{execution}"
+    ))
+}
+
+fn lines(stages: &[EventStage]) -> String {
+    let line = |stage: &EventStage| {
+        let ending = stage.ending.map_or("", Ending::in_words);
+        let what = [
+            split(&stage.weights),
+            stage.note.into(),
+            ending.into(),
+            stage.reason.clone().unwrap_or_default(),
+        ];
+        let what: Vec<String> = what.into_iter().filter(|part| !part.is_empty()).collect();
+        format!("{} UTC  {}\n", clock(stage.at), what.join("; "))
+    };
+    stages.iter().map(line).collect()
+}
+
+fn clock(at: Timestamp) -> impl std::fmt::Display {
+    at.strftime("%Y-%m-%d %H:%M:%S")
+}

@@ -1,0 +1,158 @@
+//! What the team reads, on runs made up by hand.
+
+use failover::contract::NoticeRequest;
+use failover::notice::{Moment, Notice, notice};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+const ARN: &str = "arn:aws:states:eu-central-1:123456789012:execution:failover:web-1";
+
+fn plan(operation: &str, stages: &[(u8, &str)]) -> Value {
+    let stages = stages.iter().map(|(percent, must_show)| {
+        json!({ "standbyPercent": percent, "bakeSeconds": 300, "mustShow": must_show })
+    });
+    json!({
+        "app": "web", "operation": operation, "release": "4f2a", "loadBalancerArn": "arn:balancer",
+        "execution": { "arn": ARN, "startedAt": "2026-11-22T10:00:00Z" },
+        "live": { "name": "prod1", "targetGroupArn": "arn:one" },
+        "standby": { "name": "prod2", "targetGroupArn": "arn:two" },
+        "routes": [{
+            "arn": "arn:rule", "ruleArn": "arn:rule", "label": "rule 10 on port 443", "putBack": "",
+            "found": { "prod1": 100, "prod2": 0 }, "before": { "prod1": 100, "prod2": 0 },
+        }],
+        "before": { "prod1": 100, "prod2": 0 }, "stages": stages.collect::<Vec<_>>(), "mayWrite": [10, 100],
+        "settleSeconds": 15, "pollSeconds": 30, "periodSeconds": 60, "criteria": {},
+        "slowSeconds": 1.0, "checks": [],
+    })
+}
+
+fn shift() -> Value {
+    plan("shift", &[(10, "healthyStandby"), (100, "healthyStandby")])
+}
+
+fn told(plan: Value, progress: Value, ended: Value) -> Option<Notice> {
+    let input = json!({ "app": "web", "startedBy": "Kim" });
+    let request = json!({
+        "execution": ARN, "input": input, "plan": plan, "progress": progress, "ended": ended,
+    });
+    let request: NoticeRequest = serde_json::from_value(request).unwrap();
+    let now: Timestamp = "2026-11-22T10:20:00Z".parse().unwrap();
+    notice(&request, now)
+}
+
+fn ended(ending: &str) -> Value {
+    json!({ "ending": ending, "cause": "What happened, where the traffic is, what to do.", "outcome": null })
+}
+
+#[test]
+fn before_the_first_write_it_says_what_will_happen_when_and_by_whom() {
+    let notice = told(shift(), Value::Null, Value::Null).unwrap();
+    assert_eq!(notice.subject, "web: shift begins, prod2 (release 4f2a)");
+    let expected = [
+        "web: a shift begins. prod2 (release 4f2a) takes over from prod1 in 2 stages.\n",
+        "2026-11-22 10:20:00 UTC  prod1 90 %, prod2 10 %\n",
+        // A bake of five minutes and two periods.
+        "2026-11-22 10:27:00 UTC  prod1 0 %, prod2 100 %\n",
+        "2026-11-22 10:34:00 UTC  done, at the earliest\n",
+        "go back by themselves to prod1 100 %, prod2 0 %",
+        "Routes: rule 10 on port 443\nStarted by: Kim\n",
+        "https://eu-central-1.console.aws.amazon.com/states/home?region=eu-central-1#/v2/executions/details/arn:",
+    ];
+    for expected in expected {
+        assert!(notice.text.contains(expected), "{expected:?} is not in {}", notice.text);
+    }
+    let event = notice.event;
+    assert_eq!((event.moment, event.pages, event.ending), (Moment::Start, false, None));
+    assert_eq!(event.stages[1].at.to_string(), "2026-11-22T10:27:00Z");
+    assert_eq!(event.started_by.as_deref(), Some("Kim"));
+}
+
+#[test]
+fn every_operation_says_what_it_does() {
+    let fixed = plan("shift", &[(0, "readyStandby"), (100, "healthyStandby")]);
+    for (plan, expected) in [
+        (
+            plan("drain", &[(0, "silentStandby")]),
+            "All traffic goes to prod1, so that prod2 can be deployed to.",
+        ),
+        (plan("balance", &[(50, "healthyStandby")]), "prod2 (release 4f2a) joins prod1 in one step"),
+        (plan("failback", &[(100, "healthyStandby")]), "prod2 takes over from prod1 again, in one step."),
+        (fixed, "prod1 100 %, prod2 0 %; until its targets are healthy"),
+    ] {
+        let notice = told(plan, Value::Null, Value::Null).unwrap();
+        assert!(notice.text.contains(expected), "{expected:?} is not in {}", notice.text);
+    }
+}
+
+#[test]
+fn at_the_end_it_says_how_it_went() {
+    let progress = json!({ "stage": 1, "waitSeconds": 0, "timeline": [
+        { "stage": 0, "weights": { "prod1": 90, "prod2": 10 }, "startedAt": "2026-11-22T10:01:00Z",
+          "verdict": "rollBack", "reason": "prod2 fails", "ending": "suspect" },
+    ] });
+    let notice = told(shift(), progress, ended("RolledBack")).unwrap();
+    assert_eq!(notice.subject, "web: shift rolled back, prod1 carries the traffic");
+    assert!(notice.text.starts_with("What happened, where the traffic is, what to do.\n"), "{}", notice.text);
+    assert!(
+        notice.text.contains("10:01:00 UTC  prod1 90 %, prod2 10 %; suspect; prod2 fails\n"),
+        "{}",
+        notice.text
+    );
+    assert!(notice.text.contains("Took 20m, over at 2026-11-22 10:20:00 UTC."), "{}", notice.text);
+    let weights = serde_json::to_value(&notice.event.weights).unwrap();
+    assert_eq!(weights, json!({ "prod1": 100, "prod2": 0 }));
+    assert!(!notice.event.pages);
+
+    let outcome = json!({
+        "status": "shifted", "operation": "shift", "app": "web", "live": "prod2", "standby": "prod1",
+        "standbyTargetGroup": "arn:one", "weights": { "prod1": 0, "prod2": 100 }, "routes": [], "stages": [],
+        "summary": "web: prod2 now carries all traffic (2 stages, 20m)",
+    });
+    // The cause is that of an earlier state.
+    let completed = json!({ "ending": "Completed", "cause": "nothing", "outcome": outcome });
+    let notice = told(shift(), Value::Null, completed).unwrap();
+    assert_eq!(notice.subject, "web: shifted, prod2 carries all traffic");
+    assert!(
+        notice.text.starts_with("web: prod2 now carries all traffic (2 stages, 20m).\n"),
+        "{}",
+        notice.text
+    );
+    assert_eq!(serde_json::to_value(notice.event.status).unwrap(), "shifted");
+}
+
+#[test]
+fn an_ending_that_pages_says_so_first() {
+    for ending in ["FailedOver", "Overtaken", "Halted", "SwapFailed", "RollBackFailed"] {
+        let notice = told(shift(), Value::Null, ended(ending)).unwrap();
+        assert_eq!(notice.subject, format!("web: LOOK NOW, shift ended in {ending}"));
+        assert!(notice.text.starts_with("Somebody must look at this now"), "{}", notice.text);
+        assert!(notice.text.contains("What happened, where the traffic is, what to do."), "{}", notice.text);
+        assert!(notice.event.pages);
+        // What is left behind is not certain.
+        assert_eq!(notice.event.weights, None);
+    }
+}
+
+#[test]
+fn a_run_that_touched_nothing_tells_nobody_unless_it_was_to_restore() {
+    assert_eq!(told(shift(), Value::Null, ended("PlanRejected")), None);
+    assert_eq!(told(Value::Null, Value::Null, ended("PlanRejected")), None);
+    assert_eq!(told(plan("restore", &[]), Value::Null, ended("Unchanged")), None);
+
+    let request: NoticeRequest = serde_json::from_value(json!({
+        "execution": ARN, "input": { "operation": "restore", "execution": "arn:stopped" },
+        "plan": null, "progress": null, "ended": ended("PlanRejected"),
+    }))
+    .unwrap();
+    let notice = notice(&request, Timestamp::UNIX_EPOCH).unwrap();
+    assert!(notice.event.pages);
+    assert!(notice.text.contains("the restore of arn:stopped could not begin"), "{}", notice.text);
+}
+
+#[test]
+fn a_subject_fits_into_a_mail() {
+    let mut long = shift();
+    long["release"] = json!(format!("grün{}", "x".repeat(250)));
+    let notice = told(long, Value::Null, Value::Null).unwrap();
+    assert!(notice.subject.len() == 100 && notice.subject.is_ascii(), "{}", notice.subject);
+}

@@ -1,0 +1,102 @@
+//! Tells the team what a run is about to do and how it ended: by the topic of the deployment, if it
+//! has one, and as an event. Invoked twice it tells twice. No run waits long for it or fails with it.
+
+use std::env;
+use std::time::Duration;
+
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use aws_sdk_sns::error::BuildError;
+use aws_sdk_sns::types::MessageAttributeValue;
+use failover::aws;
+use failover::aws::error::named;
+use failover::contract::{NoticeRequest, Noticed};
+use failover::error::{Error, Kind};
+use failover::notice::{Notice, notice};
+
+/// The source of the events.
+const SOURCE: &str = "failover";
+
+/// How long either call may take, retries included: a run waits for its notices.
+const WITHIN: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+struct Clients {
+    topics: aws_sdk_sns::Client,
+    events: aws_sdk_eventbridge::Client,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let clients = |config: &_| {
+        let timeouts = aws::timeouts_within(WITHIN);
+        let topics = aws_sdk_sns::config::Builder::from(config).timeout_config(timeouts.clone()).build();
+        let events = aws_sdk_eventbridge::config::Builder::from(config).timeout_config(timeouts).build();
+        Clients {
+            topics: aws_sdk_sns::Client::from_conf(topics),
+            events: aws_sdk_eventbridge::Client::from_conf(events),
+        }
+    };
+    aws::serve(clients, send_notice).await
+}
+
+async fn send_notice(clients: Clients, request: NoticeRequest) -> Result<Noticed, Error> {
+    let Some(notice) = notice(&request, aws::now()) else {
+        return Ok(Noticed { subject: None });
+    };
+    // One that fails must not keep the other back.
+    let (published, put) =
+        futures_util::future::join(publish(&clients.topics, &notice), put(&clients.events, &notice)).await;
+    published.and(put)?;
+    tracing::info!(execution = request.execution, "told the team: {}", notice.subject);
+    Ok(Noticed { subject: Some(notice.subject) })
+}
+
+/// Sends the text to the topic, with attributes by which subscribers can choose what they get.
+async fn publish(client: &aws_sdk_sns::Client, notice: &Notice) -> Result<(), Error> {
+    let Some(topic) = env::var("NOTICE_TOPIC_ARN").ok().filter(|arn| !arn.is_empty()) else {
+        return Ok(());
+    };
+    let attribute =
+        |value: &str| MessageAttributeValue::builder().data_type("String").string_value(value).build();
+    let event = &notice.event;
+    let mut call = client.publish().topic_arn(&topic).subject(&notice.subject).message(&notice.text);
+    for (name, value) in [
+        ("app", event.app.as_deref().unwrap_or("unknown")),
+        ("ending", event.ending.as_deref().unwrap_or("none")),
+        ("pages", if event.pages { "true" } else { "false" }),
+    ] {
+        call = call.message_attributes(name, attribute(value).map_err(never)?);
+    }
+    call.send().await.map_err(|error| named(&format!("publishing a notice to {topic}"), &error))?;
+    Ok(())
+}
+
+/// Puts the same on the account's event bus.
+async fn put(client: &aws_sdk_eventbridge::Client, notice: &Notice) -> Result<(), Error> {
+    let detail = serde_json::to_string(&notice.event)
+        .map_err(|error| Error::new(Kind::BadRequest, format!("the event is no JSON: {error}")))?;
+    let entry = PutEventsRequestEntry::builder()
+        .source(SOURCE)
+        .detail_type(notice.event.moment.detail_type())
+        .resources(&notice.event.execution)
+        .detail(detail)
+        .build();
+    let answer = client.put_events().entries(entry).send().await;
+    let answer = answer.map_err(|error| named("putting a notice on the event bus", &error))?;
+    let refused =
+        answer.entries().iter().find_map(|entry| Some((entry.error_code()?, entry.error_message())));
+    match refused {
+        None => Ok(()),
+        Some((code, message)) => Err(Error::new(
+            Kind::AwsRefused,
+            format!(
+                "AWS answered {code} while putting a notice on the event bus: {}",
+                message.unwrap_or("no message")
+            ),
+        )),
+    }
+}
+
+fn never(error: BuildError) -> Error {
+    Error::new(Kind::BadRequest, format!("an attribute of the notice: {error}"))
+}
