@@ -63,6 +63,21 @@ deploy: tools ## Deploy to AWS: make deploy LOAD_BALANCER=name [STACK=failover] 
 	STACK="$(STACK)" AWS=$(BIN)/aws \
 	    PARAMETERS="LoadBalancerName=$(LOAD_BALANCER) Architecture=$(ARCH) $(PARAMETERS)" infra/deploy.sh
 
+approve: tools ## Let a run begin a stage: make approve ROUTE=arn STAGE=50
+	$(call request,approve $(or $(STAGE),$(error Name the stage, such as STAGE=50)))
+
+reject: tools ## Have a run put back what it found: make reject ROUTE=arn
+	$(call request,rollBack)
+
+skip: tools ## End the bake of a stage now: make skip ROUTE=arn STAGE=25
+	$(call request,skip $(or $(STAGE),$(error Name the stage, such as STAGE=25)))
+
+hold: tools ## Keep a run at its stage: make hold ROUTE=arn; make resume ends it
+	$(call request,hold)
+
+resume: tools ## Take back what was asked of a run: make resume ROUTE=arn
+	$(call request,nothing)
+
 undeploy: tools ## Remove the stack from AWS; the balancer's rules stay as they are
 	$(BIN)/aws cloudformation delete-stack --stack-name "$(STACK)"
 	$(BIN)/aws cloudformation wait stack-delete-complete --stack-name "$(STACK)"
@@ -89,4 +104,11 @@ define build_functions
 	    $(if $(filter arm64,$(1)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
 endef
 
-.PHONY: help rehearse test faults endure lint advisories bench-verdict build deploy undeploy clean tools
+# What a person asks of a run that is going on: a tag on one of its routes, whose ARN its notices hold.
+define request
+	@test -n "$(ROUTE)" || { echo "Name a route of the app: ROUTE=arn..., as in the run's notices"; exit 2; }
+	$(BIN)/aws elbv2 add-tags --resource-arns "$(ROUTE)" --tags "Key=failover:request,Value=$(1)"
+	@echo "Asked for: $(1). The run sees it at its next poll."
+endef
+
+.PHONY: help rehearse test faults endure lint advisories bench-verdict build deploy undeploy approve reject skip hold resume clean tools

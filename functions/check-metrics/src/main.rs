@@ -2,11 +2,11 @@
 
 use aws_sdk_cloudwatch::Client as CloudWatch;
 use aws_sdk_elasticloadbalancingv2::Client as Balancer;
-use failover::aws::{self, alarms, health, listener, metrics};
+use failover::aws::{self, alarms, claims, health, listener, metrics};
 use failover::contract::{Check, Step};
 use failover::error::Error;
-use failover::{poll, progress};
-use futures_util::future::try_join5;
+use failover::{progress, request};
+use futures_util::future::{try_join, try_join5};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -17,8 +17,9 @@ async fn check_metrics((balancer, cloudwatch): (Balancer, CloudWatch), step: Ste
     let Step { plan, progress } = step;
     let percent = progress::standby_percent(&plan, &progress)?;
     let now = aws::now();
-    let (current, mut samples, live, standby, alarms) = try_join5(
-        listener::read(&balancer, &plan.routes),
+    let routes = try_join(listener::read(&balancer, &plan.routes), claims::requests(&balancer, &plan));
+    let ((current, requests), mut samples, live, standby, alarms) = try_join5(
+        routes,
         metrics::samples(&cloudwatch, &plan, now),
         health::of(&balancer, &plan.live.target_group_arn),
         health::of(&balancer, &plan.standby.target_group_arn),
@@ -27,7 +28,8 @@ async fn check_metrics((balancer, cloudwatch): (Balancer, CloudWatch), step: Ste
     .await?;
     listener::check_not_overtaken(&plan, &current, |_| vec![plan.stage_groups(percent)])?;
     (samples.live.health, samples.standby.health, samples.alarms) = (live, standby, alarms);
-    let decision = poll::decide(&plan, &progress.timeline, &samples);
+    let answer = request::decide(&plan, &progress, &samples, &requests);
+    let decision = &answer.decision;
     tracing::info!(
         app = plan.app,
         execution = plan.execution.arn,
@@ -36,5 +38,5 @@ async fn check_metrics((balancer, cloudwatch): (Balancer, CloudWatch), step: Ste
         "{}",
         decision.reason
     );
-    progress::polled(&plan, &progress, decision, now)
+    progress::polled(&plan, &progress, answer, now)
 }

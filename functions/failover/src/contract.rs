@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::claim::Record;
 use crate::duration::Seconds;
 use crate::input::Operation;
+use crate::request::Approval;
 use crate::samples::Figures;
 use crate::verdict::{Criteria, Ending, Verdict};
 use crate::weights::{GroupWeight, Percent};
@@ -109,6 +110,17 @@ pub struct Stage {
     pub must_show: MustShow,
 }
 
+impl Stage {
+    /// How long it takes where nothing stands in the way, in seconds: a bake counts whole periods at
+    /// the new weights, and those of a period are known up to two periods late.
+    pub fn likely_seconds(&self, period_seconds: u32) -> i64 {
+        match self.must_show {
+            MustShow::ReadyStandby => 0,
+            _ => i64::from(self.bake_seconds) + 2 * i64::from(period_seconds),
+        }
+    }
+}
+
 /// Everything a run is going to do, fixed before the first write.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -145,6 +157,12 @@ pub struct Plan {
     /// For a restore: whether what it puts back is what the interrupted run left at its end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub done: bool,
+    /// Why it starts outside the deployment's windows, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<String>,
+    /// Which stages wait for a person, if any does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// Seconds between two polls.
     pub poll_seconds: u32,
     /// The `CloudWatch` period of the counts, in seconds.
@@ -275,10 +293,21 @@ pub struct Progress {
     /// Whether that stage is interrupted by a probe.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub probe: bool,
+    /// Since when it waits for an approval, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_since: Option<Timestamp>,
+    /// How many polls held it back because a person asked for it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held_polls: u32,
     /// The stages set so far, oldest first.
     pub timeline: Vec<StageRecord>,
     /// How long to wait before the next poll, in seconds.
     pub wait_seconds: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What the state machine sends to `set-weights` and `check-metrics`.
@@ -301,6 +330,8 @@ pub struct Check {
     pub reason: String,
     /// Whether that was the last stage.
     pub fully_shifted: bool,
+    /// Whether the run begins to wait for an approval, so that somebody has to be asked.
+    pub ask: bool,
     /// How the stage ended, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
@@ -354,6 +385,9 @@ pub struct Outcome {
     pub stages: Vec<StageOutcome>,
     /// One sentence for people.
     pub summary: String,
+    /// Why the run started outside the deployment's windows, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<String>,
     /// The whole plan, for a dry run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Box<Plan>>,
@@ -438,7 +472,8 @@ pub enum RollBackEnding {
     Unchanged,
 }
 
-/// What the state machine sends to `send-notice`: before the first write, and at the end.
+/// What the state machine sends to `send-notice`: before the first write without a progress, with one
+/// where an approval is waited for, and at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoticeRequest {

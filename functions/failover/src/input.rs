@@ -2,13 +2,14 @@
 //!
 //! Reading it either succeeds as a whole or names the field and the way out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
 use crate::duration::Seconds;
 use crate::error::Error;
+use crate::request::Unanswered;
 use crate::verdict::Criteria;
 use crate::weights::Percent;
 
@@ -76,6 +77,15 @@ pub struct Input {
     /// The `CloudWatch` period of the counts.
     #[serde(default = "one_minute")]
     pub period: Seconds,
+    /// The stages that begin only once somebody approves, by the standby's percent.
+    #[serde(default)]
+    pub approve: BTreeSet<Percent>,
+    /// How long an approval is waited for.
+    #[serde(default = "four_hours")]
+    pub approve_within: Seconds,
+    /// What becomes of the run where nobody answers.
+    #[serde(default)]
+    pub approve_otherwise: Unanswered,
     /// What the standby runs, by the operator's own name for it.
     pub release: Option<String>,
     /// Target group name or ARN of each fleet; the deployment's naming pattern where left out.
@@ -90,6 +100,8 @@ pub struct Input {
     /// What a healthy stage means.
     #[serde(default)]
     pub criteria: Criteria,
+    /// Why the run starts outside the deployment's windows.
+    pub r#override: Option<String>,
     /// Who or what started the run, for the notices.
     pub started_by: Option<String>,
     /// Where the run cannot start: succeed and say why, instead of failing. For schedules; the state
@@ -106,6 +118,9 @@ const fn five_minutes() -> Seconds {
 }
 const fn thirty_seconds() -> Seconds {
     Seconds(30)
+}
+const fn four_hours() -> Seconds {
+    Seconds(4 * 3600)
 }
 const fn one_minute() -> Seconds {
     Seconds(60)
@@ -140,8 +155,10 @@ impl Input {
         if let Some(release) = &self.release {
             check_release(release)?;
         }
-        if let Some(who) = &self.started_by {
-            check_line("startedBy", who)?;
+        for (field, line) in [("startedBy", &self.started_by), ("override", &self.r#override)] {
+            if let Some(line) = line {
+                check_line(field, line)?;
+            }
         }
         if let Some(fleets) = &self.fleets {
             check_fleets(fleets)?;
@@ -151,6 +168,9 @@ impl Input {
         }
         if self.force && self.operation != Operation::Balance {
             return Err("`force`: only a balance can be forced; leave the field out".into());
+        }
+        if self.approve_within.0 == 0 || self.approve_within.0 > 24 * 3600 {
+            return Err(format!("`approveWithin`: {} is not between 1s and 24h", self.approve_within));
         }
         check_times(self.bake, self.poll, self.period)?;
         self.criteria.check()?;
@@ -215,7 +235,7 @@ fn check_release(release: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What people read in one line of a notice.
+/// What people read as one line.
 fn check_line(field: &str, text: &str) -> Result<(), String> {
     if text.trim().is_empty() || text.chars().count() > 256 || text.chars().any(char::is_control) {
         return Err(format!("`{field}`: {} is not one line of 1 to 256 characters", quoted(text)));

@@ -7,6 +7,7 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod calendar;
 pub mod claim;
 pub mod contract;
 pub mod duration;
@@ -17,6 +18,7 @@ pub mod outcome;
 pub mod plan;
 pub mod poll;
 pub mod progress;
+pub mod request;
 pub mod roles;
 pub mod roll_back;
 pub mod samples;

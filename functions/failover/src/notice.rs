@@ -5,11 +5,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::contract::{Ended, MustShow, NoticeRequest, Outcome, Plan, Progress, Stage, Status, Weights};
+use crate::contract::{Ended, MustShow, NoticeRequest, Outcome, Plan, Progress, Status, Weights};
 use crate::duration::Seconds;
 use crate::error::pages;
 use crate::input::Operation;
 use crate::outcome::split;
+use crate::request::Unanswered;
 use crate::verdict::Ending;
 
 /// What is sent: to a topic as a subject and a text, to the event bus as an event.
@@ -23,12 +24,14 @@ pub struct Notice {
     pub event: Event,
 }
 
-/// When a notice is sent.
+/// When in a run a notice is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Moment {
     /// The routes are claimed, nothing is written yet.
     Start,
+    /// The run waits for an approval.
+    Approval,
     /// The run is over.
     End,
 }
@@ -38,6 +41,7 @@ impl Moment {
     pub const fn detail_type(self) -> &'static str {
         match self {
             Self::Start => "Failover Run Started",
+            Self::Approval => "Failover Approval Wanted",
             Self::End => "Failover Run Ended",
         }
     }
@@ -47,7 +51,7 @@ impl Moment {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
-    /// Start or end.
+    /// Start, approval or end.
     pub moment: Moment,
     /// The application; nothing where not even that could be read.
     pub app: Option<String>,
@@ -67,7 +71,7 @@ pub struct Event {
     pub status: Option<Status>,
     /// Whether somebody must look at it now.
     pub pages: bool,
-    /// The weights before the first write; at the end those that stand, where that is certain.
+    /// The weights before the first write, or those that stand; at the end only where that is certain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<Weights>,
     /// The ARNs of the routes.
@@ -102,7 +106,10 @@ pub struct EventStage {
 /// nothing, and whoever started it knows. `now` is when it is sent.
 pub fn notice(request: &NoticeRequest, now: Timestamp) -> Option<Notice> {
     match (&request.plan, &request.ended) {
-        (Some(plan), None) => Some(of_start(request, plan, now)),
+        (Some(plan), None) => match &request.progress {
+            None => Some(of_start(request, plan, now)),
+            Some(progress) => of_approval(request, plan, progress),
+        },
         (Some(plan), Some(ended)) if told(&ended.ending) => Some(of_end(request, plan, ended, now)),
         (None, Some(ended)) if is_restore(&request.input) => Some(of_lost_restore(request, ended)),
         _ => None,
@@ -145,19 +152,14 @@ fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
     finish(request, Some(plan), Part { moment: Moment::Start, subject, text, weights, stages, outcome: None })
 }
 
-/// When each stage begins at the earliest, and when the run is over. A bake counts whole periods at
-/// the new weights, and the metrics of a period are known up to two periods late.
+/// When each stage begins at the earliest, and when the run is over.
 fn schedule(plan: &Plan, now: Timestamp) -> (Vec<EventStage>, Timestamp) {
-    let takes = |stage: &Stage| match stage.must_show {
-        MustShow::ReadyStandby => 0,
-        _ => i64::from(stage.bake_seconds) + 2 * i64::from(plan.period_seconds),
-    };
     let mut at = now;
     let stages = plan.stages.iter().map(|stage| {
         let note =
             if stage.must_show == MustShow::ReadyStandby { "until its targets are healthy" } else { "" };
         let begins = at;
-        at = later(at, takes(stage));
+        at = later(at, stage.likely_seconds(plan.period_seconds));
         let weights = plan.weights(stage.standby_percent);
         EventStage { at: begins, weights, ending: None, reason: None, note }
     });
@@ -167,6 +169,38 @@ fn schedule(plan: &Plan, now: Timestamp) -> (Vec<EventStage>, Timestamp) {
 
 fn later(at: Timestamp, seconds: i64) -> Timestamp {
     Timestamp::from_second(at.as_second().saturating_add(seconds)).unwrap_or(at)
+}
+
+/// What was measured so far, and the commands to go on or back.
+fn of_approval(request: &NoticeRequest, plan: &Plan, progress: &Progress) -> Option<Notice> {
+    let approval = plan.approval.as_ref()?;
+    let next = plan.stages.get(progress.stage + 1)?.standby_percent;
+    let (verb, standby) = (plan.operation.word(), &plan.standby.name);
+    let until = later(progress.waits_since?, approval.within_seconds.into());
+    let otherwise = match approval.otherwise {
+        Unanswered::RollBack => format!("the weights go back to {}", split(&plan.before)),
+        Unanswered::Halt => "the run ends and leaves the weights as they are".into(),
+    };
+    let route = plan.routes.first().map_or("", |route| route.arn.as_str());
+    let command = |word: &str| {
+        format!("  aws elbv2 add-tags --resource-arns {route} --tags 'Key=failover:request,Value={word}'\n")
+    };
+    let stages = went(progress);
+    let text = format!(
+        "{}: the {verb} waits for an approval before {}. Meanwhile it is watched, and rolled back if {standby} is not \
+         well. Without an answer until {} UTC {otherwise}.\n\nMeasured so far:\n{}\nTo go on:\n{}To go back:\n{}\n{}",
+        plan.app,
+        split(&plan.weights(next)),
+        clock(until),
+        lines(&stages),
+        command(&format!("approve {}", next.get())),
+        command("rollBack"),
+        details(request, Some(plan))
+    );
+    let subject = format!("{}: approve {verb} to {next} on {standby}?", plan.app);
+    let weights = progress.timeline.last().map(|record| record.weights.clone());
+    let moment = Moment::Approval;
+    Some(finish(request, Some(plan), Part { moment, subject, text, weights, stages, outcome: None }))
 }
 
 fn of_end(request: &NoticeRequest, plan: &Plan, ended: &Ended, now: Timestamp) -> Notice {
@@ -290,6 +324,9 @@ fn details(request: &NoticeRequest, plan: Option<&Plan>) -> String {
     if let Some(plan) = plan {
         let routes: Vec<&str> = plan.routes.iter().map(|route| route.label.as_str()).collect();
         text.push_str(&format!("Routes: {}\n", routes.join(", ")));
+        if let Some(reason) = &plan.overridden {
+            text.push_str(&format!("Outside the windows: {reason}\n"));
+        }
     }
     let by = started_by(&request.input).unwrap_or("the input does not say; CloudTrail knows");
     text.push_str(&format!("Started by: {by}\nExecution: {}\n", request.execution));

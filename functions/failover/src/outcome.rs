@@ -48,6 +48,7 @@ pub fn untouched(plan: &Plan, dry_run: bool) -> Outcome {
         routes: plan.routes.iter().map(|r| r.arn.clone()).collect(),
         stages: stages.collect(),
         summary,
+        overridden: plan.overridden.clone(),
         plan: dry_run.then(|| Box::new(plan.clone())),
     }
 }
@@ -91,6 +92,7 @@ pub fn done(plan: &Plan, timeline: &[StageRecord], figures: Option<&Figures>, no
         routes: plan.routes.iter().map(|r| r.arn.clone()).collect(),
         stages: timeline.iter().cloned().map(StageOutcome::Went).collect(),
         summary,
+        overridden: plan.overridden.clone(),
         plan: None,
     }
 }

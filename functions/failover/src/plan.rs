@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use crate::calendar::Permit;
 use crate::claim::{self, Claim, Record};
 use crate::contract::{Execution, Fleet, MustShow, Plan, Route, RouteWeights, Stage, Weights};
 use crate::duration::Seconds;
 use crate::error::{Error, Kind};
 use crate::input::{Input, Operation, StageInput};
+use crate::request::Approval;
 use crate::roles::{self, RouteSays};
 use crate::samples::Health;
 use crate::verdict::{Counts, proposed_bake};
@@ -80,6 +82,8 @@ pub struct Found {
     pub alarms: Vec<String>,
     /// Longer than a write takes from the check before it until it shows, in seconds.
     pub settle_seconds: u32,
+    /// What the calendar says.
+    pub permit: Permit,
     /// For a restore of an execution: that one, and what it was itself a restore of.
     pub chain: Vec<String>,
 }
@@ -150,7 +154,9 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
     let stages = stages(input, found, &live.target_group_arn, &standby.target_group_arn, attached);
     let routes = found.routes.iter().map(|r| route(r, found_weights(r, &found.fleets))).collect();
     checks.extend(expectation(input, &stages, past, &standby.name));
-    let poll_seconds = poll_seconds(input.poll.0, &stages);
+    checks.extend(in_window(&found.permit, &stages, input.period, execution));
+    let approval = approval(input)?;
+    let poll_seconds = poll_seconds(input.poll.0, &stages, approval.as_ref());
     if poll_seconds > input.poll.0 {
         let poll = Seconds(poll_seconds);
         checks.push(format!("polled every {poll}, since an execution's history would not hold more polls"));
@@ -172,10 +178,28 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         load_balancer_arn,
         before: weights(live, standby, reached(found, live, standby)),
         routes,
+        overridden: found.permit.overridden.clone(),
+        approval,
         poll_seconds,
         period_seconds: input.period.0,
         criteria: input.criteria.clone(),
         checks,
+    })
+}
+
+/// Whether the run is likely to be over before its window closes.
+fn in_window(permit: &Permit, stages: &[Stage], period: Seconds, execution: &Execution) -> Option<String> {
+    if let Some(reason) = &permit.overridden {
+        return Some(format!("starts outside the windows: {reason}"));
+    }
+    let seconds: i64 = stages.iter().map(|stage| stage.likely_seconds(period.0)).sum();
+    let left = permit.until?.as_second() - execution.started_at.as_second();
+    let closes = &permit.closes;
+    Some(if seconds <= left {
+        format!("starts within its window, which closes {closes}")
+    } else {
+        let longer = Seconds(u32::try_from(seconds - left).unwrap_or(u32::MAX));
+        format!("will not be over before its window closes {closes}, but {longer} later at the earliest")
     })
 }
 
@@ -303,6 +327,8 @@ fn restore(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, 
         settle_seconds: found.settle_seconds,
         predecessors: predecessors.into_iter().collect(),
         done: end.is_some(),
+        overridden: None,
+        approval: None,
         poll_seconds: input.poll.0,
         period_seconds: input.period.0,
         criteria: input.criteria.clone(),
@@ -431,11 +457,14 @@ fn check_releases(input: &Input, live: &FoundFleet, standby: &FoundFleet) -> Res
 }
 
 /// A poll costs nine events of an execution's history, which ends at 25,000: after that the
-/// execution is over and nobody watches the weights. Some are kept for stages that take longer.
+/// execution is over and nobody watches the weights. Some are kept for stages that take longer, and
+/// for a run that a person holds.
 const POLLS_PER_RUN: u32 = 2000;
 
-fn poll_seconds(wanted: u32, stages: &[Stage]) -> u32 {
-    wanted.max(total_bake(stages).0.div_ceil(POLLS_PER_RUN))
+fn poll_seconds(wanted: u32, stages: &[Stage], approval: Option<&Approval>) -> u32 {
+    let waits = |approval: &Approval| u64::from(approval.within_seconds) * approval.before.len() as u64;
+    let watched = u64::from(total_bake(stages).0) + approval.map_or(0, waits);
+    wanted.max(u32::try_from(watched.div_ceil(POLLS_PER_RUN.into())).unwrap_or(u32::MAX))
 }
 
 /// How long all stages are watched together, at least.
@@ -488,6 +517,37 @@ fn expectation(input: &Input, stages: &[Stage], past: &Past, standby: &str) -> O
     })
 }
 
+/// What the standby gets from stage to stage, from nothing on.
+fn rising(input: &Input) -> Vec<StageInput> {
+    let default: &[u8] = match input.operation {
+        Operation::Shift => &SHIFT_STAGES,
+        Operation::Balance => &BALANCE_STAGES,
+        Operation::Failback => &[100],
+        Operation::Drain | Operation::Restore => &[],
+    };
+    input.stages.clone().unwrap_or_else(|| {
+        let weights = default.iter().filter_map(|percent| Percent::new(*percent));
+        weights.map(|weight| StageInput { weight, bake: None }).collect()
+    })
+}
+
+/// Before the first stage there is nothing to look at: whoever starts the run approves of that one.
+fn approval(input: &Input) -> Result<Option<Approval>, String> {
+    let stages: Vec<Percent> = rising(input).iter().map(|stage| stage.weight).collect();
+    let later = stages.get(1..).unwrap_or_default();
+    if let Some(percent) = input.approve.iter().find(|percent| !later.contains(percent)) {
+        let later: Vec<String> = later.iter().map(|stage| stage.get().to_string()).collect();
+        let stages =
+            if later.is_empty() { "there is none".into() } else { format!("these are {}", later.join(", ")) };
+        return Err(format!("`approve`: {} is none of the stages after the first; {stages}", percent.get()));
+    }
+    Ok((!input.approve.is_empty()).then(|| Approval {
+        before: input.approve.clone(),
+        within_seconds: input.approve_within.0,
+        otherwise: input.approve_otherwise,
+    }))
+}
+
 /// The stages that are left to do. Empty where the weights already are what is asked for.
 fn stages(input: &Input, found: &Found, live: &str, standby: &str, attached: bool) -> Vec<Stage> {
     let shares = found.routes.iter().map(|r| percent(&r.groups, live, standby));
@@ -501,20 +561,12 @@ fn stages(input: &Input, found: &Found, live: &str, standby: &str, attached: boo
         bake_seconds: bake.unwrap_or(input.bake).0.max(found.settle_seconds),
         must_show,
     };
-    let listed = |default: &[u8]| -> Vec<StageInput> {
-        input.stages.clone().unwrap_or_else(|| {
-            let weights = default.iter().filter_map(|p| Percent::new(*p));
-            weights.map(|weight| StageInput { weight, bake: None }).collect()
-        })
-    };
-    let rising = match input.operation {
+    match input.operation {
         Operation::Drain => return vec![stage(Percent::NONE, None, MustShow::SilentStandby)],
-        Operation::Failback => vec![StageInput { weight: Percent::ALL, bake: None }],
-        Operation::Shift => listed(&SHIFT_STAGES),
-        Operation::Restore => return Vec::new(),
         Operation::Balance if found.routes.iter().all(even) => return Vec::new(),
-        Operation::Balance => listed(&BALANCE_STAGES),
-    };
+        _ => {}
+    }
+    let rising = rising(input);
     let attach = (!attached).then(|| stage(Percent::NONE, None, MustShow::ReadyStandby));
     let rising = rising.into_iter().filter(|s| s.weight >= reached);
     attach.into_iter().chain(rising.map(|s| stage(s.weight, s.bake, MustShow::HealthyStandby))).collect()

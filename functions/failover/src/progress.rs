@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::contract::{Check, Plan, Progress, Route, Stage, StageRecord};
 use crate::error::{Error, Kind};
-use crate::poll::Decision;
+use crate::request::Answer;
 use crate::samples::Health;
 use crate::verdict::Verdict;
 use crate::weights::{GroupWeight, Percent};
@@ -89,9 +89,13 @@ pub fn check_health(
 ///
 /// # Errors
 /// As [`stage`].
-pub fn polled(plan: &Plan, progress: &Progress, decision: Decision, now: Timestamp) -> Result<Check, Error> {
+pub fn polled(plan: &Plan, progress: &Progress, answer: Answer, now: Timestamp) -> Result<Check, Error> {
+    let Answer { decision, waits_since, held } = answer;
     let stage = stage(plan, progress)?;
     let mut next = progress.clone();
+    // What a poll concludes replaces what the one before did.
+    next.waits_since = waits_since;
+    next.held_polls += u32::from(held);
     if let Some(record) = next.timeline.last_mut() {
         record.verdict = Some(decision.verdict);
         record.reason = Some(decision.reason.clone());
@@ -112,6 +116,7 @@ pub fn polled(plan: &Plan, progress: &Progress, decision: Decision, now: Timesta
         verdict: decision.verdict,
         reason: decision.reason,
         fully_shifted,
+        ask: waits_since.is_some() && progress.waits_since.is_none(),
         ending: decision.ending,
         figures: decision.figures,
         progress: next,

@@ -1,5 +1,6 @@
 //! Whatever anybody sends as the input of an execution: a refusal by name, or a sound plan.
 
+use failover::calendar::Permit;
 use failover::claim::Claim;
 use failover::contract::Execution;
 use failover::input::Input;
@@ -128,6 +129,7 @@ fn found() -> Found {
         routes: vec![route],
         alarms: Vec::new(),
         settle_seconds: 15,
+        permit: Permit::default(),
         chain: Vec::new(),
     }
 }

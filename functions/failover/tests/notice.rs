@@ -85,6 +85,28 @@ fn every_operation_says_what_it_does() {
 }
 
 #[test]
+fn where_it_waits_for_a_person_it_says_what_was_measured_and_what_to_type() {
+    let mut plan = shift();
+    plan["approval"] = json!({ "before": [100], "withinSeconds": 3600, "otherwise": "halt" });
+    let progress = json!({ "stage": 0, "waitSeconds": 30, "waitsSince": "2026-11-22T10:15:00Z", "timeline": [
+        { "stage": 0, "weights": { "prod1": 90, "prod2": 10 }, "startedAt": "2026-11-22T10:01:00Z",
+          "verdict": "wait", "reason": "nothing against prod2", "ending": "accepted" },
+    ] });
+    let notice = told(plan, progress, Value::Null).unwrap();
+    assert_eq!(notice.subject, "web: approve shift to 100 % on prod2?");
+    for expected in [
+        "waits for an approval before prod1 0 %, prod2 100 %",
+        "until 2026-11-22 11:15:00 UTC the run ends and leaves the weights as they are",
+        "prod1 90 %, prod2 10 %; accepted; nothing against prod2",
+        "add-tags --resource-arns arn:rule --tags 'Key=failover:request,Value=approve 100'",
+        "Value=rollBack'",
+    ] {
+        assert!(notice.text.contains(expected), "{expected:?} is not in {}", notice.text);
+    }
+    assert_eq!((notice.event.moment, notice.event.pages), (Moment::Approval, false));
+}
+
+#[test]
 fn at_the_end_it_says_how_it_went() {
     let progress = json!({ "stage": 1, "waitSeconds": 0, "timeline": [
         { "stage": 0, "weights": { "prod1": 90, "prod2": 10 }, "startedAt": "2026-11-22T10:01:00Z",

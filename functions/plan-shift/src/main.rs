@@ -5,12 +5,14 @@ use aws_sdk_elasticloadbalancingv2::Client as Balancer;
 use aws_sdk_sfn::Client as StepFunctions;
 use failover::aws::discover::{self, Asking};
 use failover::aws::{self, alarms, claims, metrics};
+use failover::calendar::{Calendar, Permit};
 use failover::contract::{PlanRequest, Planned, Progress};
 use failover::error::{Error, Kind};
 use failover::input::{self, Input, Operation};
 use failover::plan::Found;
 use failover::{outcome, plan};
 use futures_util::future::try_join;
+use jiff::Timestamp;
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
@@ -19,6 +21,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let deployment = Deployment {
         pattern: configured("TARGET_GROUP_PATTERN"),
         fleets: configured("FLEETS"),
+        calendar: Calendar::parse(
+            &configured("WINDOWS"),
+            &configured("WINDOW_TIME_ZONE"),
+            &configured("FREEZES"),
+        ),
         settle_seconds: configured("SETTLE_SECONDS").parse().unwrap_or(SETTLE_SECONDS),
     };
     let clients = |config: &_| (Balancer::new(config), CloudWatch::new(config), StepFunctions::new(config));
@@ -38,6 +45,8 @@ struct Deployment {
     /// How it names its target groups.
     pattern: String,
     fleets: String,
+    /// When runs may start, or what is wrong with its parameters.
+    calendar: Result<Calendar, String>,
     settle_seconds: u32,
 }
 
@@ -54,6 +63,7 @@ async fn plan_shift(
     };
     let (input, chain) = whole(&clients.2, request.input).await.map_err(untouched)?;
     let input = Input::parse(&input)?;
+    let permit = permit(&deployment.calendar, &input, request.execution.started_at)?;
     let asking = Asking {
         input: &input,
         execution: &request.execution.arn,
@@ -61,7 +71,7 @@ async fn plan_shift(
         settle_seconds: deployment.settle_seconds,
         now: aws::now(),
     };
-    let found = find(clients, &deployment, asking).await.map_err(untouched)?;
+    let found = Found { permit, ..find(clients, &deployment, asking).await.map_err(untouched)? };
     let plan = plan::plan(&input, &request.execution, &found)?;
     let outcome = outcome::untouched(&plan, input.dry_run);
     tracing::info!(app = plan.app, execution = plan.execution.arn, "{}", outcome.summary);
@@ -69,6 +79,23 @@ async fn plan_shift(
         if input.operation == Operation::Restore { !plan.routes.is_empty() } else { !plan.stages.is_empty() };
     let proceed = !input.dry_run && something;
     Ok(Planned { proceed, plan, progress: Progress::default(), outcome })
+}
+
+/// What the calendar says; a dry run may look at any time.
+fn permit(calendar: &Result<Calendar, String>, input: &Input, now: Timestamp) -> Result<Permit, Error> {
+    let permit = match calendar {
+        Ok(calendar) => calendar.permit(input, now),
+        Err(what) => {
+            Err(Error::rejected(format!("The deployment's {what}. Correct it; nothing was touched.")))
+        }
+    };
+    match permit {
+        Err(closed) if input.dry_run => Ok(Permit {
+            overridden: Some(format!("only as a dry run: {}", closed.message)),
+            ..Permit::default()
+        }),
+        permit => permit,
+    }
 }
 
 /// The input, with the app and the fleets that a restore names by an execution only, and the

@@ -14,6 +14,7 @@ use super::tags::{self, Marks};
 use crate::claim::{Claim, Standing};
 use crate::contract::{Plan, Route};
 use crate::error::{Error, Kind};
+use crate::request::Requests;
 
 /// A look at the claims, after which there is a limited time to write.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +85,15 @@ pub async fn held<'a>(client: &Client, plan: &'a Plan) -> Result<Vec<&'a Route>,
 pub async fn marks<'a>(client: &Client, plan: &'a Plan) -> Result<Vec<(&'a Route, Marks)>, Error> {
     let arns: Vec<&str> = plan.routes.iter().map(|route| route.arn.as_str()).collect();
     Ok(plan.routes.iter().zip(tags::read(client, &arns).await?).collect())
+}
+
+/// What people ask of the run.
+///
+/// # Errors
+/// As AWS answers.
+pub async fn requests(client: &Client, plan: &Plan) -> Result<Requests, Error> {
+    let routes = marks(client, plan).await?;
+    Ok(routes.iter().filter_map(|(_, marks)| marks.request.as_deref()).collect())
 }
 
 /// Whose claims these are, in their order. Each execution is asked for once.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::error::{code, named};
 use super::{claims, command, health, listener, tags};
+use crate::calendar::Permit;
 use crate::claim::{Claim, Record};
 use crate::error::{Error, Kind};
 use crate::input::{Input, Operation};
@@ -75,6 +76,7 @@ pub async fn find(
         routes: routes.into_iter().map(|(route, _)| route).collect(),
         alarms: Vec::new(),
         settle_seconds: asking.settle_seconds,
+        permit: Permit::default(),
         chain: asking.chain.to_vec(),
     })
 }

@@ -11,6 +11,7 @@ use super::error::named;
 use crate::claim::Record;
 use crate::contract::{Plan, Route, Weights};
 use crate::error::Error;
+use crate::request::NOTHING;
 
 /// On every route: which fleet is live.
 const LIVE: &str = "failover:live";
@@ -20,6 +21,8 @@ const CLAIM: &str = "failover:claim";
 const BEFORE: &str = "failover:before";
 /// On every route: the percentages that this execution may put on the standby.
 const STAGES: &str = "failover:stages";
+/// On every route: what a person asks of that execution.
+const REQUEST: &str = "failover:request";
 /// On a target group: what its fleet runs.
 const RELEASE: &str = "failover:release";
 
@@ -35,6 +38,8 @@ pub struct Marks {
     pub claim: Option<String>,
     /// What it has recorded.
     pub record: Option<Record>,
+    /// What a person asks of that execution.
+    pub request: Option<String>,
     /// Of a target group: what its fleet runs.
     pub release: Option<String>,
 }
@@ -60,6 +65,7 @@ fn marks(tags: &[Tag]) -> Marks {
     Marks {
         live: value(LIVE).map(Into::into),
         claim: value(CLAIM).map(Into::into),
+        request: value(REQUEST).map(Into::into),
         release: value(RELEASE).map(Into::into),
         record: value(BEFORE).zip(value(STAGES)).and_then(|(before, stages)| Record::parse(before, stages)),
     }
@@ -77,6 +83,8 @@ pub async fn claim(client: &Client, plan: &Plan, fence: &Fence) -> Result<(), Er
             (CLAIM, plan.execution.arn.as_str()),
             (BEFORE, &record.before_tag()),
             (STAGES, &record.stages_tag()),
+            // What was asked of an earlier run is not asked of this one.
+            (REQUEST, NOTHING),
             // Weights that are interrupted at an even split cannot tell which fleet was live.
             (LIVE, &plan.live.name),
         ];
@@ -104,7 +112,7 @@ fn alike(plan: &Plan, record: impl Fn(&Route) -> Record) -> Vec<(Record, Vec<Str
 /// # Errors
 /// As AWS answers.
 pub async fn release(client: &Client, routes: &[&Route], kept: bool, fence: &Fence) -> Result<(), Error> {
-    let keys = if kept { vec![CLAIM] } else { vec![CLAIM, BEFORE, STAGES] };
+    let keys = if kept { vec![CLAIM, REQUEST] } else { vec![CLAIM, REQUEST, BEFORE, STAGES] };
     let arns: Vec<String> = routes.iter().map(|route| route.arn.clone()).collect();
     for chunk in arns.chunks(RESOURCES_PER_CALL) {
         let call = client.remove_tags().set_resource_arns(Some(chunk.to_vec()));

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::calendar::Permit;
 use crate::contract::Progress;
 use crate::progress;
 use crate::roll_back;
@@ -44,6 +45,7 @@ fn found(weights: [u16; 2]) -> Found {
         routes: vec![route("rule 1", &[(ONE, weights[0]), (TWO, weights[1])])],
         alarms: Vec::new(),
         settle_seconds: 15,
+        permit: Permit::default(),
         chain: Vec::new(),
     }
 }

@@ -7,6 +7,7 @@ use super::*;
 use crate::contract::{Execution, Fleet, Progress};
 use crate::input::Operation;
 use crate::progress;
+use crate::request::Answer;
 use crate::samples::{FleetSamples, Health, Sample};
 use crate::verdict::Criteria;
 use crate::weights::Percent;
@@ -40,12 +41,19 @@ fn plan(stages: &[(u8, MustShow)]) -> Plan {
         settle_seconds: 15,
         predecessors: Vec::new(),
         done: false,
+        overridden: None,
+        approval: None,
         poll_seconds: 30,
         period_seconds: 60,
         criteria: Criteria::default(),
         slow_seconds: 0.5,
         checks: Vec::new(),
     }
+}
+
+/// A decision with which no request interferes.
+fn answer(decision: Decision) -> Answer {
+    Answer { decision, waits_since: None, held: false }
 }
 
 /// Requests and failures of one fleet, period by period from `from` on.
@@ -205,7 +213,7 @@ fn a_probe_interrupts_the_last_stage_and_decides() {
     let sick = run(4, 100, [0, 60]);
     let probe = decide(&plan, &whole.timeline, &sick);
     assert_eq!(probe.verdict, Verdict::Probe, "{}", probe.reason);
-    let check = progress::polled(&plan, &whole, probe, at(240)).unwrap();
+    let check = progress::polled(&plan, &whole, answer(probe), at(240)).unwrap();
     assert!(check.progress.probe && !check.fully_shifted);
     assert_eq!(progress::standby_percent(&plan, &check.progress).unwrap().get(), 10);
     let probing = progress::set(&plan, &check.progress, at(241)).unwrap();
@@ -224,7 +232,7 @@ fn a_probe_interrupts_the_last_stage_and_decides() {
     assert!(both.verdict == Verdict::Wait && both.reason.contains("both fleets"), "{}", both.reason);
     let cleared = outcome(2, 0);
     assert_eq!(cleared.verdict, Verdict::Advance, "{}", cleared.reason);
-    let check = progress::polled(&plan, &probing, cleared, at(600)).unwrap();
+    let check = progress::polled(&plan, &probing, answer(cleared), at(600)).unwrap();
     assert!(!check.progress.probe && !check.fully_shifted, "back to the stage that was interrupted");
     assert_eq!(progress::standby_percent(&plan, &check.progress).unwrap(), Percent::ALL);
 }

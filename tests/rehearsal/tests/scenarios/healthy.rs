@@ -171,7 +171,7 @@ pub async fn weights_that_spread_late_are_waited_for(_: &Ground) -> Result<()> {
 }
 
 /// A poll asks CloudWatch once, the health of each fleet once, and the routes once.
-pub async fn a_poll_costs_four_calls(ground: &Ground) -> Result<()> {
+pub async fn a_poll_costs_five_calls(ground: &Ground) -> Result<()> {
     let site = Site::new(ground, "calls").await?;
     let routes = [RouteKind::Host, RouteKind::Path, RouteKind::Default];
     let app = site.app("calls", &routes, Forward::Weighted([100, 0])).await?;
@@ -189,7 +189,8 @@ pub async fn a_poll_costs_four_calls(ground: &Ground) -> Result<()> {
     };
     let mut calls = calls(2, &mut execution).await?;
     calls.sort();
-    let once = ["DescribeRules", "DescribeTargetHealth", "DescribeTargetHealth", "GetMetricData"];
+    let once =
+        ["DescribeRules", "DescribeTags", "DescribeTargetHealth", "DescribeTargetHealth", "GetMetricData"];
     let twice: Vec<&str> = once.iter().flat_map(|call| [*call, *call]).collect();
     ensure!(calls == twice, "{calls:?}");
     execution.finish().await.map(drop)

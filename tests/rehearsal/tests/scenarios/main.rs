@@ -13,6 +13,7 @@ mod interruptions;
 mod notices;
 mod pipeline;
 mod refusals;
+mod requests;
 mod schedule;
 mod second_opinion;
 mod support;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     claims, dead_fleets, endings, every_call, faults, healthy, interruptions, notices, pipeline, refusals,
-    schedule, second_opinion,
+    requests, schedule, second_opinion,
 };
 
 /// A scenario by name.
@@ -39,7 +39,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     healthy::signing_in_survives_with_its_secret,
     healthy::a_drain_ends_when_the_standby_is_silent,
     healthy::a_failback_returns_in_one_step,
-    healthy::a_poll_costs_four_calls,
+    healthy::a_poll_costs_five_calls,
     healthy::weights_that_spread_late_are_waited_for,
     healthy::a_shift_is_taken_up_where_the_weights_stand,
     healthy::a_dry_run_and_a_balance_that_is_there_touch_nothing,
@@ -78,6 +78,11 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     notices::the_team_is_told_before_the_first_write_and_after_the_end,
     notices::an_ending_that_pages_reaches_those_who_asked_for_no_more,
     notices::a_notice_that_cannot_be_sent_stops_nothing,
+    requests::a_stage_begins_once_it_is_approved,
+    requests::a_run_that_waits_for_approval_is_still_rolled_back,
+    requests::nobody_answers,
+    requests::a_rejection_rolls_back_a_run_that_goes_well,
+    requests::a_bake_is_skipped_and_a_stage_held,
     schedule::a_balance_fires_and_is_quiet_where_it_cannot_run,
     every_call::whatever_happens_to_a_call_the_run_ends_as_promised,
     second_opinion::our_balancer_answers_as_moto_does,

@@ -201,6 +201,8 @@ impl<'a> App<'a> {
             settle_seconds: 15,
             predecessors: Vec::new(),
             done: false,
+            overridden: None,
+            approval: None,
             poll_seconds: 10,
             period_seconds: 60,
             criteria: Criteria::default(),

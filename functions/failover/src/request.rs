@@ -1,0 +1,217 @@
+//! What a person asks of a run that is going on: by the tag `failover:request` on one of its routes,
+//! since whoever may say so there may change the weights as well, and nothing else has to run for it.
+//!
+//! A request names the percent it is about, so that it is carried out once and never has to be
+//! taken back: one for a stage that is over means nothing any more.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{MustShow, Plan, Progress};
+use crate::duration::Seconds;
+use crate::poll::{self, Decision};
+use crate::samples::Samples;
+use crate::verdict::Verdict;
+use crate::weights::Percent;
+
+/// How many polls a run may be held for, in all its stages together. The history of an execution has
+/// room for some 750 beyond those of its bakes.
+pub const HELD_POLLS: u32 = 500;
+
+/// A request, as the tag words it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Request {
+    /// `rollBack`: put back what was found, now.
+    RollBack,
+    /// `hold`: do not leave the stage, while checks and rollback go on.
+    Hold,
+    /// `skip 25`: the bake of the stage with 25 % on the standby is over now.
+    Skip(Percent),
+    /// `approve 50`: the stage with 50 % on the standby may begin.
+    Approve(Percent),
+}
+
+/// What stands in the tag while nobody asks for anything.
+pub const NOTHING: &str = "nothing";
+
+impl Request {
+    /// Reads the tag; nothing where nobody asks for anything.
+    ///
+    /// # Errors
+    /// A sentence that says what the tag may hold.
+    pub fn parse(tag: &str) -> Result<Option<Self>, String> {
+        let percent = |text: &str| Percent::new(text.trim().trim_end_matches('%').trim_end().parse().ok()?);
+        let (word, rest) = tag.trim().split_once(' ').unwrap_or((tag.trim(), ""));
+        let request = match (word, percent(rest)) {
+            (NOTHING, _) if rest.is_empty() => return Ok(None),
+            ("rollBack", _) if rest.is_empty() => Some(Self::RollBack),
+            ("hold", _) if rest.is_empty() => Some(Self::Hold),
+            ("skip", Some(percent)) => Some(Self::Skip(percent)),
+            ("approve", Some(percent)) => Some(Self::Approve(percent)),
+            _ => None,
+        };
+        request.map(Some).ok_or_else(|| {
+            format!(
+                "the tag failover:request says `{tag}`, which is none of `rollBack`, `hold`, `skip 25` and \
+                 `approve 50`"
+            )
+        })
+    }
+}
+
+/// What the tags of all routes ask for: the most careful first, with a sentence about each that is
+/// not understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    asked: BTreeSet<Request>,
+    unclear: Vec<String>,
+}
+
+impl<'a> FromIterator<&'a str> for Requests {
+    fn from_iter<Tags: IntoIterator<Item = &'a str>>(tags: Tags) -> Self {
+        let mut requests = Self::default();
+        for tag in tags {
+            match Request::parse(tag) {
+                Ok(request) => requests.asked.extend(request),
+                Err(what) => requests.unclear.push(what),
+            }
+        }
+        requests
+    }
+}
+
+/// What the plan says of approvals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Approval {
+    /// The stages that begin only once somebody approves, by the standby's percent.
+    pub before: BTreeSet<Percent>,
+    /// How long each is waited for, in seconds.
+    pub within_seconds: u32,
+    /// What becomes of the run where nobody answers.
+    pub otherwise: Unanswered,
+}
+
+/// What becomes of a run that nobody approves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Unanswered {
+    /// The weights found at the start are put back.
+    #[default]
+    RollBack,
+    /// The run ends and leaves the weights of its stage.
+    Halt,
+}
+
+/// Why a run does not leave a stage that has shown what it must.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    Held,
+    Unapproved(Percent),
+}
+
+/// What a poll concludes, requests and approvals included.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The decision.
+    pub decision: Decision,
+    /// Set while the run waits for an approval: since when.
+    pub waits_since: Option<Timestamp>,
+    /// Whether the poll held the run back because a person asked for it.
+    pub held: bool,
+}
+
+/// Concludes a poll of the last stage of the run's timeline. Nothing that is asked for keeps a run
+/// from its rollback, or lets it go on without having shown what it must.
+pub fn decide(plan: &Plan, progress: &Progress, samples: &Samples, requests: &Requests) -> Answer {
+    let mut decision = poll::decide(&skipped(plan, progress, samples, requests), &progress.timeline, samples);
+    let answer = |mut decision: Decision, waits_since, held| {
+        for what in &requests.unclear {
+            decision.reason = format!("{}; {what}", decision.reason);
+        }
+        Answer { decision, waits_since, held }
+    };
+    if matches!(decision.verdict, Verdict::RollBack | Verdict::Halt) {
+        return answer(decision, None, false);
+    }
+    if requests.asked.contains(&Request::RollBack) {
+        decision.verdict = Verdict::RollBack;
+        decision.reason = format!("somebody asked for it (failover:request); at last: {}", decision.reason);
+        return answer(decision, None, false);
+    }
+    // A probe always comes to its end: at 10 % it is no place to stay.
+    if decision.verdict != Verdict::Advance || progress.probe {
+        return answer(decision, None, false);
+    }
+    match kept(plan, progress, requests) {
+        None => answer(decision, None, false),
+        Some(Kept::Held) if progress.held_polls >= HELD_POLLS => {
+            decision.verdict = Verdict::RollBack;
+            decision.reason = format!("held for {HELD_POLLS} polls, which is as long as a run can be");
+            answer(decision, None, false)
+        }
+        Some(Kept::Held) => {
+            decision.verdict = Verdict::Wait;
+            decision.reason = format!("{}; held here, as somebody asked (failover:request)", decision.reason);
+            answer(decision, progress.waits_since, true)
+        }
+        Some(Kept::Unapproved(percent)) => {
+            let since = progress.waits_since.unwrap_or(samples.now);
+            unanswered(plan, &mut decision, percent, since, samples.now);
+            answer(decision, Some(since), false)
+        }
+    }
+}
+
+/// The plan with the bake of the current stage cut to what was watched already, if somebody asked
+/// for that. One whole period is the least: no data is never a pass.
+fn skipped(plan: &Plan, progress: &Progress, samples: &Samples, requests: &Requests) -> Plan {
+    let mut plan = plan.clone();
+    let (stages, period) = (&mut plan.stages, plan.period_seconds);
+    if let Some((record, stage)) = progress.timeline.last().and_then(|r| Some((r, stages.get_mut(r.stage)?)))
+        && requests.asked.contains(&Request::Skip(stage.standby_percent))
+        && stage.must_show == MustShow::HealthyStandby
+    {
+        let watched = samples.now.as_second().saturating_sub(record.started_at.as_second());
+        // The first period is mixed, the last one not known yet.
+        let periods = u32::try_from(watched).unwrap_or(0) / period.max(1);
+        stage.bake_seconds = stage.bake_seconds.min(periods.saturating_sub(2).max(1) * period);
+    }
+    plan
+}
+
+/// Whether something keeps the run from the next stage.
+fn kept(plan: &Plan, progress: &Progress, requests: &Requests) -> Option<Kept> {
+    if requests.asked.contains(&Request::Hold) {
+        return Some(Kept::Held);
+    }
+    let next = plan.stages.get(progress.stage + 1)?.standby_percent;
+    let wanted = plan.approval.as_ref().is_some_and(|approval| approval.before.contains(&next));
+    (wanted && !requests.asked.contains(&Request::Approve(next))).then_some(Kept::Unapproved(next))
+}
+
+/// The decision on a run that waits for an approval.
+fn unanswered(plan: &Plan, decision: &mut Decision, percent: Percent, since: Timestamp, now: Timestamp) {
+    let Some(approval) = &plan.approval else { return };
+    let waited = u32::try_from(now.as_second().saturating_sub(since.as_second())).unwrap_or(0);
+    let within = Seconds(approval.within_seconds);
+    if waited < approval.within_seconds {
+        decision.verdict = Verdict::Wait;
+        decision.reason = format!(
+            "{}; waits for an approval of {percent}, for {} more",
+            decision.reason,
+            Seconds(approval.within_seconds - waited)
+        );
+        return;
+    }
+    decision.verdict = match approval.otherwise {
+        Unanswered::RollBack => Verdict::RollBack,
+        Unanswered::Halt => Verdict::Halt,
+    };
+    decision.reason = format!("nobody approved {percent} within {within}");
+}
+
+#[cfg(test)]
+mod tests;

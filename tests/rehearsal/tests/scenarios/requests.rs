@@ -1,0 +1,144 @@
+//! What people ask of a run that is going on: approvals, and skip, hold and roll back on purpose, by
+//! the same `make` targets that they type.
+
+use alb::Behaviour;
+use anyhow::{Context, Result, ensure};
+use rehearsal::{App, Ended, Event, Execution, Forward, Ground, RouteKind, Site, aim, root};
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::support::{
+    COMPLETED, RATE, ROLLED_BACK, check_failure, check_nothing_lost, check_success, check_traffic,
+    check_weights, input, path,
+};
+
+/// A bake that nobody waits for here.
+const LONG: &str = "10m";
+
+pub async fn a_stage_begins_once_it_is_approved(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "approve").await?;
+    let app = site.app("approve", &[RouteKind::Host, RouteKind::Path], Forward::Weighted([100, 0])).await?;
+    let traffic = app.traffic(RATE);
+    let shift = json!({ "stages": [30, 60, 100], "approve": [60, 100], "bake": "3s" });
+    let mut execution = ground.execute(&input(&app, "shift", shift)).await?;
+    until_asked(&mut execution).await?;
+    // It is asked once, and goes on looking.
+    for _ in 0..3 {
+        execution.until(|event| polled(event, "waits for an approval of 60 %")).await?;
+    }
+    check_traffic(&traffic, 30).await?;
+    // An approval of another stage is none of this one; on which of its routes does not matter.
+    make(ground, "approve", &app.routes[1], Some(60)).await?;
+    execution.until_stage(1).await?;
+    until_asked(&mut execution).await?;
+    make(ground, "approve", &app.routes[0], Some(100)).await?;
+    let ended = execution.finish().await?;
+    ensure!(ended.status == "SUCCEEDED", "{:?}: {:?}", ended.error, ended.cause);
+    ensure!(asked(&ended) == 2, "{:?}", ended.path);
+    check_weights(&app, [0, 100]).await?;
+    // Nothing that was asked of this run is left for the next.
+    for tags in app.tags().await? {
+        ensure!(!tags.contains_key("failover:request"), "{tags:?}");
+    }
+    check_nothing_lost(&app, &traffic)
+}
+
+pub async fn a_run_that_waits_for_approval_is_still_rolled_back(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "sick-wait").await?;
+    let app = site.app("sick-wait", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    let _traffic = app.traffic(RATE);
+    let shift = json!({ "stages": [30, 100], "approve": [100], "bake": "3s" });
+    let mut execution = ground.execute(&input(&app, "shift", shift)).await?;
+    until_asked(&mut execution).await?;
+    app.set(1, Behaviour::Errors { share: 0.4 });
+    check_failure(&execution.finish().await?, "RolledBack")?;
+    check_weights(&app, [100, 0]).await
+}
+
+pub async fn nobody_answers(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "unanswered").await?;
+    for (name, otherwise, ending, weights) in
+        [("unanswered-1", "rollBack", "RolledBack", [100, 0]), ("unanswered-2", "halt", "Halted", [70, 30])]
+    {
+        let app = site.app(name, &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+        let _traffic = app.traffic(RATE);
+        let approval = json!({ "approve": [100], "approveWithin": "4s", "approveOtherwise": otherwise });
+        let mut shift = json!({ "stages": [30, 100], "bake": "3s" });
+        shift.as_object_mut().context("an object")?.extend(approval.as_object().cloned().unwrap_or_default());
+        let ended = ground.execute(&input(&app, "shift", shift)).await?.finish().await?;
+        let cause = check_failure(&ended, ending)?;
+        ensure!(cause.contains("nobody approved 100 % within 4s"), "{cause}");
+        check_weights(&app, weights).await?;
+    }
+    Ok(())
+}
+
+pub async fn a_rejection_rolls_back_a_run_that_goes_well(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "reject").await?;
+    let app = site.app("reject", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    let traffic = app.traffic(RATE);
+    let mut execution =
+        ground.execute(&input(&app, "shift", json!({ "stages": [30, 100], "bake": LONG }))).await?;
+    execution.until_stage(1).await?;
+    make(ground, "reject", &app.routes[0], None).await?;
+    let ended = execution.finish().await?;
+    let cause = check_failure(&ended, "RolledBack")?;
+    ensure!(cause.contains("somebody asked for it"), "{cause}");
+    ensure!(ended.path == path(1, &ROLLED_BACK), "{:?}", ended.path);
+    check_weights(&app, [100, 0]).await?;
+    check_nothing_lost(&app, &traffic)
+}
+
+pub async fn a_bake_is_skipped_and_a_stage_held(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "skip").await?;
+    let app = site.app("skip", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    let traffic = app.traffic(RATE);
+    let stages = json!({ "stages": [{ "weight": 40, "bake": LONG }, { "weight": 100, "bake": "3s" }] });
+    let mut execution = ground.execute(&input(&app, "shift", stages)).await?;
+    execution.until_stage(1).await?;
+    make(ground, "skip", &app.routes[0], Some(40)).await?;
+    execution.until_stage(1).await?;
+    make(ground, "hold", &app.routes[0], None).await?;
+    for _ in 0..3 {
+        execution.until(|event| polled(event, "held here")).await?;
+    }
+    check_weights_held(&app).await?;
+    make(ground, "resume", &app.routes[0], None).await?;
+    let ended = execution.finish().await?;
+    check_success(&ended, &path(2, &COMPLETED))?;
+    check_weights(&app, [0, 100]).await?;
+    check_nothing_lost(&app, &traffic)
+}
+
+async fn check_weights_held(app: &App<'_>) -> Result<()> {
+    let found = app.weights().await?;
+    ensure!(found == [[0, 100]], "{found:?}");
+    Ok(())
+}
+
+/// Whether a poll gave this as its reason, among others.
+fn polled(event: &Event, reason: &str) -> bool {
+    let said =
+        |output: &serde_json::Value| output["reason"].as_str().is_some_and(|text| text.contains(reason));
+    matches!(event, Event::Left(state, output) if state == "CheckMetrics" && said(output))
+}
+
+async fn until_asked(execution: &mut Execution) -> Result<()> {
+    execution.until(|event| *event == Event::Entered("SendApprovalNotice".into())).await.map(drop)
+}
+
+fn asked(ended: &Ended) -> usize {
+    ended.path.iter().filter(|state| *state == "SendApprovalNotice").count()
+}
+
+/// What a person types.
+async fn make(ground: &Ground, target: &str, route: &str, stage: Option<u8>) -> Result<()> {
+    let mut command = Command::new("make");
+    command.current_dir(root()).args(["--silent", target]).arg(format!("ROUTE={route}"));
+    command.args(stage.map(|stage| format!("STAGE={stage}")));
+    // It is the local balancer whose tags are read.
+    let output = aim(&mut command, &ground.alb.endpoint()).kill_on_drop(true).output().await?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "make {target}: {said}");
+    Ok(())
+}
