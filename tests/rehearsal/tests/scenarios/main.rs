@@ -3,6 +3,7 @@
 //! One proving ground serves all of them; each has a balancer and apps of its own, so they run side
 //! by side.
 
+mod checkout;
 mod claims;
 mod dead_fleets;
 mod endings;
@@ -15,6 +16,7 @@ mod refusals;
 mod schedule;
 mod second_opinion;
 mod support;
+mod upgrade;
 
 use std::process::ExitCode;
 use std::sync::Arc;
