@@ -15,6 +15,7 @@ mod pipeline;
 mod refusals;
 mod schedule;
 mod second_opinion;
+mod stacks;
 mod support;
 mod upgrade;
 
