@@ -6,6 +6,7 @@
 mod checkout;
 mod claims;
 mod dead_fleets;
+mod dev_alb;
 mod endings;
 mod every_call;
 mod faults;
