@@ -15,7 +15,7 @@ HOST_ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 ARCH ?= arm64
 
 STACK ?= failover
-PARAMETERS ?=
+SETTINGS ?= infra/$(STACK).env
 
 # How long an endurance run is, and which disturbances it draws.
 CYCLES ?= 100
@@ -57,11 +57,11 @@ bench-verdict: ## Measure decisions beside the rules of other deployers
 build: tools ## Build the functions for this machine
 	$(call build_functions,$(HOST_ARCH))
 
-deploy: tools ## Deploy to AWS: make deploy LOAD_BALANCER=name [STACK=failover] [ARCH=arm64] [PARAMETERS="Name=Value ..."]
-	@test -n "$(LOAD_BALANCER)" || { echo "Name the load balancer: make deploy LOAD_BALANCER=my-balancer"; exit 2; }
+deploy: tools ## Deploy to AWS, asking for settings the first time: make deploy [STACK=failover] [ARCH=arm64]
+	$(BIN)/python infra/settings.py "$(STACK)" "$(SETTINGS)" "target/$(STACK).settings"
 	$(call build_functions,$(ARCH))
-	STACK="$(STACK)" AWS=$(BIN)/aws \
-	    PARAMETERS="LoadBalancerName=$(LOAD_BALANCER) Architecture=$(ARCH) $(PARAMETERS)" infra/deploy.sh
+	STACK="$(STACK)" SETTINGS="target/$(STACK).settings" PARAMETERS="Architecture=$(ARCH)" AWS=$(BIN)/aws \
+	    infra/deploy.sh
 
 approve: tools ## Let a run begin a stage: make approve ROUTE=arn STAGE=50
 	$(call request,approve $(or $(STAGE),$(error Name the stage, such as STAGE=50)))

@@ -4,7 +4,8 @@
 #   STACK       name of the stack
 #   BUCKET      S3 bucket for the packaged functions, made if it is missing; by default one of this
 #               account and region
-#   PARAMETERS  Name=Value pairs for the template, separated by spaces; quoted where they hold some
+#   SETTINGS    file with Name=Value lines for the template, as settings.py writes it; none by default
+#   PARAMETERS  more of them, separated by spaces; quoted where they hold some. They win
 #   AWS         the AWS CLI to use
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,7 +23,10 @@ trap 'rm -f "$packaged"' EXIT
 "$AWS" s3api head-bucket --bucket "$BUCKET" >/dev/null 2>&1 || "$AWS" s3 mb "s3://$BUCKET" >/dev/null
 "$AWS" cloudformation package --template-file infra/template.yaml \
     --s3-bucket "$BUCKET" --s3-prefix "$STACK" --output-template-file "$packaged" >/dev/null
-mapfile -t parameters < <(python3 -c 'import os, shlex; print(*shlex.split(os.environ.get("PARAMETERS", "")), sep="\n")')
+mapfile -t parameters < <(
+    cat "${SETTINGS:-/dev/null}"
+    python3 -c 'import os, shlex; print(*shlex.split(os.environ.get("PARAMETERS", "")), sep="\n")'
+)
 "$AWS" cloudformation deploy --template-file "$packaged" --stack-name "$STACK" \
     --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
     ${parameters[@]:+--parameter-overrides "${parameters[@]}"}

@@ -1,7 +1,7 @@
 //! A local AWS with the project deployed into it, and a balancer beside it.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -69,7 +69,10 @@ impl Ground {
         let local_aws = LocalAws::start(&alb.endpoint(), &folder.path().join("local-aws.log")).await?;
         alb.pass_on(local_aws.address()?);
         let notice_topic_arn = make_topic(local_aws.endpoint()).await?;
-        let state_machine_arn = deploy(local_aws.endpoint(), &notice_topic_arn).await?;
+        let parameters = format!(
+            "BalanceApp={SCHEDULED_APP} BalanceSchedule='rate(1 minute)' NoticeTopicArn={notice_topic_arn}"
+        );
+        let state_machine_arn = deploy(local_aws.endpoint(), &Stack::new(STACK, &parameters)).await?;
         let sfn = aws_sdk_sfn::Client::from_conf(
             aws_sdk_sfn::Config::builder()
                 .behavior_version(BehaviorVersion::latest())
@@ -97,6 +100,14 @@ impl Ground {
     /// # Errors
     /// If Step Functions refuses it.
     pub async fn execute(&self, input: &Value) -> Result<Execution> {
+        self.execute_on(&self.state_machine_arn, input).await
+    }
+
+    /// Starts an execution of the state machine of another stack.
+    ///
+    /// # Errors
+    /// If Step Functions refuses it.
+    pub async fn execute_on(&self, state_machine_arn: &str, input: &Value) -> Result<Execution> {
         // Named after its app, so that calls about the execution can be told from those about others.
         let app = input["app"].as_str().filter(|app| !app.is_empty()).unwrap_or("unnamed");
         let name = app.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40);
@@ -104,7 +115,7 @@ impl Ground {
         let started = self
             .sfn
             .start_execution()
-            .state_machine_arn(&self.state_machine_arn)
+            .state_machine_arn(state_machine_arn)
             .name(format!("{}-{number}", name.collect::<String>()))
             .input(input.to_string())
             .send()
@@ -120,7 +131,10 @@ impl Ground {
     pub async fn restore_of(&self, execution: &str) -> Result<Execution> {
         let mut known = HashSet::new();
         let restores = |input: &Value| input["operation"] == "restore" && input["execution"] == execution;
-        self.started_elsewhere(&mut known, RESTORE_STARTS_WITHIN, restores).await
+        // By the same state machine, whichever stack that is of.
+        let state_machine = execution.replacen(":execution:", ":stateMachine:", 1);
+        let (state_machine, _) = state_machine.rsplit_once(':').context("an execution without a name")?;
+        self.started_on(state_machine, &mut known, RESTORE_STARTS_WITHIN, restores).await
     }
 
     /// The next execution that somebody else has started with such an input, and that is not `known`
@@ -134,9 +148,19 @@ impl Ground {
         within: Duration,
         wanted: impl Fn(&Value) -> bool,
     ) -> Result<Execution> {
+        self.started_on(&self.state_machine_arn, known, within, wanted).await
+    }
+
+    async fn started_on(
+        &self,
+        state_machine_arn: &str,
+        known: &mut HashSet<String>,
+        within: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Execution> {
         let deadline = tokio::time::Instant::now() + within;
         while tokio::time::Instant::now() < deadline {
-            let pages = self.sfn.list_executions().state_machine_arn(&self.state_machine_arn);
+            let pages = self.sfn.list_executions().state_machine_arn(state_machine_arn);
             let found: Vec<_> = pages.into_paginator().items().send().collect::<Result<_, _>>().await?;
             for arn in found.into_iter().map(|found| found.execution_arn) {
                 if !known.insert(arn.clone()) {
@@ -203,20 +227,45 @@ async fn make_topic(endpoint: &str) -> Result<String> {
     made["TopicArn"].as_str().map(str::to_owned).context("a topic without ARN")
 }
 
-/// Deploys `infra/template.yaml` with the built functions to the local AWS at `endpoint`, by the
-/// same script that `make deploy` runs against AWS. Returns the state machine's ARN.
+/// A stack of `infra/template.yaml`.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    /// Its name.
+    pub name: String,
+    /// A file of settings, as `infra/settings.py` writes it.
+    pub settings: Option<PathBuf>,
+    /// More parameters of the template as `Name=Value`, with spaces between them.
+    pub parameters: String,
+    /// Where the template, the script that deploys it and the packages of the functions are.
+    pub checkout: PathBuf,
+}
+
+impl Stack {
+    /// What is in this checkout, for some balancer, with more parameters.
+    pub fn new(name: &str, parameters: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            settings: None,
+            parameters: format!("LoadBalancerName=rehearsal {parameters}"),
+            checkout: root(),
+        }
+    }
+}
+
+/// Deploys a stack with the built functions to the local AWS at `endpoint`, by the same script that
+/// `make deploy` runs against AWS. Returns the state machine's ARN.
 ///
 /// # Errors
 /// If the deployment fails, as it does where the functions are not built.
-pub async fn deploy(endpoint: &str, notice_topic_arn: &str) -> Result<String> {
+pub async fn deploy(endpoint: &str, stack: &Stack) -> Result<String> {
     // Everything here answers in milliseconds, so nothing takes long to settle.
-    let parameters = format!(
-        "LoadBalancerName=rehearsal Architecture={} SettleSeconds=2 BalanceApp={SCHEDULED_APP} \
-         BalanceSchedule='rate(1 minute)' NoticeTopicArn={notice_topic_arn}",
-        lambda_architecture()
-    );
-    let output = aim(&mut Command::new(root().join("infra/deploy.sh")), endpoint)
-        .env("STACK", STACK)
+    let parameters = format!("Architecture={} SettleSeconds=2 {}", lambda_architecture(), stack.parameters);
+    let mut script = Command::new(stack.checkout.join("infra/deploy.sh"));
+    if let Some(settings) = &stack.settings {
+        script.env("SETTINGS", settings);
+    }
+    let output = aim(&mut script, endpoint)
+        .env("STACK", &stack.name)
         .env("PARAMETERS", parameters)
         .env("AWS", tool("aws"))
         .kill_on_drop(true)

@@ -14,6 +14,6 @@ mod traffic;
 
 pub use app::{App, FLEETS, Forward, RouteKind, Site};
 pub use execution::{Ended, Event, Execution};
-pub use ground::{Ground, SCHEDULED_APP, balancer_client, cli, deploy};
+pub use ground::{Ground, SCHEDULED_APP, Stack, balancer_client, cli, deploy};
 pub use local_aws::{LocalAws, aim, root, tool};
 pub use traffic::{Answer, Tally, Traffic};

@@ -3,8 +3,10 @@
 //! One proving ground serves all of them; each has a balancer and apps of its own, so they run side
 //! by side.
 
+mod checkout;
 mod claims;
 mod dead_fleets;
+mod dev_alb;
 mod endings;
 mod every_call;
 mod faults;
@@ -16,7 +18,10 @@ mod refusals;
 mod requests;
 mod schedule;
 mod second_opinion;
+mod stacks;
 mod support;
+mod upgrade;
+mod windows;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, AuthenticateOidcActionConfig, FixedResponseActionConfig, ForwardActionConfig,
     TargetGroupTuple,
 };
-use rehearsal::{Ground, LocalAws, balancer_client, tool};
+use rehearsal::{Ground, LocalAws, Stack, balancer_client, tool};
 
 pub async fn our_balancer_answers_as_moto_does(ground: &Ground) -> Result<()> {
     let moto = Moto::start(ground, "answers").await?;
@@ -30,7 +30,7 @@ pub async fn set_weights_and_roll_back_work_against_moto(ground: &Ground) -> Res
     let moto = Moto::start(ground, "functions").await?;
     let log = ground.folder().join("second-opinion-functions.log");
     let local_aws = LocalAws::start(moto.server.endpoint(), &log).await?;
-    rehearsal::deploy(local_aws.endpoint(), "").await?;
+    rehearsal::deploy(local_aws.endpoint(), &Stack::new("failover", "")).await?;
     functions::work(ground, &moto, local_aws.endpoint()).await
 }
 

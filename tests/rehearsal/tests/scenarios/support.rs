@@ -10,8 +10,8 @@ use rehearsal::{App, Ended, FLEETS, Ground, Tally, Traffic};
 use serde_json::{Value, json};
 
 use crate::{
-    claims, dead_fleets, endings, every_call, faults, healthy, interruptions, notices, pipeline, refusals,
-    requests, schedule, second_opinion,
+    claims, dead_fleets, dev_alb, endings, every_call, faults, healthy, interruptions, notices, pipeline,
+    refusals, requests, schedule, second_opinion, stacks, upgrade, windows,
 };
 
 /// A scenario by name.
@@ -83,7 +83,11 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     requests::nobody_answers,
     requests::a_rejection_rolls_back_a_run_that_goes_well,
     requests::a_bake_is_skipped_and_a_stage_held,
+    windows::a_frozen_deployment_starts_emergencies_and_what_has_a_reason,
     schedule::a_balance_fires_and_is_quiet_where_it_cannot_run,
+    upgrade::a_run_ends_with_the_functions_it_started_with,
+    stacks::a_second_stack_by_its_guide_leaves_the_first_alone,
+    dev_alb::every_command_of_the_page_works,
     every_call::whatever_happens_to_a_call_the_run_ends_as_promised,
     second_opinion::our_balancer_answers_as_moto_does,
     second_opinion::set_weights_and_roll_back_work_against_moto,

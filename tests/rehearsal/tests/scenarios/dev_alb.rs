@@ -1,0 +1,100 @@
+//! The page about the development balancer, whose commands are run as they stand there.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use rehearsal::{Forward, Ground, RouteKind, Site, aim, root, tool};
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::checkout;
+use crate::support::{RATE, check_weights};
+
+/// The functions are built already; the rest is what the Makefile does.
+const MAKE: &str = r#"#!/bin/sh
+set -eu
+stack=${2#STACK=}
+case "$1" in
+    deploy)
+        "$PYTHON" infra/settings.py "$stack" "infra/$stack.env" "target/$stack.settings"
+        STACK=$stack SETTINGS=target/$stack.settings PARAMETERS="SettleSeconds=2 $ARCHITECTURE" infra/deploy.sh
+        ;;
+    undeploy) aws cloudformation delete-stack --stack-name "$stack" ;;
+esac
+"#;
+
+pub async fn every_command_of_the_page_works(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "shop-us-page").await?;
+    let app = site.app("page", &[RouteKind::Path, RouteKind::Default], Forward::Fixed(0)).await?;
+    let _traffic = app.traffic(RATE);
+    let checkout = checkout::copy(ground, "dev-alb")?;
+    let page = fs::read_to_string(root().join("infra/dev-alb.md"))?;
+    let blocks = commands(&page);
+    let (_, script) = blocks.split_once("\n\n").context("one block of names")?;
+    let names = format!(
+        "stack=failover-page\nbalancer=shop-us-page\napp=page\npattern=shop-us-prd-{{app}}-{{fleet}}-tg\n\
+         groups=\"shop-us-prd-page-01-tg shop-us-prd-page-02-tg\"\nurl=http://127.0.0.1:{}/page/\n",
+        site.port
+    );
+    // Seconds instead of minutes, and nothing that ends early is left running.
+    let script = script
+        .replace("sleep 5", "sleep 0.5")
+        .replace("\"bake\": \"2m\"", "\"bake\": \"4s\"")
+        .replace("\"app\": \"'$app'\"", "\"app\": \"'$app'\", \"poll\": \"1s\", \"period\": \"1s\"");
+    let script = format!("trap 'kill $(jobs -p) 2>/dev/null' EXIT\n{names}\n{script}");
+    let said = run(ground, &checkout, &script).await?;
+
+    let endings: Vec<_> = said.lines().filter_map(ending).collect();
+    let expected = ["planned", "drained", "shifted", "ABORTED", "restored", "balanced", "drained"];
+    ensure!(endings == expected, "{said}");
+    ensure!(said.contains("stickiness.enabled\tfalse"), "{said}");
+    check_weights(&app, [0, 100]).await
+}
+
+/// The blocks of commands of a page, an empty line after each.
+fn commands(page: &str) -> String {
+    page.split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```"))
+        .map(|(block, _)| format!("{block}\n"))
+        .collect()
+}
+
+/// The ending in a line that tells of one.
+fn ending(line: &str) -> Option<String> {
+    let (status, rest) = line.split_once('\t')?;
+    match status {
+        "SUCCEEDED" => {
+            let output: Value = serde_json::from_str(rest.rsplit_once('\t')?.1).ok()?;
+            output["status"].as_str().map(str::to_owned)
+        }
+        "FAILED" | "ABORTED" | "TIMED_OUT" => Some(status.to_owned()),
+        _ => None,
+    }
+}
+
+async fn run(ground: &Ground, checkout: &Path, script: &str) -> Result<String> {
+    let tools = checkout.join("tools");
+    fs::create_dir(&tools)?;
+    fs::write(tools.join("make"), MAKE)?;
+    fs::set_permissions(tools.join("make"), fs::Permissions::from_mode(0o755))?;
+    let installed = tool("aws").parent().context("a tool in a folder")?.to_owned();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths([tools, installed].into_iter().chain(std::env::split_paths(&path)))?;
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    let output = aim(&mut Command::new("bash"), ground.endpoint())
+        .env("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", ground.alb.endpoint())
+        .env("PATH", path)
+        .env("PYTHON", tool("python"))
+        .env("ARCHITECTURE", format!("Architecture={architecture}"))
+        .current_dir(checkout)
+        .args(["-eu", "-o", "pipefail", "-c", script])
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    Ok(said)
+}

@@ -1,0 +1,149 @@
+//! Two stacks side by side in one account and region, the second deployed as a person would who has
+//! never done it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use rehearsal::{Forward, Ground, RouteKind, Site, Stack, aim, deploy, root, tool};
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::try_join;
+
+use crate::support::{COMPLETED, RATE, check_success, check_weights, input, path, writes};
+
+const DEV: &str = "failover-dev";
+
+pub async fn a_second_stack_by_its_guide_leaves_the_first_alone(ground: &Ground) -> Result<()> {
+    let sites = [Site::new(ground, "shop-us-prd").await?, Site::new(ground, "shop-us-dev").await?];
+    // Both stacks know it as `stacks`, each by its own pattern.
+    let prod = sites[0].app("stacks", &[RouteKind::Host], Forward::Weighted([50, 50])).await?;
+    let dev = sites[1].app("dev-stacks", &[RouteKind::Host], Forward::Weighted([50, 50])).await?;
+    let _traffic = [prod.traffic(RATE / 2), dev.traffic(RATE / 2)];
+
+    let settings = Settings::new(ground);
+    let dev_stack =
+        Stack { settings: Some(settings.complete.clone()), parameters: String::new(), ..Stack::new(DEV, "") };
+    settings.make(ground).await?;
+    let dev_machine = deploy(ground.endpoint(), &dev_stack).await?;
+    let (in_prod, in_dev) = (resources(ground, "failover").await?, resources(ground, DEV).await?);
+    ensure!(in_prod.len() > 30 && in_dev.len() > 30, "{in_prod:?} {in_dev:?}");
+    let shared: Vec<_> = in_prod.intersection(&in_dev).collect();
+    ensure!(shared.is_empty(), "both stacks have {shared:?}");
+    let foreign: Vec<_> = in_dev.iter().filter(|name| !name.contains(DEV)).collect();
+    ensure!(foreign.is_empty(), "not named after the stack: {foreign:?}");
+
+    let drain = |standby: &str| input(&prod, "drain", json!({ "standby": standby }));
+    let dev_run = async { ground.execute_on(&dev_machine, &drain("prod1")).await?.finish().await };
+    let prod_run = async { ground.execute(&drain("prod2")).await?.finish().await };
+    let (dev_drained, prod_drained) = try_join!(dev_run, prod_run)?;
+    for (drained, app, weights) in [(&dev_drained, &dev, [0, 100]), (&prod_drained, &prod, [100, 0])] {
+        check_success(drained, &path(1, &COMPLETED))?;
+        ensure!(drained.output["routes"] == json!(app.routes), "{}", drained.output);
+        check_weights(app, weights).await?;
+    }
+
+    // What is stopped in one of them is restored there, and the other one is not even asked.
+    let written = writes(ground, &prod.routes).len();
+    let shift = input(&prod, "shift", json!({ "stages": [30, 100] }));
+    let mut stopped = ground.execute_on(&dev_machine, &shift).await?;
+    stopped.until_stage(1).await?;
+    stopped.stop().await?;
+    let restored = ground.restore_of(&stopped.arn).await?.finish().await?;
+    ensure!(restored.output["status"] == "restored", "{restored:?}");
+    check_weights(&dev, [0, 100]).await?;
+    ensure!(writes(ground, &prod.routes).len() == written, "the other stack wrote");
+    check_weights(&prod, [100, 0]).await
+}
+
+/// The physical names of all resources of a stack.
+async fn resources(ground: &Ground, stack: &str) -> Result<BTreeSet<String>> {
+    let output = aim(&mut Command::new(tool("aws")), ground.endpoint())
+        .args(["cloudformation", "describe-stack-resources", "--output", "text", "--stack-name", stack])
+        .args(["--query", "StackResources[].[PhysicalResourceId]"])
+        .output()
+        .await?;
+    ensure!(output.status.success(), "{}", text(&output));
+    Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
+}
+
+/// The file of settings of a stack, and what `make deploy` makes of it.
+struct Settings {
+    file: PathBuf,
+    complete: PathBuf,
+}
+
+impl Settings {
+    fn new(ground: &Ground) -> Self {
+        let folder = ground.folder().join("stacks");
+        Self { file: folder.join("failover-dev.env"), complete: folder.join("failover-dev.settings") }
+    }
+
+    /// First without a terminal, then in one, then without again.
+    async fn make(&self, ground: &Ground) -> Result<()> {
+        std::fs::create_dir_all(self.file.parent().context("a file in a folder")?)?;
+        let refused = self.run(ground, None).await?;
+        ensure!(!refused.status.success(), "it went on without settings");
+        let said = text(&refused);
+        ensure!(said.contains(&format!("{} is missing", self.file.display())), "{said}");
+
+        let declined = self.run(ground, Some(&["shop-us-dev", DEV_PATTERN, "", "stacks", ""])).await?;
+        ensure!(!declined.status.success() && !self.file.exists(), "{}", text(&declined));
+
+        // Somebody who errs wherever one can.
+        let answers = ["nobody's", "shop-us-dev", "shop", "nothing-{app}-{fleet}", "", "stacks", DEV_PATTERN];
+        let asked = self.run(ground, Some(&[&answers[..], &["", "", "y"]].concat())).await?;
+        let said = text(&asked);
+        ensure!(asked.status.success(), "{said}");
+        for sentence in [
+            "Choose one of them",
+            "{fleet} is required",
+            "The target group of prod1 would be nothing-stacks-01",
+            "It forwards to shop-us-prd-dev-stacks-01-tg, shop-us-prd-dev-stacks-02-tg",
+            "prod1 is shop-us-prd-dev-stacks-01-tg and prod2 is shop-us-prd-dev-stacks-02-tg",
+            "may change the rules and listeners of that balancer and of no other",
+        ] {
+            ensure!(said.contains(sentence), "it did not say {sentence}:\n{said}");
+        }
+        let expected = format!(
+            "LoadBalancerName=shop-us-dev\nTargetGroupPattern={DEV_PATTERN}\nFleets=prod1=01,prod2=02\nBalanceApp=stacks\n"
+        );
+        let written = std::fs::read_to_string(&self.file)?;
+        ensure!(written == expected, "{written}");
+
+        let again = self.run(ground, None).await?;
+        ensure!(again.status.success() && again.stdout.is_empty(), "{}", text(&again));
+        Ok(())
+    }
+
+    /// Runs the script with these answers typed into a terminal, or without one.
+    async fn run(&self, ground: &Ground, answers: Option<&[&str]>) -> Result<Output> {
+        let script = root().join("infra/settings.py");
+        let command = [&tool("python"), &script, Path::new(DEV), &self.file, &self.complete];
+        let mut python = Command::new(tool("python"));
+        if answers.is_some() {
+            python.args(["-c", "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"]).args(command);
+        } else {
+            python.args(&command[1..]);
+        }
+        let mut child = aim(&mut python, ground.endpoint())
+            .env("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", ground.alb.endpoint())
+            .stdin(if answers.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        if let (Some(answers), Some(mut keyboard)) = (answers, child.stdin.take()) {
+            keyboard.write_all((answers.join("\n") + "\n").as_bytes()).await?;
+        }
+        Ok(child.wait_with_output().await?)
+    }
+}
+
+const DEV_PATTERN: &str = "shop-us-prd-dev-{app}-{fleet}-tg";
+
+fn text(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
+}

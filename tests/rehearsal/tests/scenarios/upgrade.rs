@@ -1,0 +1,64 @@
+//! Upgrades in place: what a run was started with, it ends with.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use rehearsal::{Forward, Ground, RouteKind, Site, Stack, deploy, root};
+use serde_json::json;
+
+use crate::checkout;
+use crate::support::{
+    COMPLETED, RATE, check_failure, check_nothing_lost, check_success, check_traffic, check_weights, input,
+    path,
+};
+
+pub async fn a_run_ends_with_the_functions_it_started_with(ground: &Ground) -> Result<()> {
+    let checkout = checkout::copy(ground, "upgrade")?;
+    let mut stack = Stack { checkout: checkout.clone(), ..Stack::new("upgrade", "") };
+    let state_machine = deploy(ground.endpoint(), &stack).await?;
+    let site = Site::new(ground, "upgrade").await?;
+    let app = site.app("shop-upgrade", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    let traffic = app.traffic(RATE);
+    let dry = json!({ "app": app.name, "dryRun": true });
+    let planned = ground.execute_on(&state_machine, &dry).await?.finish().await?;
+    ensure!(planned.output["status"] == "planned", "{planned:?}");
+
+    // A run is in its first stage when functions come that do not understand what it asks.
+    let stages = json!({ "stages": [{ "weight": 20, "bake": "30s" }, 100] });
+    let mut running = ground.execute_on(&state_machine, &input(&app, "shift", stages)).await?;
+    running.until_stage(1).await?;
+    let packages = checkout::packages(&checkout)?;
+    let (other, changed) = packages.split_first().context("no packages")?;
+    for package in changed {
+        fs::copy(other, package)?;
+    }
+    ensure!(deploy(ground.endpoint(), &stack).await? == state_machine, "another state machine");
+    ensure!(app.weights().await? == [[80, 20]], "the upgrade came after the first stage");
+    let broken = ground.execute_on(&state_machine, &dry).await?.finish().await?;
+    let cause = check_failure(&broken, "PlanRejected")?;
+    ensure!(!cause.contains("claim"), "{cause}");
+
+    // The run goes on as if nothing had happened.
+    let shifted = running.finish().await?;
+    check_success(&shifted, &path(2, &COMPLETED))?;
+    ensure!(shifted.output["status"] == "shifted", "{}", shifted.output);
+    check_weights(&app, [0, 100]).await?;
+    check_traffic(&traffic, 100).await?;
+    check_nothing_lost(&app, &traffic)?;
+
+    // A parameter alone makes a new version of the function that reads it: the app is called `upgrade`
+    // by the new pattern.
+    for package in &packages {
+        fs::copy(root().join(package.strip_prefix(&checkout)?), package)?;
+    }
+    deploy(ground.endpoint(), &stack).await?;
+    let planned = ground.execute_on(&state_machine, &dry).await?.finish().await?;
+    ensure!(planned.output["status"] == "planned", "{planned:?}");
+    stack.parameters += "TargetGroupPattern=shop-us-prd-shop-{app}-{fleet}-tg";
+    deploy(ground.endpoint(), &stack).await?;
+    let renamed = json!({ "app": "upgrade", "dryRun": true });
+    let planned = ground.execute_on(&state_machine, &renamed).await?.finish().await?;
+    ensure!(planned.output["status"] == "planned", "{planned:?}");
+    ensure!(planned.output["live"] == "prod2", "{}", planned.output);
+    Ok(())
+}
