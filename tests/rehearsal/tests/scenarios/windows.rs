@@ -4,7 +4,9 @@ use anyhow::{Context, Result, ensure};
 use rehearsal::{Forward, Ground, RouteKind, Site, Stack, deploy};
 use serde_json::json;
 
-use crate::support::{COMPLETED, RATE, REFUSED, check_failure, check_success, check_weights, input, path, writes};
+use crate::support::{
+    COMPLETED, RATE, REFUSED, check_failure, check_success, check_weights, input, path, writes,
+};
 
 /// Every day is frozen, and none in the next century is not.
 const FROZEN: &str = "Freezes=2020-01-01..2120-01-01 WindowTimeZone=Europe/Berlin";
