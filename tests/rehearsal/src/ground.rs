@@ -15,9 +15,13 @@ use tokio::process::Command;
 
 use crate::execution::Execution;
 use crate::local_aws::{LocalAws, REGION, aim, root, tool};
+use crate::uses::Notes;
 
 /// The stack's name, and so the state machine's.
-const STACK: &str = "failover";
+pub const STACK: &str = "failover";
+
+/// The name of the one balancer that it may write to.
+pub const BALANCER: &str = "rehearsal";
 
 /// The app that the deployed schedule balances every minute. Without such an app it says so, quietly.
 pub const SCHEDULED_APP: &str = "nightly";
@@ -37,7 +41,8 @@ pub struct Ground {
     pub balancer: aws_sdk_elasticloadbalancingv2::Client,
     /// The state machine.
     pub state_machine_arn: String,
-    sfn: aws_sdk_sfn::Client,
+    pub(crate) sfn: aws_sdk_sfn::Client,
+    pub(crate) notes: Notes,
     local_aws: LocalAws,
     faults: Faults,
     started: AtomicUsize,
@@ -59,10 +64,13 @@ impl Ground {
             ..alb::Options::default()
         };
         let alb = Alb::start(options)?;
-        let faults = Faults::default();
+        let (faults, notes) = (Faults::default(), Notes::default());
         alb.intercept(Box::new({
-            let faults = faults.clone();
-            move |call| faults.decide(call)
+            let (faults, notes) = (faults.clone(), notes.clone());
+            move |call| {
+                notes.note(call);
+                faults.decide(call)
+            }
         }));
         let local_aws = LocalAws::start(&alb.endpoint(), &folder.path().join("local-aws.log")).await?;
         alb.pass_on(local_aws.address()?);
@@ -80,6 +88,7 @@ impl Ground {
             alb,
             balancer,
             sfn,
+            notes,
             state_machine_arn,
             local_aws,
             faults,
@@ -186,7 +195,7 @@ pub fn balancer_client(endpoint: &str) -> aws_sdk_elasticloadbalancingv2::Client
 pub async fn deploy(endpoint: &str) -> Result<String> {
     // Everything here answers in milliseconds, so nothing takes long to settle.
     let parameters = format!(
-        "LoadBalancerName=rehearsal Architecture={} SettleSeconds=2 BalanceApp={SCHEDULED_APP} \
+        "LoadBalancerName={BALANCER} Architecture={} SettleSeconds=2 BalanceApp={SCHEDULED_APP} \
          BalanceSchedule='rate(1 minute)'",
         lambda_architecture()
     );

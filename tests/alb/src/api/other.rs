@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use tokio::net::TcpStream;
 
-use super::{Incall, note};
+use super::{Incall, application, note};
 use crate::core::Core;
 use crate::intercept::{CallInfo, Intercept};
 use crate::journal::Service;
@@ -35,10 +35,17 @@ pub(super) async fn handle(
     request: Request<Incoming>,
 ) -> Answer {
     let (head, body) = request.into_parts();
+    let application = application(&head.headers);
     let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
     let parameters = vec![("Body".to_owned(), String::from_utf8_lossy(&body).into_owned())];
     let decision = {
-        let info = CallInfo { service: Service::Other, action: &action, parameters: &parameters, peer };
+        let info = CallInfo {
+            service: Service::Other,
+            action: &action,
+            parameters: &parameters,
+            peer,
+            application: application.as_deref(),
+        };
         lock::read(&core.interceptor).as_ref().map_or(Intercept::Pass, |intercept| intercept(&info))
     };
     let call = Incall { service: Service::Other, action, parameters, body: body.clone() };

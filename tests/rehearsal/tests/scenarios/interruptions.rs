@@ -39,10 +39,12 @@ const fn held(name: &'static str, state: &'static str, time: usize, call: (&'sta
     Stop { held: Some(call), ..stop(name, state, time) }
 }
 
-const STOPS: [Stop; 13] = [
+const STOPS: [Stop; 14] = [
     stop("stop-plan", "PlanShift", 1),
     stop("stop-claim", "ClaimRoutes", 1),
     held("stop-claim-2", "ClaimRoutes", 1, ("DescribeTags", 3)),
+    // The restore is held up, so that the function removes its claim by itself.
+    held("stop-claim-3", "ClaimRoutes", 1, ("DescribeTargetHealth", 2)),
     stop("stop-set", "SetWeights", 1),
     held("stop-set-2", "SetWeights", 1, ("DescribeTags", 5)),
     held("stop-set-3", "SetWeights", 2, ("DescribeTags", 6)),
@@ -65,11 +67,16 @@ pub async fn a_run_that_is_stopped_is_restored_wherever_it_is(ground: &Ground) -
 
 async fn stopped(ground: &Ground, stop: &Stop) -> Result<()> {
     let site = Site::new(ground, stop.name).await?;
-    let app = site.app(stop.name, &[RouteKind::Host], Forward::Weighted(BEFORE)).await?;
+    let app = site.app(stop.name, &[RouteKind::Host, RouteKind::Default], Forward::Weighted(BEFORE)).await?;
     let traffic = app.traffic(RATE / 4);
     if let Some((action, number)) = stop.held {
-        // The last states must not be over before the stop arrives, however busy the machine is.
-        let seconds = if matches!(stop.state, "SwapRoles" | "ReleaseRoutes") { 3 } else { 1 };
+        let seconds = match (stop.state, action) {
+            // The last states must not be over before the stop arrives, however busy the machine is.
+            ("SwapRoles" | "ReleaseRoutes", _) => 3,
+            // Longer than the claim takes to settle.
+            (_, "DescribeTargetHealth") => 4,
+            _ => 1,
+        };
         hold(ground, &app, action, number, Duration::from_secs(seconds));
     }
     let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": [30, 100] }))).await?;
