@@ -46,9 +46,9 @@ impl Deployed {
         let machine = aws(ground, &machine).await?;
         let schedule = format!("{STACK}-balance");
         let schedule = aws(ground, &["scheduler", "get-schedule", "--name", &schedule]).await?;
-        let rules =
+        let listed =
             aws(ground, &["events", "list-rules", "--name-prefix", &format!("{STACK}-RestoreRule")]).await?;
-        let targets = ["events", "list-targets-by-rule", "--rule", text(&rules["Rules"][0]["Name"])?];
+        let targets = ["events", "list-targets-by-rule", "--rule", text(&listed["Rules"][0]["Name"])?];
         let targets = aws(ground, &targets).await?;
         let mut has = BTreeMap::new();
         for function in &functions {
