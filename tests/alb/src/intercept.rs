@@ -16,6 +16,8 @@ pub struct CallInfo<'a> {
     pub parameters: &'a [(String, String)],
     /// Whom the connection comes from.
     pub peer: SocketAddr,
+    /// What the client calls itself: an SDK sends the environment variable `AWS_SDK_UA_APP_ID`.
+    pub application: Option<&'a str>,
 }
 
 /// What happens to a call.

@@ -15,9 +15,16 @@ use tokio::process::Command;
 
 use crate::execution::Execution;
 use crate::local_aws::{LocalAws, REGION, aim, root, tool};
+use crate::uses::Notes;
 
 /// The stack's name, and so the state machine's.
-const STACK: &str = "failover";
+pub const STACK: &str = "failover";
+
+/// The account of both servers.
+pub const ACCOUNT: &str = "000000000000";
+
+/// The name of the one balancer that it may write to.
+pub const BALANCER: &str = "rehearsal";
 
 /// The app that the deployed schedule balances every minute. Without such an app it says so, quietly.
 pub const SCHEDULED_APP: &str = "nightly";
@@ -39,7 +46,8 @@ pub struct Ground {
     pub state_machine_arn: String,
     /// The topic that is told of every run.
     pub notice_topic_arn: String,
-    sfn: aws_sdk_sfn::Client,
+    pub(crate) sfn: aws_sdk_sfn::Client,
+    pub(crate) notes: Notes,
     local_aws: LocalAws,
     faults: Faults,
     started: AtomicUsize,
@@ -56,15 +64,18 @@ impl Ground {
         let folder = tempfile::Builder::new().prefix("failover-rehearsal-").tempdir()?;
         let options = alb::Options {
             region: REGION.into(),
-            account: "000000000000".into(),
+            account: ACCOUNT.into(),
             health_check_interval: Some(std::time::Duration::from_millis(500)),
             ..alb::Options::default()
         };
         let alb = Alb::start(options)?;
-        let faults = Faults::default();
+        let (faults, notes) = (Faults::default(), Notes::default());
         alb.intercept(Box::new({
-            let faults = faults.clone();
-            move |call| faults.decide(call)
+            let (faults, notes) = (faults.clone(), notes.clone());
+            move |call| {
+                notes.note(call);
+                faults.decide(call)
+            }
         }));
         let local_aws = LocalAws::start(&alb.endpoint(), &folder.path().join("local-aws.log")).await?;
         alb.pass_on(local_aws.address()?);
@@ -86,6 +97,7 @@ impl Ground {
             alb,
             balancer,
             sfn,
+            notes,
             state_machine_arn,
             notice_topic_arn,
             local_aws,
@@ -246,7 +258,7 @@ impl Stack {
         Self {
             name: name.to_owned(),
             settings: None,
-            parameters: format!("LoadBalancerName=rehearsal {parameters}"),
+            parameters: format!("LoadBalancerName={BALANCER} {parameters}"),
             checkout: root(),
         }
     }

@@ -10,10 +10,13 @@ mod execution;
 mod ground;
 pub mod kill;
 mod local_aws;
+pub mod policy;
 mod traffic;
+mod uses;
 
 pub use app::{App, FLEETS, Forward, RouteKind, Site};
 pub use execution::{Ended, Event, Execution};
-pub use ground::{Ground, SCHEDULED_APP, Stack, balancer_client, cli, deploy};
+pub use ground::{BALANCER, Ground, SCHEDULED_APP, STACK, Stack, balancer_client, cli, deploy};
 pub use local_aws::{LocalAws, aim, root, tool};
 pub use traffic::{Answer, Tally, Traffic};
+pub use uses::Use;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -63,16 +63,28 @@ async fn handle(core: Arc<Core>, peer: SocketAddr, request: Request<Incoming>) -
     if other::is_elsewhere(&request) {
         return other::handle(&core, at, peer, request).await;
     }
+    let application = application(request.headers());
     let cloudwatch = request.uri().path().strip_prefix(CLOUDWATCH).map(str::to_owned);
     // A client that leaves in the middle of its request gets no answer.
     let body = request.into_body().collect().await.map_err(|_| Reset)?.to_bytes();
     let call = read(cloudwatch, body);
     let decision = {
-        let info =
-            CallInfo { service: call.service, action: &call.action, parameters: &call.parameters, peer };
+        let info = CallInfo {
+            service: call.service,
+            action: &call.action,
+            parameters: &call.parameters,
+            peer,
+            application: application.as_deref(),
+        };
         lock::read(&core.interceptor).as_ref().map_or(Intercept::Pass, |intercept| intercept(&info))
     };
     carry_out(&core, at, call, decision).await
+}
+
+/// What a client calls itself, among what its SDK says about itself.
+fn application(headers: &HeaderMap) -> Option<String> {
+    let said = headers.get("x-amz-user-agent")?.to_str().ok()?;
+    said.split(' ').find_map(|part| part.strip_prefix("app/")).map(str::to_owned)
 }
 
 async fn carry_out(core: &Arc<Core>, at: Timestamp, call: Incall, decision: Intercept) -> Answer {

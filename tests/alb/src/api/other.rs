@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use tokio::net::TcpStream;
 
-use super::{Incall, note};
+use super::{Incall, application, note};
 use crate::core::Core;
 use crate::intercept::{CallInfo, Intercept};
 use crate::journal::Service;
@@ -32,14 +32,17 @@ pub(super) fn is_elsewhere(request: &Request<Incoming>) -> bool {
     service.is_some_and(|service| !SERVED.contains(&service))
 }
 
-/// The action of a call: in the JSON protocols a header names it, such as
-/// `AWSStepFunctions.DescribeExecution`, in the query protocol the form.
-fn action(head: &Parts, body: &[u8]) -> String {
+/// The action of a call and its parameters: in the JSON protocols a header names the action, such as
+/// `AWSStepFunctions.DescribeExecution`, and the body is one parameter; in the query protocol all is in
+/// a form.
+fn action(head: &Parts, body: &[u8]) -> (String, Vec<(String, String)>) {
     let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
-    let named = target.and_then(|target| Some(target.rsplit_once('.')?.1.to_owned()));
-    let in_form =
-        || form_urlencoded::parse(body).find(|(name, _)| name == "Action").map(|(_, v)| v.into_owned());
-    named.or_else(in_form).unwrap_or_default()
+    if let Some((_, action)) = target.and_then(|target| target.rsplit_once('.')) {
+        return (action.to_owned(), vec![("Body".to_owned(), String::from_utf8_lossy(body).into_owned())]);
+    }
+    let parameters: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
+    let action = parameters.iter().find(|(name, _)| name == "Action");
+    (action.map(|(_, value)| value.clone()).unwrap_or_default(), parameters)
 }
 
 pub(super) async fn handle(
@@ -49,11 +52,17 @@ pub(super) async fn handle(
     request: Request<Incoming>,
 ) -> Answer {
     let (head, body) = request.into_parts();
+    let application = application(&head.headers);
     let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
-    let action = action(&head, &body);
-    let parameters = vec![("Body".to_owned(), String::from_utf8_lossy(&body).into_owned())];
+    let (action, parameters) = action(&head, &body);
     let decision = {
-        let info = CallInfo { service: Service::Other, action: &action, parameters: &parameters, peer };
+        let info = CallInfo {
+            service: Service::Other,
+            action: &action,
+            parameters: &parameters,
+            peer,
+            application: application.as_deref(),
+        };
         lock::read(&core.interceptor).as_ref().map_or(Intercept::Pass, |intercept| intercept(&info))
     };
     let call = Incall { service: Service::Other, action, parameters, body: body.clone() };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use alb::{Behaviour, CallInfo, Intercept};
 use anyhow::{Context, Result, bail, ensure};
 use futures_util::future::try_join_all;
-use rehearsal::{App, Ended, Event, Forward, Ground, RouteKind, Site};
+use rehearsal::{App, Ended, Event, Forward, Ground, RouteKind, STACK, Site};
 use serde_json::json;
 
 use crate::support::{
@@ -24,9 +24,9 @@ struct Stop {
     state: &'static str,
     /// When it enters that state for the time of this number.
     time: usize,
-    /// A call that is held up for a second, by its number among the run's calls of that action, so that
-    /// the stop comes first: what the function then still writes is written after the stop.
-    held: Option<(&'static str, usize)>,
+    /// A call that is held up for a second, by the function, the action and its number among these about
+    /// the app, so that the stop comes first: what the function then still writes is written after it.
+    held: Option<(&'static str, &'static str, usize)>,
     /// Whether the standby dies in the first stage.
     dies: bool,
 }
@@ -35,26 +35,33 @@ const fn stop(name: &'static str, state: &'static str, time: usize) -> Stop {
     Stop { name, state, time, held: None, dies: false }
 }
 
-const fn held(name: &'static str, state: &'static str, time: usize, call: (&'static str, usize)) -> Stop {
+const fn held(
+    name: &'static str,
+    state: &'static str,
+    time: usize,
+    call: (&'static str, &'static str, usize),
+) -> Stop {
     Stop { held: Some(call), ..stop(name, state, time) }
 }
 
-const STOPS: [Stop; 15] = [
+const STOPS: [Stop; 16] = [
     stop("stop-plan", "PlanShift", 1),
     stop("stop-claim", "ClaimRoutes", 1),
-    held("stop-claim-2", "ClaimRoutes", 1, ("DescribeTags", 3)),
-    held("stop-notice", "SendStartNotice", 1, ("PutEvents", 1)),
+    held("stop-claim-2", "ClaimRoutes", 1, ("claim-routes", "DescribeTags", 1)),
+    // The restore is held up, so that the function removes its claim by itself.
+    held("stop-claim-3", "ClaimRoutes", 1, ("plan-shift", "DescribeTargetHealth", 2)),
+    held("stop-notice", "SendStartNotice", 1, ("send-notice", "PutEvents", 1)),
     stop("stop-set", "SetWeights", 1),
-    held("stop-set-2", "SetWeights", 1, ("DescribeTags", 5)),
-    held("stop-set-3", "SetWeights", 2, ("DescribeTags", 6)),
+    held("stop-set-2", "SetWeights", 1, ("set-weights", "DescribeTags", 1)),
+    held("stop-set-3", "SetWeights", 2, ("set-weights", "DescribeTags", 2)),
     stop("stop-bake", "Bake", 1),
     stop("stop-bake-2", "Bake", 4),
-    held("stop-check", "CheckMetrics", 1, ("GetMetricData", 2)),
-    held("stop-swap", "SwapRoles", 1, ("DescribeTags", 7)),
-    Stop { dies: true, ..held("stop-back", "RollBack", 1, ("DescribeTags", 6)) },
+    held("stop-check", "CheckMetrics", 1, ("check-metrics", "GetMetricData", 1)),
+    held("stop-swap", "SwapRoles", 1, ("swap-roles", "DescribeTags", 1)),
+    Stop { dies: true, ..held("stop-back", "RollBack", 1, ("roll-back", "DescribeTags", 1)) },
     Stop { dies: true, ..stop("stop-settle", "Settle", 1) },
-    held("stop-release", "ReleaseRoutes", 1, ("DescribeTags", 8)),
-    held("stop-told", "SendEndNotice", 1, ("PutEvents", 2)),
+    held("stop-release", "ReleaseRoutes", 1, ("release-routes", "DescribeTags", 1)),
+    held("stop-told", "SendEndNotice", 1, ("send-notice", "PutEvents", 2)),
 ];
 
 pub async fn a_run_that_is_stopped_is_restored_wherever_it_is(ground: &Ground) -> Result<()> {
@@ -67,13 +74,17 @@ pub async fn a_run_that_is_stopped_is_restored_wherever_it_is(ground: &Ground) -
 
 async fn stopped(ground: &Ground, stop: &Stop) -> Result<()> {
     let site = Site::new(ground, stop.name).await?;
-    let app = site.app(stop.name, &[RouteKind::Host], Forward::Weighted(BEFORE)).await?;
+    let app = site.app(stop.name, &[RouteKind::Host, RouteKind::Default], Forward::Weighted(BEFORE)).await?;
     let traffic = app.traffic(RATE / 4);
-    if let Some((action, number)) = stop.held {
-        // The last states must not be over before the stop arrives, however busy the machine is.
-        let seconds =
-            if matches!(stop.state, "SwapRoles" | "ReleaseRoutes" | "SendEndNotice") { 3 } else { 1 };
-        hold(ground, &app, action, number, Duration::from_secs(seconds));
+    if let Some(call) = stop.held {
+        let seconds = match (stop.state, call.1) {
+            // The last states must not be over before the stop arrives, however busy the machine is.
+            ("SwapRoles" | "ReleaseRoutes" | "SendEndNotice", _) => 3,
+            // Longer than the claim takes to settle.
+            (_, "DescribeTargetHealth") => 4,
+            _ => 1,
+        };
+        hold(ground, &app, call, Duration::from_secs(seconds));
     }
     let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": [30, 100] }))).await?;
     if stop.dies {
@@ -118,13 +129,15 @@ async fn stopped(ground: &Ground, stop: &Stop) -> Result<()> {
 }
 
 /// Holds up one call of this action for the app before it is answered.
-fn hold(ground: &Ground, app: &App<'_>, action: &'static str, number: usize, by: Duration) {
+fn hold(ground: &Ground, app: &App<'_>, call: (&'static str, &'static str, usize), by: Duration) {
     let names = [&app.routes[0][..], app.groups[0].rsplit_once(':').map_or("", |(_, name)| name)];
     let names = names.map(str::to_owned);
-    let seen = AtomicUsize::new(0);
+    let (function, action, number) = call;
+    let (function, seen) = (format!("{STACK}-{function}"), AtomicUsize::new(0));
     ground.fail(move |call: &CallInfo<'_>| {
         let about = |value: &String| names.iter().any(|name| value.contains(name));
-        let ours = call.action == action && call.parameters.iter().any(|(_, value)| about(value));
+        let ours = call.application == Some(&function) && call.action == action;
+        let ours = ours && call.parameters.iter().any(|(_, value)| about(value));
         let hit = ours && seen.fetch_add(1, Ordering::Relaxed) + 1 == number;
         hit.then_some(Intercept::Delay(by))
     });

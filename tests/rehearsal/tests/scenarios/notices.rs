@@ -84,9 +84,7 @@ pub async fn a_notice_that_cannot_be_sent_stops_nothing(ground: &Ground) -> Resu
     let app = site.app("untold", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
     let _traffic = app.traffic(RATE);
     ground.fail(|call: &CallInfo<'_>| {
-        let ours = call.parameters.iter().any(|(_, value)| {
-            value.contains("execution%3Afailover%3Auntold-") || value.contains("execution:failover:untold-")
-        });
+        let ours = call.parameters.iter().any(|(_, value)| value.contains("execution:failover:untold-"));
         let fault = match call.action {
             "Publish" => {
                 Intercept::Error { status: 500, code: "InternalError".into(), message: "broken".into() }

@@ -20,7 +20,8 @@ pub struct Scenario {
     pub run: fn(&Ground) -> Running<'_>,
 }
 
-type Running<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
+/// A scenario under way.
+pub type Running<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
 macro_rules! scenarios {
     ($($module:ident::$name:ident),* $(,)?) => {
