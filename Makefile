@@ -17,6 +17,11 @@ ARCH ?= arm64
 STACK ?= failover
 SETTINGS ?= infra/$(STACK).env
 
+# The AWS CLI that is installed here knows the other name only.
+ifdef AWS_REGION
+export AWS_DEFAULT_REGION := $(AWS_REGION)
+endif
+
 # How long an endurance run is, and which disturbances it draws.
 CYCLES ?= 100
 SEED ?= 1

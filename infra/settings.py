@@ -107,8 +107,8 @@ def groups_of(elb, settings):
     for fleet, name in names.items():
         try:
             elb.describe_target_groups(Names=[name])
-        except ClientError as error:
-            print(f"\nThe target group of {fleet} would be {name}: {error.response['Error']['Message']}")
+        except elb.exceptions.TargetGroupNotFoundException:
+            print(f"\nThe target group of {fleet} would be {name}, which does not exist.")
             return None
     return names
 
