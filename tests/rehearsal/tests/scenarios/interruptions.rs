@@ -99,8 +99,14 @@ async fn stopped(ground: &Ground, stop: &Stop) -> Result<()> {
     let restored = ground.restore_of(&execution.arn).await?.finish().await?;
     let took = stopped_at.elapsed();
     ensure!(restored.status == "SUCCEEDED", "{restored:?}");
-    // The function that was at work knows nothing of the stop and may take a while yet.
+    // The function that was at work knows nothing of the stop and may take a while yet, until it
+    // removes what it has claimed meanwhile.
     tokio::time::sleep(Duration::from_secs(3)).await;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while app.tags().await?.iter().any(|tags| tags.contains_key("failover:claim")) {
+        ensure!(Instant::now() < deadline, "a claim was left behind: {:?}", app.tags().await?);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     let status = restored.output["status"].as_str().unwrap_or_default();
     println!("{:<16} {:<14} {status:<10} {:.1} s after the stop", stop.name, stop.state, took.as_secs_f64());
     // A run that was stopped before it held its routes has left nothing; one that was stopped while it
