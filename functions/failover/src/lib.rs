@@ -16,6 +16,7 @@ pub mod outcome;
 pub mod plan;
 pub mod poll;
 pub mod progress;
+pub mod publish;
 pub mod roles;
 pub mod roll_back;
 pub mod samples;
