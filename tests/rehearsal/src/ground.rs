@@ -37,7 +37,8 @@ pub struct Ground {
     pub balancer: aws_sdk_elasticloadbalancingv2::Client,
     /// The state machine.
     pub state_machine_arn: String,
-    sfn: aws_sdk_sfn::Client,
+    pub(crate) sfn: aws_sdk_sfn::Client,
+    pub(crate) cloudwatch: aws_sdk_cloudwatch::Client,
     local_aws: LocalAws,
     faults: Faults,
     started: AtomicUsize,
@@ -76,10 +77,12 @@ impl Ground {
                 .build(),
         );
         let balancer = balancer_client(&alb.endpoint());
+        let cloudwatch = cloudwatch_client(&alb.endpoint());
         Ok(Self {
             alb,
             balancer,
             sfn,
+            cloudwatch,
             state_machine_arn,
             local_aws,
             faults,
@@ -176,6 +179,18 @@ pub fn balancer_client(endpoint: &str) -> aws_sdk_elasticloadbalancingv2::Client
         .endpoint_url(endpoint)
         .build();
     aws_sdk_elasticloadbalancingv2::Client::from_conf(config)
+}
+
+/// A client of the balancer's metrics at `endpoint`.
+fn cloudwatch_client(endpoint: &str) -> aws_sdk_cloudwatch::Client {
+    use aws_sdk_cloudwatch::config::{BehaviorVersion, Credentials, Region};
+    let config = aws_sdk_cloudwatch::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static(REGION))
+        .credentials_provider(Credentials::new("test", "test", None, None, "rehearsal"))
+        .endpoint_url(endpoint)
+        .build();
+    aws_sdk_cloudwatch::Client::from_conf(config)
 }
 
 /// Deploys `infra/template.yaml` with the built functions to the local AWS at `endpoint`, by the

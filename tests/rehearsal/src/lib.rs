@@ -10,10 +10,12 @@ mod execution;
 mod ground;
 pub mod kill;
 mod local_aws;
+mod recording;
 mod traffic;
 
 pub use app::{App, FLEETS, Forward, RouteKind, Site};
 pub use execution::{Ended, Event, Execution};
 pub use ground::{Ground, SCHEDULED_APP, balancer_client, deploy};
 pub use local_aws::{LocalAws, aim, root, tool};
+pub use recording::Recorder;
 pub use traffic::{Answer, Tally, Traffic};
