@@ -2,8 +2,8 @@
 //
 //   browser.mjs unpack                              unpacks the browser, once
 //   browser.mjs look FILE                           prints what it saw, as JSON
-//   browser.mjs picture FILE SELECTOR WIDTH light|dark OUT   takes a picture of a part of it
-//   browser.mjs print FILE OUT                      prints it to a PDF
+//   browser.mjs picture FILE SELECTOR WIDTH HEIGHT light|dark OUT
+//                                                   takes a picture of a part of it, no higher than that
 //
 // The browser comes with the tools and runs on x86_64. CHROMIUM names another one elsewhere.
 import { createRequire } from 'node:module';
@@ -117,17 +117,16 @@ if (what === 'unpack') {
 } else if (what === 'look') {
   console.log(JSON.stringify(await look(file)));
 } else if (what === 'picture') {
-  const [selector, width, scheme, out] = more;
+  const [selector, width, height, scheme, out] = more;
   await open(file, Number(width), scheme, async (page) => {
-    const clip = await page.$eval(selector, (element) => {
-      const { x, y, width, height } = element.getBoundingClientRect();
-      return { x: Math.max(0, x - 16), y: Math.max(0, y - 16), width: width + 32, height: height + 32 };
-    });
+    const clip = await page.$eval(selector, (element, height) => {
+      const box = element.getBoundingClientRect();
+      const [x, y] = [Math.max(0, box.x - 16), Math.max(0, box.y - 16)];
+      return { x, y, width: box.right + 16 - x, height: Math.min(height, box.bottom + 16 - y) };
+    }, Number(height));
     await page.screenshot({ path: out, clip, captureBeyondViewport: true });
   });
-} else if (what === 'print') {
-  await open(file, 1280, 'dark', (page) => page.pdf({ path: more[0], format: 'A4', margin: { top: '15mm', bottom: '15mm', left: '15mm', right: '15mm' } }));
 } else {
-  console.error('browser.mjs unpack | look FILE | picture FILE SELECTOR WIDTH light|dark OUT | print FILE OUT');
+  console.error('browser.mjs unpack | look FILE | picture FILE SELECTOR WIDTH HEIGHT light|dark OUT');
   process.exit(2);
 }

@@ -83,7 +83,7 @@ fn signs(recording: &Recording) -> Markup {
                 span.key.fault aria-hidden="true" {} "a fleet is made to fail "
             }
             @if !marks.rollbacks.is_empty() {
-                span.key.rollback aria-hidden="true" {} "the weights found at the start are put back "
+                span.key.rollback aria-hidden="true" {} "rolled back "
             }
         }
     }

@@ -23,7 +23,7 @@ pub const TITLES: [&str; 8] = [
 const MOST_POINTS: usize = 80;
 
 /// The classes of both fleets.
-pub const FLEETS: [&str; 2] = ["first", "second"];
+const FLEETS: [&str; 2] = ["first", "second"];
 
 /// All panels.
 pub fn panels(recording: &Recording) -> Vec<Chart> {
@@ -97,7 +97,7 @@ fn sum(samples: &[Sample]) -> Option<Sample> {
 }
 
 /// What the routes held over time: what each run found, and what it set.
-pub fn weights_over_time(recording: &Recording) -> Vec<(Timestamp, &Weights)> {
+fn weights_over_time(recording: &Recording) -> Vec<(Timestamp, &Weights)> {
     let mut over_time = Vec::new();
     for run in &recording.runs {
         over_time.extend((!run.before.is_empty()).then_some((run.started_at, &run.before)));
@@ -124,8 +124,10 @@ fn weights(recording: &Recording, samples: &[Vec<Sample>; 2]) -> Chart {
         shape,
         points: points.clone(),
     };
+    let mut changes = over_time.clone();
+    changes.dedup_by_key(|(_, weights)| *weights);
     let told: Vec<String> =
-        over_time.iter().map(|(at, weights)| format!("{} {}", clock(*at), crate::split(weights))).collect();
+        changes.iter().map(|(at, weights)| format!("{} {}", clock(*at), crate::split(weights))).collect();
     Chart {
         id: "weights",
         title: TITLES[0],

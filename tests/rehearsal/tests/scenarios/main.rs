@@ -4,6 +4,7 @@
 //! by side.
 
 mod claims;
+mod dashboard;
 mod dead_fleets;
 mod endings;
 mod every_call;
@@ -12,6 +13,7 @@ mod healthy;
 mod interruptions;
 mod pipeline;
 mod refusals;
+mod report;
 mod schedule;
 mod second_opinion;
 mod support;
