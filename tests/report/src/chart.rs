@@ -1,6 +1,8 @@
 //! Charts: an SVG that stretches to whatever width there is, with its labels beside it as text, so
 //! that they keep their size on a phone and in print.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -30,7 +32,7 @@ impl Scale {
     pub fn up_to(values: impl Iterator<Item = f64>, least: f64) -> Self {
         let most = values.fold(least, f64::max);
         let magnitude = 10f64.powf(most.log10().floor());
-        let rounds = [1.0, 2.0, 2.5, 5.0, 10.0].map(|round| round * magnitude);
+        let rounds = [1.0, 2.0, 2.5, 4.0, 5.0, 10.0].map(|round| round * magnitude);
         Self::Linear(rounds.into_iter().find(|round| *round >= most * 0.999_999).unwrap_or(most))
     }
 
@@ -223,27 +225,29 @@ impl Chart {
 
     fn path(&self, span: Span, series: &Series) -> Markup {
         let line = self.line(span, series);
-        let dots = || {
-            let known = series.points.iter().filter_map(|(at, value)| Some((at, (*value)?)));
-            known
-                .map(|(at, value)| format!("M{} {}h0", across(span, *at), self.down(value)))
-                .collect::<String>()
-        };
         html! {
             @if series.shape.is_area() {
                 path.area.(series.class) data-series=(series.name) d=(line) {}
             } @else {
                 path.line.(series.class) data-series=(series.name) d=(line) {}
                 // A value between two gaps would be a line without length.
-                @if series.points.len() < FEW { path.dots.(series.class) d=(dots()) {} }
+                @if series.shape == Shape::Line && series.points.len() < FEW { path.dots.(series.class) d=(self.dots(span, series)) {} }
             }
         }
+    }
+
+    /// A line without length for every known value.
+    fn dots(&self, span: Span, series: &Series) -> String {
+        let mut path = String::new();
+        for (at, value) in series.points.iter().filter_map(|(at, value)| Some((at, (*value)?))) {
+            let _ = write!(path, "M{} {}h0", across(span, *at), self.down(value));
+        }
+        path
     }
 
     /// The series as the commands of a path: every known value is one `L` or the `M` before it, and
     /// steps have one more `L` for their edge.
     fn line(&self, span: Span, series: &Series) -> String {
-        use std::fmt::Write as _;
         let mut path = String::new();
         let mut earlier: Option<f64> = None;
         for (at, value) in &series.points {

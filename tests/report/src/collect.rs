@@ -41,7 +41,7 @@ pub async fn run(client: &aws_sdk_sfn::Client, execution: &str) -> Result<(Run, 
         before: plan.as_ref().map(|plan| plan.before.clone()).unwrap_or_default(),
         steps: found.steps,
         polls: found.polls,
-        odds_needed: plan.as_ref().map_or(f64::INFINITY, |plan| 1.0 / plan.criteria.alpha),
+        odds_needed: plan.as_ref().map(|plan| 1.0 / plan.criteria.alpha),
         succeeded: told.status().as_str() == "SUCCEEDED",
         ending: text(&output, "status")
             .or_else(|| told.error().map(str::to_owned))

@@ -63,8 +63,8 @@ pub struct Run {
     pub steps: Vec<Step>,
     /// Its polls, oldest first.
     pub polls: Vec<Poll>,
-    /// The odds from which on it rolls back.
-    pub odds_needed: f64,
+    /// The odds from which on it rolls back; none where it did not get so far as to plan.
+    pub odds_needed: Option<f64>,
     /// The status of its output, the name of its error, or how Step Functions puts it.
     pub ending: String,
     /// Whether it ended as was asked.

@@ -1,5 +1,7 @@
 //! From a recording to the panels of the dashboard in the template, in its order.
 
+use std::time::Duration;
+
 use failover::contract::Weights;
 use jiff::Timestamp;
 
@@ -28,14 +30,14 @@ const FLEETS: [&str; 2] = ["first", "second"];
 /// All panels.
 pub fn panels(recording: &Recording) -> Vec<Chart> {
     let samples = thinned(recording);
-    let seconds = together(recording) as f64 * f64::from(recording.period_seconds);
+    let seconds = seconds(recording);
     let of_fleets = |title, id, unit, least, value: &dyn Fn(&Sample) -> Option<f64>| {
         let series: Vec<Series> = [0, 1]
             .map(|i| Series {
                 name: recording.fleets[i].clone(),
                 class: FLEETS[i],
                 shape: Shape::Line,
-                points: samples[i].iter().map(|sample| (sample.at, value(sample))).collect(),
+                points: samples[i].iter().map(|sample| (middle(recording, sample), value(sample))).collect(),
             })
             .into();
         let known = series.iter().flat_map(|series| series.points.iter().filter_map(|(_, value)| *value));
@@ -48,7 +50,7 @@ pub fn panels(recording: &Recording) -> Vec<Chart> {
     vec![
         weights(recording, &samples),
         stages(recording),
-        of_fleets(TITLES[2], "requests", "", 1.0, &|s| Some(s.requests as f64 / seconds)),
+        of_fleets(TITLES[2], "requests", "", 1.0, &|s| Some(s.requests as f64 / seconds as f64)),
         of_fleets(TITLES[3], "failures", " %", 1.0, &share(|s| s.failures.min(s.requests))),
         of_fleets(TITLES[4], "slow", " %", 10.0, &share(|s| s.slow.min(s.requests))),
         of_fleets(TITLES[5], "time", " s", 0.01, &|s| s.usual_seconds),
@@ -77,6 +79,16 @@ pub fn span(recording: &Recording) -> Span {
 pub fn thinned(recording: &Recording) -> [Vec<Sample>; 2] {
     let together = together(recording);
     [0, 1].map(|fleet| recording.samples[fleet].chunks_exact(together).filter_map(sum).collect())
+}
+
+/// What one point covers.
+fn seconds(recording: &Recording) -> u64 {
+    together(recording) as u64 * u64::from(recording.period_seconds)
+}
+
+/// The time at which a point is drawn: amid what it covers.
+fn middle(recording: &Recording, sample: &Sample) -> Timestamp {
+    sample.at + Duration::from_secs(seconds(recording)) / 2
 }
 
 /// How many samples make one point.
@@ -116,7 +128,7 @@ fn weights(recording: &Recording, samples: &[Vec<Sample>; 2]) -> Chart {
     let points: Vec<_> = first.into_iter().chain(set).chain(last).collect();
     let measured = samples[0].iter().zip(&samples[1]).map(|(first, second)| {
         let all = first.requests + second.requests;
-        (first.at, (all > 0).then(|| 100.0 * first.requests as f64 / all as f64))
+        (middle(recording, first), (all > 0).then(|| 100.0 * first.requests as f64 / all as f64))
     });
     let area = |i: usize, shape| Series {
         name: recording.fleets[i].clone(),
@@ -159,7 +171,7 @@ fn stages(recording: &Recording) -> Chart {
         });
         let began = (run.started_at, Some(0.0));
         let ended = run.ended_at.unwrap_or(recording.until);
-        let last = steps.clone().last().map_or(Some(0.0), |(_, number)| number);
+        let last = steps.clone().next_back().map_or(Some(0.0), |(_, number)| number);
         [began].into_iter().chain(steps).chain([(ended, last), (ended, Some(0.0))]).collect::<Vec<_>>()
     };
     let points: Vec<_> = recording.runs.iter().flat_map(of_run).collect();
@@ -190,8 +202,8 @@ fn odds(recording: &Recording) -> Chart {
     };
     let points: Vec<_> = recording.runs.iter().flat_map(of_run).collect();
     let series = vec![Series { name: "odds".into(), class: "neutral", shape: Shape::Line, points }];
-    let needed = recording.runs.iter().map(|run| run.odds_needed).fold(f64::INFINITY, f64::min);
-    let threshold = needed.is_finite().then(|| (needed, format!("rolled back at {} to 1", needed.round())));
+    let needed = recording.runs.iter().filter_map(|run| run.odds_needed).min_by(f64::total_cmp);
+    let threshold = needed.map(|odds| (odds, format!("rolled back at {} to 1", odds.round())));
     let words = words(&series, " to 1");
     Chart {
         id: "odds",

@@ -22,7 +22,7 @@ async fn main() -> Result<()> {
     let ended = run.ended_at.unwrap_or_else(Timestamp::now);
     let mut recording = Recording {
         title: execution.rsplit(':').next().unwrap_or(&execution).to_owned(),
-        fleets: ["".into(), "".into()],
+        fleets: [String::new(), String::new()],
         from: run.started_at,
         until: ended,
         period_seconds: 60,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use alb::Behaviour;
 use anyhow::{Context, Result, ensure};
-use failover::publish::{Metric, NAMESPACE};
+use failover::publish::{MOST_ODDS, Metric, NAMESPACE};
 use rehearsal::{Forward, Ground, RouteKind, Site, aim, tool};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -61,13 +61,13 @@ pub async fn runs_publish_what_only_they_know(ground: &Ground) -> Result<()> {
     ensure!(back == [once(), once()].concat(), "{back:?}");
 
     let polls = published(ground, "check-metrics", &app.name).await?;
-    let has = |name: &str, fleet: Option<&str>, check: &dyn Fn(f64) -> bool| {
-        polls.iter().any(|(n, f, value)| n == name && f.as_deref() == fleet && check(*value))
+    let in_bounds = |name: &str, fleet: Option<&str>, least: f64, most: f64| {
+        polls.iter().any(|(n, f, value)| n == name && f.as_deref() == fleet && (least..=most).contains(value))
     };
-    ensure!(has("Weight", Some("prod2"), &|percent| percent == 20.0), "{polls:?}");
-    ensure!(has("SlowShare", Some("prod1"), &|percent| (0.0..=100.0).contains(&percent)), "{polls:?}");
-    ensure!(has("Stage", None, &|stage| stage == 1.0), "{polls:?}");
-    ensure!(has("Odds", None, &|odds| odds >= 20.0), "it was rolled back at lower odds: {polls:?}");
+    ensure!(polls.contains(&weight("prod2", 20.0)), "{polls:?}");
+    ensure!(polls.contains(&("Stage".to_owned(), None, 1.0)), "{polls:?}");
+    ensure!(in_bounds("SlowShare", Some("prod1"), 0.0, 100.0), "{polls:?}");
+    ensure!(in_bounds("Odds", None, 20.0, MOST_ODDS), "it was rolled back at lower odds: {polls:?}");
     Ok(())
 }
 
@@ -84,9 +84,9 @@ pub async fn every_panel_shows_a_metric_that_exists(ground: &Ground) -> Result<(
         let properties = &widget["properties"];
         seen.push(properties["title"].as_str().context("no title")?.to_owned());
         let metrics = properties["metrics"].as_array().context("no metrics")?;
-        let shows = metrics.iter().map(|metric| check_metric(metric)).collect::<Result<Vec<_>>>()?;
-        ensure!(shows.iter().any(|shows| !shows.is_empty()), "{properties} shows nothing");
-        shown.extend(shows.into_iter().flatten());
+        let names = metrics.iter().map(check_metric).collect::<Result<Vec<_>>>()?.concat();
+        ensure!(!names.is_empty(), "{properties} shows nothing");
+        shown.extend(names);
     }
     for metric in Metric::ALL {
         ensure!(shown.contains(metric.name()), "{} is published and never shown", metric.name());
