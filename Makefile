@@ -22,6 +22,9 @@ ifdef AWS_REGION
 export AWS_DEFAULT_REGION := $(AWS_REGION)
 endif
 
+# Where the page about an execution goes.
+FILE ?= report.html
+
 # How long an endurance run is, and which disturbances it draws.
 CYCLES ?= 100
 SEED ?= 1
@@ -34,6 +37,10 @@ rehearse: tools build ## Run whole cycles with real traffic on a local AWS
 
 test: tools build ## Run every test: the pure core, the balancer, the scenarios
 	cargo test --quiet --locked --workspace
+
+report: tools ## Draw a page about one execution: make report EXECUTION=arn [FILE=report.html]
+	@test -n "$(EXECUTION)" || { echo "Name the execution: make report EXECUTION=arn:aws:states:..."; exit 2; }
+	cargo run --quiet --locked --package rehearsal --bin report -- "$(EXECUTION)" "$(FILE)"
 
 faults: tools build ## Every fault at every call, of which `make test` runs a quarter
 	ALL_FAULTS=1 cargo test --quiet --locked --package rehearsal --test scenarios -- every_call
@@ -55,6 +62,10 @@ lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates and
 
 advisories: tools ## Ask the RustSec database about the dependencies; it is fetched from GitHub
 	$(BIN)/cargo-deny --locked --config .deny.toml check advisories
+
+pictures: tools ## Take the pictures of the README anew, from the last rehearsal
+	$(BIN)/node tests/tools/browser.mjs picture .rehearsal/report.html body 1000 1240 light tests/report/report.png
+	$(BIN)/node tests/tools/browser.mjs picture .rehearsal/report.html '#panels' 1000 1240 light infra/dashboard.png
 
 bench-verdict: ## Measure decisions beside the rules of other deployers
 	cargo run --quiet --locked --profile bench --package bench-verdict
@@ -92,10 +103,10 @@ clean: ## Remove everything that was built or installed
 
 tools: .tools/stamp
 
-.tools/stamp: tests/tools/requirements.txt tests/tools/package.json tests/tools/package-lock.json
+.tools/stamp: tests/tools/requirements.txt tests/tools/package.json tests/tools/package-lock.json tests/tools/install-node-tools.sh
 	python3 -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement tests/tools/requirements.txt
-	tests/tools/install-validator.sh
+	tests/tools/install-node-tools.sh
 	touch $@
 
 $(CHECKOV)/stamp: tests/tools/checkov.txt
@@ -116,4 +127,4 @@ define request
 	@echo "Asked for: $(1). The run sees it at its next poll."
 endef
 
-.PHONY: help rehearse test faults endure lint advisories bench-verdict build deploy undeploy approve reject skip hold resume clean tools
+.PHONY: help rehearse test report pictures faults endure lint advisories bench-verdict build deploy undeploy approve reject skip hold resume clean tools

@@ -5,7 +5,7 @@ use aws_sdk_elasticloadbalancingv2::Client as Balancer;
 use failover::aws::{self, alarms, claims, health, listener, metrics};
 use failover::contract::{Check, Step};
 use failover::error::Error;
-use failover::{progress, request};
+use failover::{progress, publish, request};
 use futures_util::future::{try_join, try_join5};
 
 #[tokio::main(flavor = "current_thread")]
@@ -38,5 +38,6 @@ async fn check_metrics((balancer, cloudwatch): (Balancer, CloudWatch), step: Ste
         "{}",
         decision.reason
     );
+    aws::publish(&publish::poll(&plan, &progress, &decision.figures, now));
     progress::polled(&plan, &progress, answer, now)
 }

@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod plan;
 pub mod poll;
 pub mod progress;
+pub mod publish;
 pub mod request;
 pub mod roles;
 pub mod roll_back;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::contract::{Fleet, Plan, RollBackEnding, RolledBack, Route};
+use crate::contract::{Fleet, Plan, RollBackEnding, RolledBack, Route, Weights};
 use crate::input::Operation;
 use crate::outcome::{split, why_in_words};
 use crate::samples::Health;
@@ -48,6 +48,15 @@ impl Way {
             Self::Back => plan.before_groups(route),
             Self::Over(standby) => plan.stage_groups(standby),
             Self::Nowhere => Vec::new(),
+        }
+    }
+
+    /// What each fleet gets then; nothing where nothing is written.
+    pub fn weights(self, plan: &Plan) -> Option<Weights> {
+        match self {
+            Self::Back => Some(plan.before.clone()),
+            Self::Over(standby) => Some(plan.weights(standby)),
+            Self::Nowhere => None,
         }
     }
 }

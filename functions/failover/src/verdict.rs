@@ -21,7 +21,7 @@ mod guards;
 mod history;
 mod limits;
 mod wealth;
-mod words;
+pub mod words;
 
 use serde::{Deserialize, Serialize};
 

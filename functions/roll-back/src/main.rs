@@ -7,8 +7,7 @@ use failover::aws::{self, claims, health};
 use failover::contract::{RollBackRequest, RolledBack, Route};
 use failover::error::{Error, Kind};
 use failover::input::Operation;
-use failover::roll_back;
-use failover::weights;
+use failover::{publish, roll_back, weights};
 use futures_util::future::try_join3;
 
 #[tokio::main(flavor = "current_thread")]
@@ -43,6 +42,9 @@ async fn roll_back(client: Client, request: RollBackRequest) -> Result<RolledBac
     // A route that sends its traffic as wanted is left alone, even if it was found as a fixed forward.
     let desired = |route: &_| way.groups(&plan, route);
     listener::write(&client, &plan, &current, &fence, weights::gives, desired).await?;
+    if let Some(weights) = way.weights(&plan) {
+        aws::publish(&publish::weights(&plan, &weights, aws::now()));
+    }
     let answer = roll_back::answer(&plan, way, live, standby, &why, earlier.as_ref());
     tracing::warn!(
         app = plan.app,

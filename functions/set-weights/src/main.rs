@@ -4,7 +4,7 @@ use aws_sdk_elasticloadbalancingv2::Client;
 use failover::aws::{self, claims, health, listener};
 use failover::contract::{Progress, Step};
 use failover::error::Error;
-use failover::{outcome, progress, weights};
+use failover::{outcome, progress, publish, weights};
 use futures_util::future::try_join3;
 
 #[tokio::main(flavor = "current_thread")]
@@ -28,7 +28,9 @@ async fn set_weights(client: Client, step: Step) -> Result<Progress, Error> {
     })?;
     progress::check_health(&plan, percent, live, standby)?;
     listener::write(&client, &plan, &current, &fence, weights::holds, |_| plan.stage_groups(percent)).await?;
-    let split = outcome::split(&plan.weights(percent));
+    let (set, now) = (plan.weights(percent), aws::now());
+    let split = outcome::split(&set);
     tracing::info!(app = plan.app, execution = plan.execution.arn, stage = progress.stage, "set {split}");
-    progress::set(&plan, &progress, aws::now())
+    aws::publish(&publish::weights(&plan, &set, now));
+    progress::set(&plan, &progress, now)
 }

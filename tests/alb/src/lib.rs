@@ -105,6 +105,11 @@ pub enum AlarmState {
     InsufficientData,
 }
 
+/// Whether the balancer publishes a metric of this name.
+pub fn publishes(metric: &str) -> bool {
+    metrics::Metric::parse(metric).is_some()
+}
+
 /// A running balancer. It stops when this is dropped.
 pub struct Alb {
     core: Arc<Core>,

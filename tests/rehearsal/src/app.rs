@@ -222,9 +222,10 @@ fn actions(app: &App<'_>, kind: RouteKind, forward: Forward) -> Vec<Action> {
 }
 
 /// A span of time in which a fleet was made to fail.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Fault {
     fleet: usize,
+    text: String,
     from: Timestamp,
     until: Option<Timestamp>,
 }
@@ -285,9 +286,20 @@ impl App<'_> {
             fault.until = Some(now);
         }
         if behaviour != Behaviour::Healthy {
-            faults.push(Fault { fleet, from: now, until: None });
+            faults.push(Fault { fleet, text: in_words(&behaviour), from: now, until: None });
         }
         self.fleets[fleet].set(behaviour);
+    }
+
+    /// The spans of time in which a fleet was made to fail, for a report.
+    pub fn faults(&self) -> Vec<report::Event> {
+        let event = |fault: &Fault| report::Event {
+            at: fault.from,
+            until: fault.until,
+            fault: true,
+            text: format!("{}: {}", FLEETS[fault.fleet], fault.text),
+        };
+        self.faults.lock().expect("nobody panics with it").iter().map(event).collect()
     }
 
     /// The weights of each route now, by fleet; 0 where a route does not hold a fleet's group.
@@ -379,5 +391,18 @@ impl App<'_> {
             })
         };
         answers.iter().filter(|a| a.failed() && !explained(a)).count()
+    }
+}
+
+fn in_words(behaviour: &Behaviour) -> String {
+    let percent = |share: f64| format!("{:.0} % of its", 100.0 * share);
+    match behaviour {
+        Behaviour::Healthy => "is well".into(),
+        Behaviour::Errors { share } => format!("{} requests fail", percent(*share)),
+        Behaviour::Slow { share, delay } => {
+            format!("{} responses are {} ms late", percent(*share), delay.as_millis())
+        }
+        Behaviour::Dead => "its targets are dead".into(),
+        Behaviour::Reset { share } => format!("{} connections are reset", percent(*share)),
     }
 }

@@ -47,6 +47,7 @@ pub struct Ground {
     /// The topic that is told of every run.
     pub notice_topic_arn: String,
     pub(crate) sfn: aws_sdk_sfn::Client,
+    pub(crate) cloudwatch: aws_sdk_cloudwatch::Client,
     pub(crate) notes: Notes,
     local_aws: LocalAws,
     faults: Faults,
@@ -93,11 +94,13 @@ impl Ground {
                 .build(),
         );
         let balancer = balancer_client(&alb.endpoint());
+        let cloudwatch = cloudwatch_client(&alb.endpoint());
         Ok(Self {
             alb,
             balancer,
             sfn,
             notes,
+            cloudwatch,
             state_machine_arn,
             notice_topic_arn,
             local_aws,
@@ -216,6 +219,18 @@ pub fn balancer_client(endpoint: &str) -> aws_sdk_elasticloadbalancingv2::Client
         .endpoint_url(endpoint)
         .build();
     aws_sdk_elasticloadbalancingv2::Client::from_conf(config)
+}
+
+/// A client of the balancer's metrics at `endpoint`.
+fn cloudwatch_client(endpoint: &str) -> aws_sdk_cloudwatch::Client {
+    use aws_sdk_cloudwatch::config::{BehaviorVersion, Credentials, Region};
+    let config = aws_sdk_cloudwatch::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static(REGION))
+        .credentials_provider(Credentials::new("test", "test", None, None, "rehearsal"))
+        .endpoint_url(endpoint)
+        .build();
+    aws_sdk_cloudwatch::Client::from_conf(config)
 }
 
 /// Runs the AWS CLI against the local AWS at `endpoint`, and returns what it prints.

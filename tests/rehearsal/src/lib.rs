@@ -11,6 +11,7 @@ mod ground;
 pub mod kill;
 mod local_aws;
 pub mod policy;
+mod recording;
 mod traffic;
 mod uses;
 
@@ -18,5 +19,6 @@ pub use app::{App, FLEETS, Forward, RouteKind, Site};
 pub use execution::{Ended, Event, Execution};
 pub use ground::{BALANCER, Ground, SCHEDULED_APP, STACK, Stack, balancer_client, cli, deploy};
 pub use local_aws::{LocalAws, aim, root, tool};
+pub use recording::Recorder;
 pub use traffic::{Answer, Tally, Traffic};
 pub use uses::Use;

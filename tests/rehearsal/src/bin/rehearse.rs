@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use alb::Behaviour;
 use anyhow::{Result, bail, ensure};
+use failover::verdict::words::number;
 use jiff::Timestamp;
-use rehearsal::{App, Ended, Event, FLEETS, Forward, Ground, RouteKind, Site, Tally, Traffic};
+use rehearsal::{App, Ended, Event, FLEETS, Forward, Ground, Recorder, RouteKind, Site, Tally, Traffic};
+use report::Figure;
 use serde_json::{Value, json};
 
 /// Requests a second on each of the three routes.
@@ -38,7 +40,13 @@ async fn rehearse() -> Result<ExitCode> {
     let site = Site::new(&ground, "rehearsal").await?;
     let routes = [RouteKind::Host, RouteKind::Path, RouteKind::Default];
     let app = site.app("web", &routes, Forward::Fixed(0)).await?;
-    let show = Show { ground: &ground, app: &app, traffic: app.traffic(RATE), started: Instant::now() };
+    let mut show = Show {
+        ground: &ground,
+        app: &app,
+        traffic: app.traffic(RATE),
+        started: Instant::now(),
+        recorder: Recorder::new(),
+    };
     println!("users          {} requests a second to http://127.0.0.1:{}", RATE * 3, site.port);
     println!(
         "app            web: a host rule, a path rule and the default action, all fixed on prod1 so far"
@@ -68,7 +76,7 @@ async fn rehearse() -> Result<ExitCode> {
     show.run("shift", json!({ "release": "v4", "stages": [10, 50, 100] }), "shifted").await?;
     show.deploy(1, "v4");
     show.run("balance", json!({ "release": "v4" }), "balanced").await?;
-    Ok(show.summary(&restored))
+    show.summary(&restored).await
 }
 
 /// The first bad response and what came of it.
@@ -87,6 +95,7 @@ struct Show<'a> {
     app: &'a App<'a>,
     traffic: Vec<Traffic>,
     started: Instant,
+    recorder: Recorder,
 }
 
 impl Show<'_> {
@@ -95,14 +104,15 @@ impl Show<'_> {
         println!("{:02}:{:02}  {what:<10} {text}", seconds / 60, seconds % 60);
     }
 
-    fn deploy(&self, fleet: usize, release: &str) {
+    fn deploy(&mut self, fleet: usize, release: &str) {
         self.app.deploy(fleet, release);
+        self.recorder.deployed(fleet, release);
         self.line("deploy", &format!("{release} to {}", FLEETS[fleet]));
     }
 
     /// Runs an operation and shows it as it goes; `expected` is the status or the error it must end
     /// with.
-    async fn run(&self, operation: &str, more: Value, expected: &str) -> Result<Ended> {
+    async fn run(&mut self, operation: &str, more: Value, expected: &str) -> Result<Ended> {
         // Bakes of seconds stand for bakes of minutes, periods of a second for those of a minute.
         let mut input = json!({
             "app": "web", "operation": operation, "bake": "5s", "poll": "2s", "period": "1s",
@@ -130,7 +140,9 @@ impl Show<'_> {
                 _ => {}
             }
         }
+        let arn = execution.arn.clone();
         let ended = execution.finish().await?;
+        self.recorder.ran(self.ground, &arn).await?;
         let status = ended.error.as_deref().or(ended.output["status"].as_str()).unwrap_or(&ended.status);
         let summary = ended.cause.as_deref().or(ended.output["summary"].as_str()).unwrap_or_default();
         self.line(status, summary);
@@ -168,17 +180,25 @@ impl Show<'_> {
         Ok(Restored { weights: after(written), traffic: after(*last), requests: bad.len() })
     }
 
-    fn summary(&self, restored: &Restored) -> ExitCode {
+    async fn summary(self, restored: &Restored) -> Result<ExitCode> {
         let all = self.tally(Timestamp::UNIX_EPOCH);
         let lost: usize = self.traffic.iter().map(|t| self.app.failed_by_shifting(&t.answers())).sum();
+        let seconds = |span: Duration| format!("{:.1} s", span.as_secs_f64());
+        let figures = vec![
+            Figure::new("requests sent", number(all.requests as f64)),
+            Figure::new("failed", number(all.failed as f64)),
+            Figure::new("failed that are due to shifting itself", number(lost as f64)),
+            Figure::new("bad responses of the broken release", number(restored.requests as f64)),
+            Figure::new("first bad response to restored weights", seconds(restored.weights)),
+            Figure::new("first bad response to the last one", seconds(restored.traffic)),
+        ];
         title("Summary");
-        println!("requests sent                              {}", all.requests);
-        println!("failed                                     {}", all.failed);
-        println!("failed that are due to shifting itself     {lost}");
-        println!("bad responses of the broken release        {}", restored.requests);
-        println!("first bad response to restored weights     {:.1} s", restored.weights.as_secs_f64());
-        println!("first bad response to the last one         {:.1} s", restored.traffic.as_secs_f64());
-        if lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        for figure in &figures {
+            println!("{:<42} {}", figure.label, figure.value);
+        }
+        let file = self.recorder.write(self.ground, self.app, figures).await?;
+        println!("\nThe whole rehearsal as a page: {}", file.display());
+        Ok(if lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod checkout;
 mod claims;
+mod dashboard;
 mod dead_fleets;
 mod dev_alb;
 mod endings;
@@ -16,6 +17,7 @@ mod notices;
 mod permissions;
 mod pipeline;
 mod refusals;
+mod report;
 mod requests;
 mod schedule;
 mod second_opinion;

@@ -10,8 +10,8 @@ use rehearsal::{App, Ended, FLEETS, Ground, Tally, Traffic};
 use serde_json::{Value, json};
 
 use crate::{
-    claims, dead_fleets, dev_alb, endings, every_call, faults, healthy, interruptions, notices, pipeline,
-    refusals, requests, schedule, second_opinion, stacks, upgrade, windows,
+    claims, dashboard, dead_fleets, dev_alb, endings, every_call, faults, healthy, interruptions, notices,
+    pipeline, refusals, report, requests, schedule, second_opinion, stacks, upgrade, windows,
 };
 
 /// A scenario by name.
@@ -44,6 +44,9 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     healthy::weights_that_spread_late_are_waited_for,
     healthy::a_shift_is_taken_up_where_the_weights_stand,
     healthy::a_dry_run_and_a_balance_that_is_there_touch_nothing,
+    dashboard::runs_publish_what_only_they_know,
+    dashboard::every_panel_shows_a_metric_that_exists,
+    report::an_execution_has_a_page_with_its_numbers,
     pipeline::a_commit_goes_through_a_whole_cycle,
     faults::all_requests_fail,
     faults::a_tenth_of_the_requests_fails,

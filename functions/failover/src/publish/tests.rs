@@ -1,0 +1,106 @@
+//! The lines against the rules of the specification of the embedded metric format.
+
+use serde_json::json;
+
+use super::*;
+use crate::samples::Odds;
+use crate::weights::Percent;
+
+fn plan() -> Plan {
+    serde_json::from_value(json!({
+        "app": "web", "operation": "shift",
+        "loadBalancerArn": "arn:aws:elasticloadbalancing:eu-central-1:1:loadbalancer/app/shop-us-prd/50dc6c495c0c9188",
+        "execution": { "arn": "arn:execution", "startedAt": "2026-11-22T10:00:00Z" },
+        "live": { "name": "prod1", "targetGroupArn": "arn:one" },
+        "standby": { "name": "prod2", "targetGroupArn": "arn:two" },
+        "routes": [], "before": { "prod1": 100, "prod2": 0 },
+        "stages": [{ "standbyPercent": 10, "bakeSeconds": 300, "mustShow": "healthyStandby" }],
+        "mayWrite": [10], "settleSeconds": 15, "pollSeconds": 30, "periodSeconds": 60,
+        "criteria": {}, "slowSeconds": 1.0, "checks": [],
+    }))
+    .unwrap()
+}
+
+fn now() -> Timestamp {
+    "2026-11-22T10:05:00Z".parse().unwrap()
+}
+
+fn figures(odds: Option<f64>) -> Figures {
+    let fleet = |requests, slow| FleetFigures { requests, slow, ..FleetFigures::default() };
+    Figures {
+        live: fleet(900, 45),
+        standby: fleet(0, 0),
+        odds: odds.map(|total| Odds { total, metrics: Vec::new(), careful: false }),
+        ..Figures::default()
+    }
+}
+
+fn polled(odds: Option<f64>) -> Vec<Value> {
+    let plan = plan();
+    let progress = crate::progress::set(&plan, &Progress::default(), now()).unwrap();
+    poll(&plan, &progress, &figures(odds), now())
+}
+
+/// What the specification demands of a document.
+fn check(line: &Value) {
+    let aws = &line["_aws"];
+    assert!(aws["Timestamp"].is_i64(), "milliseconds since 1970: {aws}");
+    let directives = aws["CloudWatchMetrics"].as_array().unwrap();
+    assert!(!directives.is_empty());
+    for directive in directives {
+        let namespace = directive["Namespace"].as_str().unwrap();
+        assert!((1..=255).contains(&namespace.len()) && !namespace.starts_with("AWS/"));
+        let metrics = directive["Metrics"].as_array().unwrap();
+        assert!((1..=100).contains(&metrics.len()), "{directive}");
+        for metric in metrics {
+            let name = metric["Name"].as_str().unwrap();
+            assert!(line[name].is_number(), "{name} is no number at the root of {line}");
+            assert!(["Percent", "Count", "Seconds", "None"].contains(&metric["Unit"].as_str().unwrap()));
+        }
+        for set in directive["Dimensions"].as_array().unwrap() {
+            let set = set.as_array().unwrap();
+            // The specification allows thirty; a first version allowed nine.
+            assert!((1..=9).contains(&set.len()), "{directive}");
+            for key in set {
+                let value = line[key.as_str().unwrap()].as_str().unwrap_or_else(|| panic!("{key} in {line}"));
+                assert!((1..=1024).contains(&value.len()) && value.is_ascii() && !value.trim().is_empty());
+            }
+        }
+    }
+    assert!(line.to_string().len() < 256 * 1024 && !line.to_string().contains('\n'), "one line of a log");
+}
+
+#[test]
+fn every_line_is_a_valid_document() {
+    let set = weights(&plan(), &plan().weights(Percent::HALF), now());
+    assert_eq!((set.len(), polled(None).len(), polled(Some(3.0)).len()), (2, 3, 3));
+    for line in set.iter().chain(&polled(None)).chain(&polled(Some(3.0))) {
+        check(line);
+    }
+}
+
+#[test]
+fn lines_say_what_only_the_run_knows() {
+    let set = weights(&plan(), &plan().weights(Percent::new(10).unwrap()), now());
+    assert_eq!(set[0]["LoadBalancer"], "shop-us-prd");
+    assert_eq!((&set[0]["Fleet"], &set[0]["Weight"]), (&json!("prod1"), &json!(90.0)));
+    assert_eq!((&set[1]["Fleet"], &set[1]["Weight"]), (&json!("prod2"), &json!(10.0)));
+
+    let lines = polled(Some(f64::MAX));
+    assert_eq!((&lines[0]["Weight"], &lines[0]["SlowShare"]), (&json!(90.0), &json!(5.0)));
+    assert_eq!(lines[1].get("SlowShare"), None, "no requests, no share");
+    assert_eq!((&lines[2]["Stage"], &lines[2]["Odds"]), (&json!(1.0), &json!(MOST_ODDS)));
+    assert_eq!(polled(None)[2].get("Odds"), None);
+}
+
+#[test]
+fn metrics_of_one_line_share_their_dimensions() {
+    for line in polled(Some(1.0)) {
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        for definition in directive["Metrics"].as_array().unwrap() {
+            let metric = Metric::ALL.into_iter().find(|m| definition["Name"] == m.name()).unwrap();
+            assert_eq!(definition["Unit"], metric.unit());
+            assert_eq!(directive["Dimensions"], json!([metric.dimensions()]));
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! From AWS to a recording: the history of an execution, and what the balancer counted meanwhile.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
+use aws_sdk_sfn::types::HistoryEvent;
+use failover::contract::{Check, Plan, Planned, Progress, RollBackEnding, RolledBack, StageRecord};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{Poll, Run, Sample, Step, What};
+
+/// A run with its plan, if it got so far as to have one.
+///
+/// # Errors
+/// If Step Functions does not answer, or the execution is none of this version of the project.
+pub async fn run(client: &aws_sdk_sfn::Client, execution: &str) -> Result<(Run, Option<Plan>)> {
+    let told = client.describe_execution().execution_arn(execution).send().await;
+    let told = told.with_context(|| format!("cannot describe {execution}"))?;
+    let pages = client.get_execution_history().execution_arn(execution).include_execution_data(true);
+    let mut pages = pages.into_paginator().send();
+    let mut found = Found::default();
+    while let Some(page) = pages.next().await {
+        for event in page.context("cannot read the history")?.events() {
+            found.read(event)?;
+        }
+    }
+    let input: Value = serde_json::from_str(told.input().unwrap_or_default()).unwrap_or_default();
+    let output: Value = serde_json::from_str(told.output().unwrap_or_default()).unwrap_or_default();
+    let text = |value: &Value, field: &str| value[field].as_str().map(str::to_owned);
+    let plan = found.plan;
+    let run = Run {
+        execution: execution.to_owned(),
+        operation: text(&input, "operation").unwrap_or_else(|| "shift".into()),
+        release: text(&input, "release"),
+        started_at: time(told.start_date())?,
+        ended_at: told.stop_date().map(time).transpose()?,
+        before: plan.as_ref().map(|plan| plan.before.clone()).unwrap_or_default(),
+        steps: found.steps,
+        polls: found.polls,
+        odds_needed: plan.as_ref().map(|plan| 1.0 / plan.criteria.alpha),
+        succeeded: told.status().as_str() == "SUCCEEDED",
+        ending: text(&output, "status")
+            .or_else(|| told.error().map(str::to_owned))
+            .unwrap_or_else(|| told.status().as_str().to_owned()),
+        sentence: told.cause().map(str::to_owned).or_else(|| text(&output, "summary")).unwrap_or_default(),
+    };
+    Ok((run, plan))
+}
+
+/// What the history has told so far.
+#[derive(Default)]
+struct Found {
+    state: String,
+    plan: Option<Plan>,
+    steps: Vec<Step>,
+    polls: Vec<Poll>,
+}
+
+impl Found {
+    fn read(&mut self, event: &HistoryEvent) -> Result<()> {
+        if let Some(entered) = event.state_entered_event_details() {
+            entered.name().clone_into(&mut self.state);
+            return Ok(());
+        }
+        // AWS names the task of a function after it; others name every task alike.
+        let of_function = event.lambda_function_succeeded_event_details().and_then(|task| task.output());
+        let of_task = event.task_succeeded_event_details().and_then(|task| task.output());
+        let Some(answer) = of_function.or(of_task) else { return Ok(()) };
+        let at = time(event.timestamp())?;
+        match self.state.as_str() {
+            "PlanShift" => self.plan = Some(read::<Planned>(answer)?.plan),
+            "SetWeights" => self.set(&read::<Progress>(answer)?),
+            "CheckMetrics" => {
+                let Check { verdict, reason, figures, .. } = read(answer)?;
+                self.polls.push(Poll { at, verdict, reason, figures });
+            }
+            "RollBack" => self.rolled_back(at, &read(answer)?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, progress: &Progress) {
+        let of = self.plan.as_ref().map_or(0, |plan| plan.stages.len());
+        let Some(StageRecord { stage, probe, weights, started_at, .. }) = progress.timeline.last() else {
+            return;
+        };
+        let what = if *probe { What::Probe(stage + 1, of) } else { What::Stage(stage + 1, of) };
+        self.steps.push(Step { at: *started_at, weights: weights.clone(), what });
+    }
+
+    /// A rollback looks twice; it is shown once.
+    fn rolled_back(&mut self, at: Timestamp, answer: &RolledBack) {
+        let Some(plan) = &self.plan else { return };
+        let again = self.steps.last().is_some_and(|step| step.what == What::RollBack);
+        let wrote = !matches!(answer.ending, RollBackEnding::Halted | RollBackEnding::Unchanged);
+        if wrote && !again {
+            let weights = answer.over.map_or_else(|| plan.before.clone(), |percent| plan.weights(percent));
+            self.steps.push(Step { at, weights, what: What::RollBack });
+        }
+    }
+}
+
+fn read<Answer: DeserializeOwned>(text: &str) -> Result<Answer> {
+    serde_json::from_str(text).context("the history is not of this version of the project")
+}
+
+/// What the balancer counted of the fleets of a plan from one time to another, in the order of their
+/// names, each with its name.
+///
+/// # Errors
+/// If CloudWatch does not answer.
+pub async fn samples(
+    client: &aws_sdk_cloudwatch::Client,
+    plan: &Plan,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<[(String, Vec<Sample>); 2]> {
+    let mut fleets = [&plan.live, &plan.standby];
+    fleets.sort_by_key(|fleet| &fleet.name);
+    let mut pages = client
+        .get_metric_data()
+        .set_metric_data_queries(Some(queries(plan, fleets.map(|fleet| fleet.target_group_arn.as_str()))))
+        .start_time(DateTime::from_secs(from.as_second()))
+        .end_time(DateTime::from_secs(until.as_second()))
+        .scan_by(ScanBy::TimestampAscending)
+        .into_paginator()
+        .send();
+    let mut series: BTreeMap<String, BTreeMap<i64, f64>> = BTreeMap::new();
+    while let Some(page) = pages.next().await {
+        for result in page.context("cannot read the metrics")?.metric_data_results() {
+            let points = result.timestamps().iter().map(DateTime::secs).zip(result.values().iter().copied());
+            series.entry(result.id().unwrap_or_default().to_owned()).or_default().extend(points);
+        }
+    }
+    let mut of_fleet = |number: usize| -> Result<Vec<Sample>> {
+        let mut take = |id: &str| series.remove(&format!("{id}_{number}")).unwrap_or_default();
+        let [requests, target_5xx, connection_errors, slow] =
+            ["requests", "failed", "refused", "slow"].map(&mut take);
+        let (usual, healthy) = (take("usual"), take("healthy"));
+        let step = usize::try_from(plan.period_seconds.max(1))?;
+        let known = |series: &BTreeMap<i64, f64>, at: i64| series.get(&at).copied();
+        // Every period is there, also those in which the balancer had nothing to count.
+        (from.as_second()..until.as_second())
+            .step_by(step)
+            .map(|at| {
+                let count = |series| whole(known(series, at).unwrap_or(0.0));
+                Ok(Sample {
+                    at: seconds(at)?,
+                    requests: count(&requests),
+                    failures: count(&target_5xx) + count(&connection_errors),
+                    slow: count(&slow),
+                    usual_seconds: known(&usual, at),
+                    healthy: known(&healthy, at).map(|hosts| u32::try_from(whole(hosts)).unwrap_or(u32::MAX)),
+                })
+            })
+            .collect()
+    };
+    let samples = [of_fleet(0)?, of_fleet(1)?];
+    let mut names = fleets.map(|fleet| fleet.name.clone()).into_iter();
+    Ok(samples.map(|samples| (names.next().unwrap_or_default(), samples)))
+}
+
+fn queries(plan: &Plan, target_group_arns: [&str; 2]) -> Vec<MetricDataQuery> {
+    let period = i32::try_from(plan.period_seconds).unwrap_or(60);
+    let after = |arn: &str, what: &str| arn.rsplit_once(what).map_or(arn, |(_, id)| id).to_owned();
+    let dimension = |name: &str, value: String| Dimension::builder().name(name).value(value).build();
+    let slow = format!("TC({}:)", plan.slow_seconds);
+    let metrics = [
+        ("requests", "RequestCount", "Sum"),
+        ("failed", "HTTPCode_Target_5XX_Count", "Sum"),
+        ("refused", "TargetConnectionErrorCount", "Sum"),
+        ("slow", "TargetResponseTime", slow.as_str()),
+        ("usual", "TargetResponseTime", "p95"),
+        ("healthy", "HealthyHostCount", "Minimum"),
+    ];
+    let of_fleet = |(number, arn): (usize, &str)| {
+        metrics.map(|(id, name, statistic)| {
+            let metric = Metric::builder()
+                .namespace("AWS/ApplicationELB")
+                .metric_name(name)
+                .dimensions(dimension("LoadBalancer", after(&plan.load_balancer_arn, "loadbalancer/")))
+                .dimensions(dimension("TargetGroup", after(arn, ":")))
+                .build();
+            let stat = MetricStat::builder().metric(metric).period(period).stat(statistic).build();
+            MetricDataQuery::builder().id(format!("{id}_{number}")).metric_stat(stat).build()
+        })
+    };
+    target_group_arns.into_iter().enumerate().flat_map(of_fleet).collect()
+}
+
+/// The start of the period in which a time lies.
+///
+/// # Errors
+/// Never for a time of our age.
+pub fn period_start(at: Timestamp, period_seconds: u32) -> Result<Timestamp> {
+    let period = i64::from(period_seconds.max(1));
+    seconds(at.as_second().div_euclid(period) * period)
+}
+
+fn time(at: &DateTime) -> Result<Timestamp> {
+    Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos())?).context("a time beyond all calendars")
+}
+
+fn seconds(second: i64) -> Result<Timestamp> {
+    Timestamp::from_second(second).context("a time beyond all calendars")
+}
+
+/// Counts come as floating point numbers.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
+fn whole(count: f64) -> u64 {
+    count.round() as u64
+}
