@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alb::Trouble;
 use anyhow::{Result, ensure};
 use aws_sdk_elasticloadbalancingv2::types::ActionTypeEnum;
 use rehearsal::{App, Event, Execution, Forward, Ground, RouteKind, Site};
@@ -148,17 +149,16 @@ fn group_name(app: &App<'_>, fleet: usize) -> String {
 }
 
 /// A rule shows what was written; the balancer's nodes may take a while. The bake begins when the
-/// traffic agrees. A ground of its own, since a balancer is slow for everybody.
-pub async fn weights_that_spread_late_are_waited_for(_: &Ground) -> Result<()> {
-    let ground = Ground::start().await?;
-    ground.alb.set_propagation(Duration::from_secs(6));
-    let site = Site::new(&ground, "late").await?;
+/// traffic agrees.
+pub async fn weights_that_spread_late_are_waited_for(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "late").await?;
     let app = site.app("late", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
-    tokio::time::sleep(Duration::from_secs(7)).await;
+    let spread = Duration::from_secs(6);
+    ground.alb.set_trouble(&app.load_balancer_arn, Trouble { spread, ..Trouble::default() });
     let traffic = app.traffic(RATE);
     let criteria = json!({ "longerPeriods": 20, "slowSeconds": 0.5, "silentPeriods": 20 });
     let shift = input(&app, "shift", json!({ "stages": [30, 100], "criteria": criteria }));
-    let shifted = run(&ground, &shift).await?;
+    let shifted = run(ground, &shift).await?;
     check_success(&shifted, &path(2, &COMPLETED))?;
     for stage in shifted.output["stages"].as_array().into_iter().flatten() {
         let time = |field: &str| stage[field].as_str().unwrap_or_default().parse::<jiff::Timestamp>();
