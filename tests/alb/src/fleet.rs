@@ -19,7 +19,7 @@ use crate::lock;
 use crate::net::{self, Answer, Reservation, Reset, whole};
 
 /// How the targets of a fleet behave. Shares are between 0 and 1, drawn for each request.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Behaviour {
     /// Answers with 200 after a few milliseconds.
     Healthy,
@@ -144,7 +144,7 @@ impl Fleet {
     /// Changes the behaviour of all targets, for requests that arrive from now on.
     pub fn set(&self, behaviour: Behaviour) {
         for target in &self.shared.behaviours {
-            target.send_replace(behaviour.clone());
+            target.send_replace(behaviour);
         }
     }
 
@@ -222,7 +222,7 @@ async fn answer(shared: Arc<Shared>, index: usize, request: Request<Incoming>) -
         return Ok(shared.response(index, status));
     }
     shared.requests[index].fetch_add(1, Ordering::Relaxed);
-    let behaviour = shared.behaviours[index].borrow().clone();
+    let behaviour = *shared.behaviours[index].borrow();
     let (usual, draw) = {
         let mut rng = lock::lock(&shared.rng);
         (usual_delay(&mut *rng), rng.random::<f64>())

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::execution::Execution;
+use crate::family::Family;
 use crate::local_aws::{LocalAws, REGION, aim, root, tool};
 
 /// The stack's name, and so the state machine's.
@@ -109,6 +110,14 @@ impl Ground {
         Ok(Execution::new(self.sfn.clone(), started.execution_arn))
     }
 
+    /// Stops an execution, as somebody does in the console.
+    ///
+    /// # Errors
+    /// If Step Functions does not answer.
+    pub async fn stop(&self, execution: &str) -> Result<()> {
+        self.sfn.stop_execution().execution_arn(execution).send().await.context("cannot stop it").map(drop)
+    }
+
     /// The restore that the rule on stopped executions has started for an execution.
     ///
     /// # Errors
@@ -190,13 +199,9 @@ pub async fn deploy(endpoint: &str) -> Result<String> {
          BalanceSchedule='rate(1 minute)'",
         lambda_architecture()
     );
-    let output = aim(&mut Command::new(root().join("infra/deploy.sh")), endpoint)
-        .env("STACK", STACK)
-        .env("PARAMETERS", parameters)
-        .env("AWS", tool("aws"))
-        .kill_on_drop(true)
-        .output()
-        .await?;
+    let mut script = Command::new(root().join("infra/deploy.sh"));
+    aim(&mut script, endpoint).env("STACK", STACK).env("PARAMETERS", parameters).env("AWS", tool("aws"));
+    let output = Family::output(&mut script).await?;
     ensure!(
         output.status.success(),
         "the deployment failed; were the functions built with `make build`?\n{}{}",

@@ -11,11 +11,10 @@ use std::time::{Duration, Instant};
 
 use alb::{Behaviour, CallInfo, Intercept};
 use anyhow::{Context, Result, bail, ensure};
-use failover::weights::GroupWeight;
 use futures_util::future::try_join_all;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use rehearsal::{App, Ended, FLEETS, Forward, Ground, RouteKind, Site, kill};
+use rehearsal::{App, Ended, FLEETS, Forward, Ground, Load, RouteKind, Site, kill};
 use serde_json::{Value, json};
 
 /// Apps side by side, each with a balancer of its own.
@@ -115,7 +114,7 @@ async fn endure(ground: &Ground, index: usize, cycles: usize, seed: u64) -> Resu
     let site = Site::new(ground, &name).await?;
     let routes = [RouteKind::Host, RouteKind::Path];
     let app = site.app(&name, &routes, Forward::Weighted([100, 0])).await?;
-    let traffic = app.traffic_for(RATE, USERS_FOR);
+    let traffic = app.users(Load::steady(RATE), USERS_FOR);
     let mut rng = SmallRng::seed_from_u64(seed * 1000 + index as u64);
     let mut report = Report::default();
     for cycle in 0..cycles {
@@ -186,7 +185,7 @@ async fn disturbed(
         }
         Disturbance::ForeignWriter => {
             tokio::time::sleep(moment).await;
-            foreign = Some(change(ground, app).await?);
+            foreign = Some(change(app).await?);
         }
     }
     let ended = execution.finish().await?;
@@ -225,7 +224,7 @@ async fn disturbed(
     ensure!(as_promised, "{ending} left {after:?} from {before:?}: {:?}", last.cause);
     if foreign.is_some() {
         // Somebody cleans up after the foreign writer.
-        put(ground, app, before).await?;
+        app.overwrite(before).await?;
     }
     Ok(ending)
 }
@@ -268,20 +267,10 @@ fn arm(
 }
 
 /// Changes the weights as a foreign writer does, to some that no run here writes.
-async fn change(ground: &Ground, app: &App<'_>) -> Result<[u16; 2]> {
+async fn change(app: &App<'_>) -> Result<[u16; 2]> {
     let foreign = [61, 39];
-    put(ground, app, foreign).await?;
+    app.overwrite(foreign).await?;
     Ok(foreign)
-}
-
-async fn put(ground: &Ground, app: &App<'_>, weights: [u16; 2]) -> Result<()> {
-    for route in &app.routes {
-        let groups = app.groups.iter().zip(weights).map(|(arn, weight)| GroupWeight::new(arn, weight));
-        let groups: Vec<GroupWeight> = groups.collect();
-        let actions = failover::aws::listener::with_weights(&app.actions(route).await?, &groups);
-        ground.balancer.modify_rule().rule_arn(route).set_actions(Some(actions)).send().await?;
-    }
-    Ok(())
 }
 
 /// The weights that all routes of the app hold alike.

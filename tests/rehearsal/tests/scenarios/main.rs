@@ -1,13 +1,13 @@
 //! Scenarios: the shipped definition, template and functions, real HTTP, and what is left behind.
 //!
 //! One proving ground serves all of them; each has a balancer and apps of its own, so they run side
-//! by side.
+//! by side. Those of the library are files, see `tests/rehearsal/scenarios`; the others look at what a
+//! file cannot say.
 
 mod claims;
-mod dead_fleets;
+mod command;
 mod endings;
 mod every_call;
-mod faults;
 mod healthy;
 mod interruptions;
 mod pipeline;
@@ -16,27 +16,62 @@ mod schedule;
 mod second_opinion;
 mod support;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::{Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 use rehearsal::Ground;
+use rehearsal::scenario::{Scenario, library, rehearse};
+use tokio::runtime::Runtime;
 
-fn main() -> anyhow::Result<ExitCode> {
+/// What a trial runs.
+type Scenes = Box<dyn Fn(&Runtime, &Ground) -> Result<()> + Send>;
+
+fn main() -> Result<ExitCode> {
     let mut arguments = Arguments::from_args();
     // Every scenario has users of its own; more of them at once than this and a small machine would
     // answer late by itself.
     arguments.test_threads = arguments.test_threads.or(Some(5));
-    let runtime = Arc::new(tokio::runtime::Runtime::new()?);
+    let runtime = Arc::new(Runtime::new()?);
+    runtime.spawn(stop_when_interrupted());
     let ground = Arc::new(if arguments.list { None } else { Some(runtime.block_on(Ground::start())?) });
-    let trials = support::SCENARIOS.iter().map(|scenario| {
+    let trial = |name: String, run: Scenes| {
         let (runtime, ground) = (Arc::clone(&runtime), Arc::clone(&ground));
-        Trial::test(scenario.name, move || {
+        Trial::test(name, move || {
             let ground = ground.as_ref().as_ref().ok_or("a listing runs nothing")?;
-            runtime.block_on((scenario.run)(ground)).map_err(|error| Failed::from(format!("{error:#}")))
+            run(&runtime, ground).map_err(|error| Failed::from(format!("{error:#}")))
         })
+    };
+    let files = library()?.into_iter().enumerate().map(|(number, (name, path))| {
+        let app = format!("file-{number}");
+        let title = format!("files::{name}");
+        trial(title, Box::new(move |runtime, ground| runtime.block_on(file(ground, &app, &name, &path))))
     });
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    let others = support::SCENARIOS.iter().map(|scenario| {
+        let run = scenario.run;
+        trial(scenario.name.into(), Box::new(move |runtime, ground| runtime.block_on(run(ground))))
+    });
+    // From the last to the first: the longest of the library is among the last.
+    let trials: Vec<Trial> = files.collect::<Vec<_>>().into_iter().rev().chain(others).collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
     drop(ground);
     Ok(conclusion.exit_code())
+}
+
+/// Runs a scenario of the library.
+async fn file(ground: &Ground, app: &str, name: &str, path: &Path) -> Result<()> {
+    let scenario = Scenario::read(path)?;
+    let report = rehearse(ground, app, (name, &scenario), &mut |_| {}).await?;
+    ensure!(report.problems.is_empty(), "{}", report.problems.join("\n"));
+    Ok(())
+}
+
+/// Nothing is dropped in a process that ends by a signal.
+async fn stop_when_interrupted() {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        rehearsal::kill_all();
+        std::process::exit(130);
+    }
 }
