@@ -25,6 +25,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use rehearsal::Ground;
 use rehearsal::scenario::{Scenario, library, rehearse};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// What a trial runs.
 type Scenes = Box<dyn Fn(&Runtime, &Ground) -> Result<()> + Send>;
@@ -69,9 +70,13 @@ async fn file(ground: &Ground, app: &str, name: &str, path: &Path) -> Result<()>
 }
 
 /// Nothing is dropped in a process that ends by a signal.
-async fn stop_when_interrupted() {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        rehearsal::kill_all();
-        std::process::exit(130);
-    }
+async fn stop_when_interrupted() -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let code = tokio::select! {
+        _ = interrupt.recv() => 130,
+        _ = terminate.recv() => 143,
+    };
+    rehearsal::kill_all();
+    std::process::exit(code)
 }
