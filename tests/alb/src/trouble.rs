@@ -32,14 +32,18 @@ pub struct Partial {
 }
 
 impl Trouble {
-    /// The share of a second's samples that CloudWatch shows at `now`: 0 is none, 1 is all.
-    pub(crate) fn shown(&self, second: i64, now: Timestamp) -> f64 {
+    /// Tells for a second which share of its samples CloudWatch shows at `now`: 0 is none, 1 is all.
+    pub(crate) fn shown(&self, now: Timestamp) -> impl Fn(i64) -> f64 + use<> {
         let before = |ago: Duration| now.checked_sub(ago).map_or(0, Timestamp::as_second);
-        if second >= before(self.metric_lag) || chance(second) < self.gaps {
-            return 0.0;
-        }
-        match self.partial {
-            Some(partial) if second >= before(self.metric_lag + partial.lasts) => partial.share,
+        let published = before(self.metric_lag);
+        let (share, complete) = match self.partial {
+            Some(partial) => (partial.share, before(self.metric_lag + partial.lasts)),
+            None => (1.0, published),
+        };
+        let gaps = self.gaps;
+        move |second| match second {
+            second if second >= published || chance(second) < gaps => 0.0,
+            second if second >= complete => share,
             _ => 1.0,
         }
     }
@@ -81,7 +85,7 @@ mod tests {
     const NOW: i64 = 1_800_000_000;
 
     fn shown(trouble: &Trouble, second: i64) -> f64 {
-        trouble.shown(second, Timestamp::from_second(NOW).unwrap())
+        trouble.shown(Timestamp::from_second(NOW).unwrap())(second)
     }
 
     #[test]

@@ -114,8 +114,7 @@ fn points(core: &Core, query: &Query, from: f64, to: f64, now: Timestamp, newest
     let (from, to) = ((from as i64).div_euclid(step) * step, to.ceil() as i64);
     let selection =
         Selection { balancer: &subject.balancer, group: subject.group.as_deref(), metric: subject.metric };
-    let shown = |second| trouble.shown(second, now);
-    let buckets = lock(&core.metrics).buckets(&selection, query.period, from, to, shown);
+    let buckets = lock(&core.metrics).buckets(&selection, query.period, from, to, trouble.shown(now));
     let copies = if trouble.points_twice { 2 } else { 1 };
     let mut points: Points = buckets
         .into_iter()
