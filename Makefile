@@ -25,6 +25,10 @@ endif
 # Where the page about an execution goes.
 FILE ?= report.html
 
+# A rehearsal of your own, see tests/rehearsal/scenarios, and whether its result is printed as JSON.
+SCENARIO ?=
+JSON ?=
+
 # How long an endurance run is, and which disturbances it draws.
 CYCLES ?= 100
 SEED ?= 1
@@ -32,8 +36,8 @@ SEED ?= 1
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-rehearse: tools build ## Run whole cycles with real traffic on a local AWS
-	cargo run --quiet --locked --package rehearsal --bin rehearse
+rehearse: tools build ## Run whole cycles with real traffic on a local AWS, or make rehearse SCENARIO=path [JSON=1]
+	cargo run --quiet --locked --package rehearsal --bin rehearse -- $(SCENARIO) $(if $(JSON),--json)
 
 test: tools build ## Run every test: the pure core, the balancer, the scenarios
 	cargo test --quiet --locked --workspace

@@ -20,6 +20,7 @@ use crate::lock;
 use crate::metrics::Store;
 use crate::net::{self, Reservation};
 use crate::pool::Pool;
+use crate::trouble::Troubles;
 use crate::world::World;
 
 /// The shared state; tasks hold it, [`crate::Alb`] stops them.
@@ -34,8 +35,7 @@ pub(crate) struct Core {
     pub(crate) access: Log<AccessLogEntry>,
     pub(crate) alarms: Mutex<BTreeMap<String, crate::AlarmState>>,
     pub(crate) interceptor: RwLock<Option<Interceptor>>,
-    pub(crate) propagation: Mutex<Duration>,
-    pub(crate) metric_lag: Mutex<Duration>,
+    pub(crate) troubles: Mutex<Troubles>,
     /// Where calls of other services go.
     pub(crate) others: Mutex<Option<SocketAddr>>,
     pub(crate) stop: CancellationToken,
@@ -55,8 +55,7 @@ impl Core {
             access: Log::default(),
             alarms: Mutex::default(),
             interceptor: RwLock::default(),
-            propagation: Mutex::new(options.propagation),
-            metric_lag: Mutex::new(options.metric_lag),
+            troubles: Mutex::default(),
             others: Mutex::default(),
             stop: CancellationToken::new(),
             reserved: Mutex::default(),

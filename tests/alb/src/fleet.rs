@@ -19,7 +19,7 @@ use crate::lock;
 use crate::net::{self, Answer, Reservation, Reset, whole};
 
 /// How the targets of a fleet behave. Shares are between 0 and 1, drawn for each request.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Behaviour {
     /// Answers with 200 after a few milliseconds.
     Healthy,
@@ -42,7 +42,17 @@ pub enum Behaviour {
         /// The share of requests.
         share: f64,
     },
+    /// Answers some requests with 404. Health checks pass.
+    ClientErrors {
+        /// The share of requests.
+        share: f64,
+    },
+    /// Answers requests like a healthy one, and health checks with 503.
+    FailsChecks,
 }
+
+/// A request with this header is answered so many milliseconds later, whatever the behaviour.
+pub const TAKES_MILLISECONDS: &str = "x-takes-milliseconds";
 
 /// What a fleet has served.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,7 +80,8 @@ pub struct Fleet {
 struct Shared {
     name: HeaderValue,
     release: RwLock<HeaderValue>,
-    behaviour: watch::Sender<Behaviour>,
+    /// By target.
+    behaviours: Vec<watch::Sender<Behaviour>>,
     rng: Mutex<SmallRng>,
     requests: Vec<AtomicU64>,
     health_checks: AtomicU64,
@@ -107,7 +118,7 @@ impl Fleet {
         let shared = Arc::new(Shared {
             name: header(name)?,
             release: RwLock::new(HeaderValue::from_static("none")),
-            behaviour: watch::Sender::new(Behaviour::Healthy),
+            behaviours: reservations.iter().map(|_| watch::Sender::new(Behaviour::Healthy)).collect(),
             rng: Mutex::new(SmallRng::seed_from_u64(seed)),
             requests: reservations.iter().map(|_| AtomicU64::new(0)).collect(),
             health_checks: AtomicU64::new(0),
@@ -132,7 +143,17 @@ impl Fleet {
 
     /// Changes the behaviour of all targets, for requests that arrive from now on.
     pub fn set(&self, behaviour: Behaviour) {
-        self.shared.behaviour.send_replace(behaviour);
+        for target in &self.shared.behaviours {
+            target.send_replace(behaviour);
+        }
+    }
+
+    /// Changes the behaviour of one target, the first being 0.
+    ///
+    /// # Panics
+    /// If there is no such target.
+    pub fn set_target(&self, target: usize, behaviour: Behaviour) {
+        self.shared.behaviours[target].send_replace(behaviour);
     }
 
     /// The release that answers name from now on.
@@ -159,7 +180,7 @@ fn header(text: &str) -> io::Result<HeaderValue> {
 
 /// One target: it listens while its fleet is not dead.
 async fn live(shared: Arc<Shared>, index: usize, port: Reservation, listener: tokio::net::TcpListener) {
-    let mut behaviour = shared.behaviour.subscribe();
+    let mut behaviour = shared.behaviours[index].subscribe();
     let mut listener = Some(listener);
     loop {
         if let Some(listener) = listener.take() {
@@ -196,14 +217,18 @@ async fn live(shared: Arc<Shared>, index: usize, port: Reservation, listener: to
 async fn answer(shared: Arc<Shared>, index: usize, request: Request<Incoming>) -> Answer {
     if request.uri().path() == "/health" {
         shared.health_checks.fetch_add(1, Ordering::Relaxed);
-        return Ok(shared.response(index, StatusCode::OK));
+        let fails = *shared.behaviours[index].borrow() == Behaviour::FailsChecks;
+        let status = if fails { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+        return Ok(shared.response(index, status));
     }
     shared.requests[index].fetch_add(1, Ordering::Relaxed);
-    let behaviour = shared.behaviour.borrow().clone();
+    let behaviour = *shared.behaviours[index].borrow();
     let (usual, draw) = {
         let mut rng = lock::lock(&shared.rng);
         (usual_delay(&mut *rng), rng.random::<f64>())
     };
+    let takes = request.headers().get(TAKES_MILLISECONDS).and_then(|value| value.to_str().ok()?.parse().ok());
+    let usual = usual + Duration::from_millis(takes.unwrap_or(0));
     // A target reads a request before it answers; the connection could not be used again otherwise.
     let mut body = request.into_body();
     while let Some(frame) = http_body_util::BodyExt::frame(&mut body).await {
@@ -214,6 +239,7 @@ async fn answer(shared: Arc<Shared>, index: usize, request: Request<Incoming>) -
     tokio::time::sleep(usual).await;
     let status = match behaviour {
         Behaviour::Errors { share } if draw < share => StatusCode::INTERNAL_SERVER_ERROR,
+        Behaviour::ClientErrors { share } if draw < share => StatusCode::NOT_FOUND,
         Behaviour::Reset { share } if draw < share => return Err(Reset),
         Behaviour::Slow { share, delay } if draw < share => {
             tokio::time::sleep(delay).await;

@@ -54,12 +54,14 @@ mod proxy;
 mod responses;
 mod routing;
 mod stats;
+mod trouble;
 mod visit;
 mod world;
 
-pub use crate::fleet::{Behaviour, Counts, Fleet};
+pub use crate::fleet::{Behaviour, Counts, Fleet, TAKES_MILLISECONDS};
 pub use crate::intercept::{CallInfo, Intercept};
 pub use crate::journal::{AccessLogEntry, Call, Service};
+pub use crate::trouble::{Partial, Trouble};
 
 use crate::core::Core;
 
@@ -75,10 +77,6 @@ pub struct Options {
     /// How often every target is checked, whatever its group says. AWS does not go below five
     /// seconds; here nothing is too quick.
     pub health_check_interval: Option<Duration>,
-    /// How long a change of rules takes to reach the data plane.
-    pub propagation: Duration,
-    /// How long a second stays unpublished in CloudWatch after it is over.
-    pub metric_lag: Duration,
 }
 
 impl Default for Options {
@@ -88,8 +86,6 @@ impl Default for Options {
             account: "123456789012".to_owned(),
             seed: 0,
             health_check_interval: None,
-            propagation: Duration::ZERO,
-            metric_lag: Duration::ZERO,
         }
     }
 }
@@ -210,14 +206,10 @@ impl Alb {
         *lock::lock(&self.core.others) = Some(to);
     }
 
-    /// How long later changes of rules take to reach the data plane.
-    pub fn set_propagation(&self, propagation: Duration) {
-        *lock::lock(&self.core.propagation) = propagation;
-    }
-
-    /// How long a second stays unpublished after it is over.
-    pub fn set_metric_lag(&self, lag: Duration) {
-        *lock::lock(&self.core.metric_lag) = lag;
+    /// What AWS does late or wrong from now on around the balancer with this ARN, in place of what it
+    /// did before.
+    pub fn set_trouble(&self, balancer_arn: &str, trouble: Trouble) {
+        lock::lock(&self.core.troubles).set(balancer_arn, trouble);
     }
 
     /// Stops everything at once: the same as dropping it.

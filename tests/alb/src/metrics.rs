@@ -154,20 +154,20 @@ impl Store {
     }
 
     /// The selected samples by bucket, oldest first. A bucket begins at a multiple of `period`
-    /// seconds; buckets that begin in `from..to` are returned where they hold samples of seconds
-    /// before `published`. Times are seconds since the epoch.
+    /// seconds; buckets that begin in `from..to` are returned where they hold samples that are shown:
+    /// `shown` gives the share for a second. Times are seconds since the epoch.
     pub(crate) fn buckets(
         &self,
         selection: &Selection<'_>,
         period: i64,
         from: i64,
         to: i64,
-        published: i64,
+        shown: impl Fn(i64) -> f64,
     ) -> BTreeMap<i64, Vec<f64>> {
         let mut buckets = BTreeMap::<i64, Vec<f64>>::new();
         let first = from.div_euclid(period) * period;
         let first = if first < from { first + period } else { first };
-        let last = to.saturating_add(period).min(published);
+        let last = to.saturating_add(period);
         if first >= last {
             return buckets;
         }
@@ -178,10 +178,17 @@ impl Store {
                 if start >= to {
                     break;
                 }
+                let share = shown(*second);
+                if share <= 0.0 {
+                    continue;
+                }
                 let bucket = buckets.entry(start).or_default();
                 match samples {
-                    Samples::Ones(count) => bucket.extend(std::iter::repeat_n(1.0, *count as usize)),
+                    Samples::Ones(count) => {
+                        bucket.extend(std::iter::repeat_n(1.0, part(*count as usize, share)));
+                    }
                     Samples::Values(values) => {
+                        let values = &values[..part(values.len(), share)];
                         bucket.extend(values.iter().map(|value| f64::from(*value) * scale));
                     }
                 }
@@ -200,4 +207,10 @@ impl Store {
             })
             .filter_map(move |(_, metrics)| metrics.get(&selection.metric))
     }
+}
+
+/// A share of so many samples, at least one of them.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the count")]
+fn part(count: usize, share: f64) -> usize {
+    ((count as f64 * share).ceil() as usize).min(count)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::group::{Group, User};
 use crate::model::{Action, ActionKind, Listener, LoadBalancer, Rule};
 use crate::routing::{Choice, Gate, Step, Table};
+use crate::trouble::Troubles;
 
 /// Every resource, in order of creation.
 #[derive(Default)]
@@ -48,8 +49,8 @@ impl World {
     }
 
     /// Brings the data plane up to what the control plane holds: groups at once, since health
-    /// checks do not wait, and routing after `delay`.
-    pub(crate) fn publish(&self, delay: Duration) {
+    /// checks do not wait, and routing as late as each balancer is.
+    pub(crate) fn publish(&self, troubles: &Troubles) {
         for group in &self.groups {
             let user = self.user(&group.arn);
             group.user.send_if_modified(|current| {
@@ -60,7 +61,8 @@ impl World {
         }
         for listener in &self.listeners {
             if let Some(table) = self.table(listener) {
-                listener.door.publish(table, delay);
+                let spread = troubles.of(&table.balancer).spread;
+                listener.door.publish(table, spread);
             }
         }
     }

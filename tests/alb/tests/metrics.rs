@@ -4,7 +4,7 @@ mod common;
 
 use std::time::{Duration, SystemTime};
 
-use alb::{Behaviour, Fleet};
+use alb::{Behaviour, Fleet, Trouble};
 use common::{Ground, code, forward, next_second, published, query};
 
 /// A ground whose every path leads to one fleet.
@@ -127,13 +127,14 @@ async fn slow_requests_can_be_counted() {
 #[tokio::test]
 async fn a_second_is_published_when_it_is_over_and_the_lag_has_passed() {
     let (ground, _fleet, group) = single(1).await;
-    ground.alb.set_metric_lag(Duration::from_secs(1));
+    let metric_lag = Duration::from_secs(1);
+    ground.alb.set_trouble(&ground.balancer, Trouble { metric_lag, ..Trouble::default() });
     next_second().await;
     ground.get("/").await;
     assert_eq!(ground.metric("RequestCount", Some(&group), "Sum").await, None);
     published().await;
     assert_eq!(ground.metric("RequestCount", Some(&group), "Sum").await, None);
-    ground.alb.set_metric_lag(Duration::ZERO);
+    ground.alb.set_trouble(&ground.balancer, Trouble::default());
     assert_eq!(ground.metric("RequestCount", Some(&group), "Sum").await, Some(1.0));
 }
 

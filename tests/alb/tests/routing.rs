@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use alb::{Behaviour, Fleet, Options};
+use alb::{Behaviour, Fleet, Options, Trouble};
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, ForwardActionConfig, HostHeaderConditionConfig, HttpHeaderConditionConfig,
     HttpRequestMethodConditionConfig, QueryStringConditionConfig, QueryStringKeyValuePair,
@@ -56,12 +56,13 @@ async fn a_request_in_flight_finishes_after_a_change_of_weights() {
 }
 
 #[tokio::test]
-async fn a_change_takes_the_propagation_time_to_arrive() {
+async fn a_change_takes_its_time_to_spread() {
     let ground = Ground::new().await;
     let (one, two) = (Fleet::start("prod1", 1).unwrap(), Fleet::start("prod2", 1).unwrap());
     let (first, second) = (ground.group("one", &one).await, ground.group("two", &two).await);
     let rule = ground.rule(1, "/*", vec![forward(&[(&first, 1), (&second, 0)])]).await;
-    ground.alb.set_propagation(Duration::from_millis(400));
+    let spread = Duration::from_millis(400);
+    ground.alb.set_trouble(&ground.balancer, Trouble { spread, ..Trouble::default() });
     ground.write(&rule, vec![forward(&[(&first, 0), (&second, 1)])]).await;
     assert_eq!(ground.get("/").await.1, "prod1");
     tokio::time::sleep(Duration::from_millis(500)).await;

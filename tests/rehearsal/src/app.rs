@@ -1,4 +1,4 @@
-//! A balancer with its apps: two fleets each, and the routes to them.
+//! An app with two fleets that can be made to fail.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -6,228 +6,43 @@ use std::time::Duration;
 
 use alb::{Behaviour, Fleet};
 use anyhow::{Context, Result, ensure};
-use aws_sdk_elasticloadbalancingv2::Client;
-use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, AuthenticateOidcActionConfig, FixedResponseActionConfig, ForwardActionConfig,
-    ProtocolEnum, RuleCondition, TargetDescription, TargetGroupTuple, TargetTypeEnum,
-};
-use failover::aws::listener::with_weights;
+use aws_sdk_elasticloadbalancingv2::types::Action;
 use failover::weights::GroupWeight;
 use jiff::Timestamp;
 
 use crate::ground::Ground;
+use crate::load::Load;
+use crate::site::RouteKind;
 use crate::traffic::{Answer, Traffic};
 
 /// The names of the two fleets of every app.
 pub const FLEETS: [&str; 2] = ["prod1", "prod2"];
 
 /// Targets in each fleet.
-const TARGETS: usize = 2;
-
-/// What leads to an app.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RouteKind {
-    /// A rule for the app's host name.
-    Host,
-    /// A rule for the app's path.
-    Path,
-    /// The listener's default action.
-    Default,
-    /// A rule for the app's host name that asks users to sign in first.
-    SignedInHost,
-}
-
-/// How a route forwards before any run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forward {
-    /// To this fleet alone, as nobody has converted it yet.
-    Fixed(usize),
-    /// To both fleets with these weights.
-    Weighted([u16; 2]),
-}
-
-/// A balancer with one listener.
-#[derive(Debug)]
-pub struct Site<'a> {
-    ground: &'a Ground,
-    /// The listener.
-    pub listener_arn: String,
-    /// The port of the listener.
-    pub port: u16,
-    load_balancer_arn: String,
-}
-
-/// Keeps a priority free for every app and route of a site.
-static PRIORITY: Mutex<i32> = Mutex::new(1);
-
-impl<'a> Site<'a> {
-    /// Makes a balancer with a listener that answers 404 until an app takes its routes.
-    ///
-    /// # Errors
-    /// If the balancer refuses.
-    pub async fn new(ground: &'a Ground, name: &str) -> Result<Self> {
-        let client = &ground.balancer;
-        let made = client
-            .create_load_balancer()
-            .name(name)
-            .subnets("subnet-1")
-            .subnets("subnet-2")
-            .send()
-            .await
-            .context("cannot make a balancer")?;
-        let load_balancer_arn = made
-            .load_balancers()
-            .first()
-            .and_then(|b| b.load_balancer_arn())
-            .context("a balancer without ARN")?
-            .to_owned();
-        let port = ground.alb.reserve_port()?;
-        let nothing = Action::builder()
-            .r#type(ActionTypeEnum::FixedResponse)
-            .fixed_response_config(FixedResponseActionConfig::builder().status_code("404").build())
-            .build();
-        let made = client
-            .create_listener()
-            .load_balancer_arn(&load_balancer_arn)
-            .protocol(ProtocolEnum::Http)
-            .port(port.into())
-            .default_actions(nothing)
-            .send()
-            .await
-            .context("cannot make a listener")?;
-        let listener =
-            made.listeners().first().and_then(|l| l.listener_arn()).context("a listener without ARN")?;
-        Ok(Self { ground, listener_arn: listener.to_owned(), port, load_balancer_arn })
-    }
-
-    /// Adds an app with its fleets and routes, and waits until it serves.
-    ///
-    /// # Errors
-    /// If the balancer refuses.
-    pub async fn app(&self, name: &str, routes: &[RouteKind], forward: Forward) -> Result<App<'a>> {
-        let client = &self.ground.balancer;
-        let mut fleets = Vec::new();
-        let mut groups = Vec::new();
-        for (fleet, part) in FLEETS.iter().zip(["01", "02"]) {
-            let fleet = Fleet::start(fleet, TARGETS)?;
-            fleet.deploy("v1");
-            groups.push(target_group(client, &format!("shop-us-prd-{name}-{part}-tg"), &fleet).await?);
-            fleets.push(fleet);
-        }
-        let groups: [String; 2] = groups.try_into().expect("two fleets");
-        let mut app = App {
-            name: name.to_owned(),
-            ground: self.ground,
-            load_balancer_arn: self.load_balancer_arn.clone(),
-            port: self.port,
-            groups,
-            fleets: fleets.try_into().expect("two fleets"),
-            routes: Vec::new(),
-            kinds: routes.to_vec(),
-            faults: Mutex::new(Vec::new()),
-        };
-        for kind in routes {
-            let arn = self.route(&app, *kind, forward).await?;
-            app.routes.push(arn);
-        }
-        app.until_healthy().await?;
-        Ok(app)
-    }
-
-    async fn route(&self, app: &App<'_>, kind: RouteKind, forward: Forward) -> Result<String> {
-        let client = &self.ground.balancer;
-        let actions = actions(app, kind, forward);
-        if kind == RouteKind::Default {
-            let call =
-                client.modify_listener().listener_arn(&self.listener_arn).set_default_actions(Some(actions));
-            call.send().await.context("cannot change the default action")?;
-            return Ok(self.listener_arn.clone());
-        }
-        let condition = RuleCondition::builder();
-        let condition = match kind {
-            RouteKind::Path => condition.field("path-pattern").values(format!("/{}/*", app.name)),
-            _ => condition.field("host-header").values(app.host()),
-        };
-        let priority = {
-            let mut next = PRIORITY.lock().expect("nobody panics with it");
-            *next += 1;
-            *next
-        };
-        let made = client
-            .create_rule()
-            .listener_arn(&self.listener_arn)
-            .priority(priority)
-            .conditions(condition.build())
-            .set_actions(Some(actions))
-            .send()
-            .await
-            .context("cannot make a rule")?;
-        Ok(made.rules().first().and_then(|r| r.rule_arn()).context("a rule without ARN")?.to_owned())
-    }
-}
-
-async fn target_group(client: &Client, name: &str, fleet: &Fleet) -> Result<String> {
-    let made = client
-        .create_target_group()
-        .name(name)
-        .protocol(ProtocolEnum::Http)
-        .port(80)
-        .vpc_id("vpc-1")
-        .target_type(TargetTypeEnum::Ip)
-        .health_check_path("/health")
-        .healthy_threshold_count(2)
-        .unhealthy_threshold_count(2)
-        .send()
-        .await
-        .with_context(|| format!("cannot make the target group {name}"))?;
-    let arn =
-        made.target_groups().first().and_then(|g| g.target_group_arn()).context("a group without ARN")?;
-    let targets = fleet.targets().iter().map(|address| {
-        TargetDescription::builder().id(address.ip().to_string()).port(address.port().into()).build()
-    });
-    let call = client.register_targets().target_group_arn(arn).set_targets(Some(targets.collect()));
-    call.send().await.context("cannot register targets")?;
-    Ok(arn.to_owned())
-}
-
-fn actions(app: &App<'_>, kind: RouteKind, forward: Forward) -> Vec<Action> {
-    let forward = match forward {
-        Forward::Fixed(fleet) => Action::builder().target_group_arn(&app.groups[fleet]),
-        Forward::Weighted(weights) => {
-            let tuples = app.groups.iter().zip(weights).map(|(arn, weight)| {
-                TargetGroupTuple::builder().target_group_arn(arn).weight(weight.into()).build()
-            });
-            let config = ForwardActionConfig::builder().set_target_groups(Some(tuples.collect())).build();
-            Action::builder().forward_config(config)
-        }
-    }
-    .r#type(ActionTypeEnum::Forward);
-    if kind != RouteKind::SignedInHost {
-        return vec![forward.build()];
-    }
-    let oidc = AuthenticateOidcActionConfig::builder()
-        .issuer("https://sign-in.example")
-        .authorization_endpoint("https://sign-in.example/authorize")
-        .token_endpoint("https://sign-in.example/token")
-        .user_info_endpoint("https://sign-in.example/user")
-        .client_id("shop")
-        .client_secret("never to be lost")
-        .build();
-    let sign_in = Action::builder()
-        .r#type(ActionTypeEnum::AuthenticateOidc)
-        .order(1)
-        .authenticate_oidc_config(oidc)
-        .build();
-    vec![sign_in, forward.order(2).build()]
-}
+pub(crate) const TARGETS: usize = 2;
 
 /// A span of time in which a fleet was made to fail.
 #[derive(Clone, Debug)]
-struct Fault {
-    fleet: usize,
-    text: String,
-    from: Timestamp,
-    until: Option<Timestamp>,
+pub struct Fault {
+    /// Which fleet.
+    pub fleet: usize,
+    /// What it was made to do, in words.
+    pub text: String,
+    /// Since when.
+    pub from: Timestamp,
+    /// Until when; `None` while it lasts.
+    pub until: Option<Timestamp>,
+}
+
+/// Tells API calls about one app, alone on its balancer, from those about others.
+#[derive(Clone, Debug)]
+pub struct Mark([String; 4]);
+
+impl Mark {
+    /// Whether the parameters of a call name the app.
+    pub fn is_in(&self, parameters: &[(String, String)]) -> bool {
+        parameters.iter().any(|(_, value)| self.0.iter().any(|name| value.contains(name)))
+    }
 }
 
 /// An app with two fleets that can be made to fail.
@@ -248,7 +63,34 @@ pub struct App<'a> {
     faults: Mutex<Vec<Fault>>,
 }
 
-impl App<'_> {
+impl<'a> App<'a> {
+    /// An app without routes.
+    pub(crate) fn new(
+        ground: &'a Ground,
+        name: &str,
+        load_balancer_arn: &str,
+        port: u16,
+        groups: [String; 2],
+        fleets: [Fleet; 2],
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            groups,
+            routes: Vec::new(),
+            load_balancer_arn: load_balancer_arn.to_owned(),
+            ground,
+            port,
+            fleets,
+            kinds: Vec::new(),
+            faults: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn add_route(&mut self, arn: String, kind: RouteKind) {
+        self.routes.push(arn);
+        self.kinds.push(kind);
+    }
+
     /// The app's host name.
     pub fn host(&self) -> String {
         format!("{}.shop.example", self.name)
@@ -256,18 +98,18 @@ impl App<'_> {
 
     /// Users of every route, `rate` requests a second on each, for ten minutes at most.
     pub fn traffic(&self, rate: u32) -> Vec<Traffic> {
-        self.traffic_for(rate, Duration::from_mins(10))
+        self.users(Load::steady(rate), Duration::from_mins(10))
     }
 
-    /// The same for as long as this, or until they are dropped.
-    pub fn traffic_for(&self, rate: u32, longest: Duration) -> Vec<Traffic> {
+    /// Users of every route who come like this, for as long as this at most.
+    pub fn users(&self, load: Load, longest: Duration) -> Vec<Traffic> {
         let to = |kind: &RouteKind| {
             let (host, path) = match kind {
                 RouteKind::Path => ("any.shop.example".to_owned(), format!("{}/cart", self.name)),
                 RouteKind::Default => ("any.shop.example".to_owned(), String::new()),
                 RouteKind::Host | RouteKind::SignedInHost => (self.host(), String::new()),
             };
-            Traffic::start(format!("http://127.0.0.1:{}/{path}", self.port), host, rate, longest)
+            Traffic::start(format!("http://127.0.0.1:{}/{path}", self.port), host, load, longest)
         };
         self.kinds.iter().map(to).collect()
     }
@@ -291,15 +133,55 @@ impl App<'_> {
         self.fleets[fleet].set(behaviour);
     }
 
-    /// The spans of time in which a fleet was made to fail, for a report.
-    pub fn faults(&self) -> Vec<report::Event> {
-        let event = |fault: &Fault| report::Event {
-            at: fault.from,
-            until: fault.until,
-            fault: true,
-            text: format!("{}: {}", FLEETS[fault.fleet], fault.text),
-        };
-        self.faults.lock().expect("nobody panics with it").iter().map(event).collect()
+    /// The same for one target of a fleet, the first being 0.
+    ///
+    /// # Errors
+    /// If there is no such target.
+    pub fn set_target(&self, fleet: usize, target: usize, behaviour: Behaviour) -> Result<()> {
+        ensure!(target < TARGETS, "{} has {TARGETS} targets, and none is {target}", FLEETS[fleet]);
+        if behaviour != Behaviour::Healthy {
+            let text = format!("target {}: {}", target + 1, in_words(&behaviour));
+            let fault = Fault { fleet, text, from: Timestamp::now(), until: None };
+            self.faults.lock().expect("nobody panics with it").push(fault);
+        }
+        self.fleets[fleet].set_target(target, behaviour);
+        Ok(())
+    }
+
+    /// Every fault so far.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.faults.lock().expect("nobody panics with it").clone()
+    }
+
+    /// Tells calls about this app from others.
+    pub fn mark(&self) -> Mark {
+        let label = self.load_balancer_arn.rsplit_once("loadbalancer/").map_or("", |(_, label)| label);
+        let group = |part| format!("prd-{}-{part}-tg", self.name);
+        Mark([label.to_owned(), group("01"), group("02"), format!(":{}-", self.name)])
+    }
+
+    /// Writes weights into every route as somebody else does, without asking.
+    ///
+    /// # Errors
+    /// If the balancer refuses.
+    pub async fn overwrite(&self, weights: [u16; 2]) -> Result<()> {
+        for route in &self.routes {
+            let groups: Vec<_> =
+                self.groups.iter().zip(weights).map(|(arn, w)| GroupWeight::new(arn, w)).collect();
+            let actions = failover::aws::listener::with_weights(&self.actions(route).await?, &groups);
+            let client = &self.ground.balancer;
+            if route.contains(":listener/") {
+                client
+                    .modify_listener()
+                    .listener_arn(route)
+                    .set_default_actions(Some(actions))
+                    .send()
+                    .await?;
+            } else {
+                client.modify_rule().rule_arn(route).set_actions(Some(actions)).send().await?;
+            }
+        }
+        Ok(())
     }
 
     /// The weights of each route now, by fleet; 0 where a route does not hold a fleet's group.
@@ -342,20 +224,6 @@ impl App<'_> {
         }
         let answer = client.describe_rules().rule_arns(route).send().await?;
         Ok(answer.rules().first().context("no such rule")?.actions().to_vec())
-    }
-
-    /// Puts weights into the rule of every route, as somebody does who knows nothing of a run.
-    ///
-    /// # Errors
-    /// If the balancer refuses.
-    pub async fn overwrite(&self, weights: [u16; 2]) -> Result<()> {
-        for route in &self.routes {
-            let groups = self.groups.iter().zip(weights).map(|(arn, weight)| GroupWeight::new(arn, weight));
-            let groups: Vec<GroupWeight> = groups.collect();
-            let actions = with_weights(&self.actions(route).await?, &groups);
-            self.ground.balancer.modify_rule().rule_arn(route).set_actions(Some(actions)).send().await?;
-        }
-        Ok(())
     }
 
     /// Waits until every fleet that a rule holds has all its targets healthy.
@@ -404,5 +272,7 @@ fn in_words(behaviour: &Behaviour) -> String {
         }
         Behaviour::Dead => "its targets are dead".into(),
         Behaviour::Reset { share } => format!("{} connections are reset", percent(*share)),
+        Behaviour::ClientErrors { share } => format!("{} requests are answered with 404", percent(*share)),
+        Behaviour::FailsChecks => "its health checks fail".into(),
     }
 }

@@ -17,6 +17,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(150);
 pub enum Event {
     /// A state was entered.
     Entered(String),
+    /// A function has given this answer.
+    Answered(Value),
     /// A state was left with this output.
     Left(String, Value),
 }
@@ -128,7 +130,7 @@ impl Execution {
                 let text = |field: &str| output[field].as_str().unwrap_or_default().to_owned();
                 self.verdicts.push((text("verdict"), text("reason")));
             }
-            Event::Left(..) => {}
+            Event::Answered(_) | Event::Left(..) => {}
         }
     }
 
@@ -158,6 +160,10 @@ impl Execution {
 fn event(event: &HistoryEvent) -> Option<Event> {
     if let Some(entered) = &event.state_entered_event_details {
         return Some(Event::Entered(entered.name.clone()));
+    }
+    if let Some(answer) = &event.task_succeeded_event_details {
+        let answer = answer.output.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        return Some(Event::Answered(answer.unwrap_or_default()));
     }
     let left = event.state_exited_event_details.as_ref()?;
     let output = left.output.as_deref().and_then(|text| serde_json::from_str(text).ok());

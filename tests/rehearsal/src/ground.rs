@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::execution::Execution;
+use crate::family::Family;
 use crate::local_aws::{LocalAws, REGION, aim, root, tool};
 use crate::uses::Notes;
 
@@ -137,6 +138,14 @@ impl Ground {
             .await
             .context("Step Functions refused the execution")?;
         Ok(Execution::new(self.sfn.clone(), started.execution_arn))
+    }
+
+    /// Stops an execution, as somebody does in the console.
+    ///
+    /// # Errors
+    /// If Step Functions does not answer.
+    pub async fn stop(&self, execution: &str) -> Result<()> {
+        self.sfn.stop_execution().execution_arn(execution).send().await.context("cannot stop it").map(drop)
     }
 
     /// The restore that the rule on stopped executions has started for an execution.
@@ -291,13 +300,11 @@ pub async fn deploy(endpoint: &str, stack: &Stack) -> Result<String> {
     if let Some(settings) = &stack.settings {
         script.env("SETTINGS", settings);
     }
-    let output = aim(&mut script, endpoint)
+    aim(&mut script, endpoint)
         .env("STACK", &stack.name)
         .env("PARAMETERS", parameters)
-        .env("AWS", tool("aws"))
-        .kill_on_drop(true)
-        .output()
-        .await?;
+        .env("AWS", tool("aws"));
+    let output = Family::output(&mut script).await?;
     ensure!(
         output.status.success(),
         "the deployment failed; were the functions built with `make build`?\n{}{}",

@@ -3,22 +3,31 @@
 //! A [`Ground`] is a local AWS with the project's template deployed into it, and a load balancer
 //! that both the Lambdas and real clients talk to. A [`Site`] is a balancer with its apps, an
 //! [`App`] has two fleets that can be made to fail. [`Traffic`] are its users. An [`Execution`] is
-//! a run of the shipped state machine, followed state by state.
+//! a run of the shipped state machine, followed state by state. A [`scenario::Scenario`] is all of
+//! that as a file.
 
 mod app;
 mod execution;
+mod family;
 mod ground;
 pub mod kill;
+mod load;
 mod local_aws;
 pub mod policy;
 mod recording;
+pub mod scenario;
+mod site;
 mod traffic;
 mod uses;
+pub mod view;
 
-pub use app::{App, FLEETS, Forward, RouteKind, Site};
+pub use app::{App, FLEETS, Fault, Mark};
 pub use execution::{Ended, Event, Execution};
+pub use family::kill_all;
 pub use ground::{BALANCER, Ground, SCHEDULED_APP, STACK, Stack, balancer_client, cli, deploy};
+pub use load::Load;
 pub use local_aws::{LocalAws, aim, root, tool};
 pub use recording::Recorder;
+pub use site::{Forward, RouteKind, Site};
 pub use traffic::{Answer, Tally, Traffic};
 pub use uses::Use;

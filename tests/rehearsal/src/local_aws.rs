@@ -2,12 +2,13 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::{Instant, sleep};
+
+use crate::family::Family;
 
 /// The checkout.
 pub fn root() -> PathBuf {
@@ -47,8 +48,8 @@ const STARTS_WITHIN: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct LocalAws {
     endpoint: String,
-    // Held for its drop: the process is killed with it.
-    _child: Child,
+    // Held for its drop: the server is killed with it, and the functions that it runs.
+    _family: Family,
 }
 
 impl LocalAws {
@@ -97,12 +98,10 @@ impl LocalAws {
 
     async fn spawn(mut command: Command, endpoint: String, health: &str, log: &Path) -> Result<Self> {
         let file = std::fs::File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
-        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).kill_on_drop(true);
-        let mut child =
-            command.spawn().with_context(|| format!("cannot start {command:?}; `make tools` installs it"))?;
+        let mut family = Family::start(command.stdout(file.try_clone()?).stderr(file))?;
         let deadline = Instant::now() + STARTS_WITHIN;
         while reqwest::get(health).await.is_err() {
-            if let Some(status) = child.try_wait()? {
+            if let Some(status) = family.ended()? {
                 bail!("the local AWS ended with {status}; see {}", log.display());
             }
             if Instant::now() > deadline {
@@ -110,7 +109,7 @@ impl LocalAws {
             }
             sleep(Duration::from_millis(50)).await;
         }
-        Ok(Self { endpoint, _child: child })
+        Ok(Self { endpoint, _family: family })
     }
 
     /// Such as `http://127.0.0.1:40000`.

@@ -1,13 +1,14 @@
 //! What a rehearsal leaves behind: a page about everything that happened in it.
 
-use std::path::PathBuf;
+use std::path::Path;
 
-use anyhow::{Context, Result};
+use alb::Call;
+use anyhow::Result;
 use failover::contract::Plan;
 use jiff::Timestamp;
 use report::{Event, Figure, Notice, Recording, Run, collect};
 
-use crate::{App, FLEETS, Ground, root};
+use crate::{App, FLEETS, Ground};
 
 /// Collects what is told of a rehearsal while it goes on.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub struct Recorder {
     began: Timestamp,
     runs: Vec<Run>,
     plan: Option<Plan>,
-    deploys: Vec<Event>,
+    events: Vec<Event>,
     notices: Vec<Notice>,
 }
 
@@ -26,7 +27,7 @@ impl Recorder {
             began: Timestamp::now(),
             runs: Vec::new(),
             plan: None,
-            deploys: Vec::new(),
+            events: Vec::new(),
             notices: Vec::new(),
         }
     }
@@ -42,29 +43,42 @@ impl Recorder {
         Ok(())
     }
 
-    /// Adds a deployment of now.
-    pub fn deployed(&mut self, fleet: usize, release: &str) {
-        let text = format!("{release} to {}", FLEETS[fleet]);
-        self.deploys.push(Event { at: Timestamp::now(), until: None, fault: false, text });
+    /// Adds something that was done just now.
+    pub fn did(&mut self, text: String) {
+        self.events.push(Event { at: Timestamp::now(), until: None, fault: false, text });
     }
 
-    /// Adds a notice that was sent.
-    pub fn noticed(&mut self, notice: Notice) {
-        self.notices.push(notice);
+    /// Adds a notice, if this is the call that sent it.
+    pub fn noticed(&mut self, call: &Call) {
+        let said = |name| call.parameter(name).map(str::to_owned);
+        if let (Some(subject), Some(text)) = (said("Subject"), said("Message")) {
+            self.notices.push(Notice { at: call.at, subject, text });
+        }
     }
 
-    /// Writes the page, and returns where.
+    /// Writes the page to a file; nothing where no run had a plan, so that there is nothing to draw.
     ///
     /// # Errors
     /// If the balancer does not tell its metrics, or the page cannot be written.
-    pub async fn write(self, ground: &Ground, app: &App<'_>, figures: Vec<Figure>) -> Result<PathBuf> {
-        let plan = self.plan.context("no run had a plan")?;
+    pub async fn write(
+        self,
+        ground: &Ground,
+        app: &App<'_>,
+        figures: Vec<Figure>,
+        file: &Path,
+    ) -> Result<()> {
+        let Some(plan) = self.plan else { return Ok(()) };
         let from = collect::period_start(self.began, plan.period_seconds)?;
         let until = collect::period_start(Timestamp::now(), plan.period_seconds)?;
         let [(first, of_first), (second, of_second)] =
             collect::samples(&ground.cloudwatch, &plan, from, until).await?;
-        let mut events = self.deploys;
-        events.extend(app.faults());
+        let mut events = self.events;
+        events.extend(app.faults().into_iter().map(|fault| Event {
+            at: fault.from,
+            until: fault.until,
+            fault: true,
+            text: format!("{}: {}", FLEETS[fault.fleet], fault.text),
+        }));
         events.sort_by_key(|event| event.at);
         let recording = Recording {
             title: "Rehearsal".into(),
@@ -78,11 +92,11 @@ impl Recorder {
             notices: self.notices,
             figures,
         };
-        let folder = root().join(".rehearsal");
-        std::fs::create_dir_all(&folder)?;
-        let file = folder.join("report.html");
-        std::fs::write(&file, report::page::render(&recording))?;
-        Ok(file)
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(file, report::page::render(&recording))?;
+        Ok(())
     }
 }
 

@@ -1,14 +1,27 @@
-//! Users: requests at a steady rate, each on its own, whatever became of the one before.
+//! Users: requests that come when they come, each on its own, whatever became of the one before.
 
+use std::ops::Add;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::load::Load;
 
 /// No user waits longer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Requests a second: more is more than a small machine can answer, less is nobody.
+const MOST: f64 = 1000.0;
+const LEAST: f64 = 0.01;
+
+/// A session, for routes that ask users to sign in.
+const SIGNED_IN: &str = "AWSELBAuthSessionCookie-0=1";
 
 /// What became of a request.
 #[derive(Clone, Debug)]
@@ -39,6 +52,18 @@ pub struct Tally {
     pub by_fleet: [u64; 2],
 }
 
+impl Add for Tally {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            failed: self.failed + other.failed,
+            by_fleet: [0, 1].map(|fleet| self.by_fleet[fleet] + other.by_fleet[fleet]),
+        }
+    }
+}
+
 impl Tally {
     /// The second fleet's share of what the fleets answered, in percent.
     pub fn percent_of_second(&self) -> f64 {
@@ -50,41 +75,27 @@ impl Tally {
 #[derive(Debug)]
 pub struct Traffic {
     answers: Arc<Mutex<Vec<Answer>>>,
+    percent: Arc<AtomicU32>,
     task: JoinHandle<()>,
 }
 
 impl Traffic {
-    /// Sends `rate` requests a second to `url` with this `Host`. Only addresses on loopback are
-    /// ever given here, and the traffic ends after `limit` at the latest.
-    pub fn start(url: String, host: String, rate: u32, limit: Duration) -> Self {
+    /// Sends requests to `url` with this `Host`. Only addresses on loopback are ever given here, and
+    /// the traffic ends after `limit` at the latest.
+    pub fn start(url: String, host: String, load: Load, limit: Duration) -> Self {
         assert!(url.starts_with("http://127.0.0.1:"), "load goes to loopback only");
         let answers = Arc::new(Mutex::new(Vec::new()));
-        let shared = Arc::clone(&answers);
+        let percent = Arc::new(AtomicU32::new(100));
+        let users = Users { url, host, load, answers: Arc::clone(&answers), percent: Arc::clone(&percent) };
         let task = tokio::spawn(async move {
-            let client = reqwest::Client::builder()
-                .timeout(PATIENCE)
-                .redirect(reqwest::redirect::Policy::none())
-                .build()
-                .expect("a client without TLS has nothing to fail on");
-            let mut ticks = interval(Duration::from_secs(1) / rate);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-            let _ = timeout(limit, async {
-                loop {
-                    ticks.tick().await;
-                    let request = client
-                        .get(&url)
-                        .header("host", &host)
-                        .header("cookie", "AWSELBAuthSessionCookie-0=1");
-                    let answers = Arc::clone(&shared);
-                    tokio::spawn(async move {
-                        let answer = ask(request).await;
-                        answers.lock().expect("nobody panics with it").push(answer);
-                    });
-                }
-            })
-            .await;
+            let _ = timeout(limit, users.come()).await;
         });
-        Self { answers, task }
+        Self { answers, percent, task }
+    }
+
+    /// From now on so many percent of the users come.
+    pub fn set_percent(&self, percent: u32) {
+        self.percent.store(percent, Ordering::Relaxed);
     }
 
     /// Everything answered so far.
@@ -112,13 +123,86 @@ impl Drop for Traffic {
     }
 }
 
-async fn ask(request: reqwest::RequestBuilder) -> Answer {
-    let response = request.send().await;
+/// Those who send the requests.
+struct Users {
+    url: String,
+    host: String,
+    load: Load,
+    answers: Arc<Mutex<Vec<Answer>>>,
+    percent: Arc<AtomicU32>,
+}
+
+impl Users {
+    async fn come(self) {
+        let client = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client without TLS has nothing to fail on");
+        let mut rng = SmallRng::seed_from_u64(1);
+        let cookies = Arc::new(Mutex::new(String::new()));
+        let began = Instant::now();
+        let mut due = began;
+        loop {
+            let percent = f64::from(self.percent.load(Ordering::Relaxed)) / 100.0;
+            let rate = (percent * self.load.rate_after(began.elapsed())).min(MOST);
+            if rate < LEAST {
+                sleep(Duration::from_millis(100)).await;
+                due = Instant::now();
+                continue;
+            }
+            sleep_until(due).await;
+            due += Duration::from_secs_f64(1.0 / rate);
+            let request = self.request(&client, rng.random::<f64>() * 100.0);
+            let sticky = rng.random::<f64>() * 100.0 < self.load.sticky_percent;
+            let jar = sticky.then(|| Arc::clone(&cookies));
+            let answers = Arc::clone(&self.answers);
+            tokio::spawn(async move {
+                let answer = ask(request, jar).await;
+                answers.lock().expect("nobody panics with it").push(answer);
+            });
+        }
+    }
+
+    /// A request; `draw`, from 0 to 100, decides of which kind.
+    fn request(&self, client: &reqwest::Client, draw: f64) -> reqwest::RequestBuilder {
+        let slow = self.load.slow_clients.map_or(0.0, |some| some.percent);
+        let long = self.load.long_requests.map_or(0.0, |some| some.percent);
+        let plain = client.get(&self.url).header("host", &self.host);
+        match (self.load.slow_clients, self.load.long_requests) {
+            (Some(some), _) if draw < slow => {
+                let late = futures_util::stream::once(async move {
+                    sleep(some.seconds.duration()).await;
+                    Ok::<_, std::io::Error>("late")
+                });
+                let body = reqwest::Body::wrap_stream(late);
+                let request = client.post(&self.url).header("host", &self.host);
+                request.header("content-length", "late".len()).body(body)
+            }
+            (_, Some(some)) if draw < slow + long => {
+                let takes = some.seconds.duration().as_millis().to_string();
+                plain.header(alb::TAKES_MILLISECONDS, takes)
+            }
+            _ => plain,
+        }
+    }
+}
+
+/// Sends a request, with the cookies of a client that keeps them.
+async fn ask(request: reqwest::RequestBuilder, jar: Option<Arc<Mutex<String>>>) -> Answer {
+    let kept = jar.as_ref().map(|jar| jar.lock().expect("nobody panics with it").clone());
+    let cookies = format!("{SIGNED_IN}; {}", kept.unwrap_or_default());
+    let response = request.header("cookie", cookies).send().await;
     let (status, fleet) = match response {
         Err(_) => (None, None),
         Ok(response) => {
             let status = response.status().as_u16();
-            let fleet = response.headers().get("x-fleet").and_then(|v| v.to_str().ok()).map(str::to_owned);
+            let text = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+            let (fleet, cookie) = (text("x-fleet"), text("set-cookie"));
+            if let (Some(jar), Some(cookie)) = (jar, cookie) {
+                let pair = cookie.split(';').next().unwrap_or_default();
+                pair.clone_into(&mut jar.lock().expect("nobody panics with it"));
+            }
             // An answer counts once its body is here.
             (response.bytes().await.is_ok().then_some(status), fleet)
         }

@@ -79,13 +79,13 @@ fn get_metric_data(core: &Core, input: &Value) -> Result<Value, ApiError> {
             .parse()
             .map_err(|_| ApiError::new("InvalidNextToken", "The token is not one of this service"))?,
     };
-    let published = published(core);
+    let now = Timestamp::now();
     let mut results = Vec::new();
     // Position among the data points of all queries, in the order of the answer.
     let mut position: usize = 0;
     let end = start + most;
     for query in queries.iter().filter(|query| query.returned) {
-        let points = points(core, query, from, to, published, newest_first);
+        let points = points(core, query, from, to, now, newest_first);
         let first = start.saturating_sub(position).min(points.len());
         let last = end.saturating_sub(position).min(points.len());
         let complete = last == points.len();
@@ -102,23 +102,25 @@ fn get_metric_data(core: &Core, input: &Value) -> Result<Value, ApiError> {
     Ok(Value::Map(output))
 }
 
-/// The second from which on nothing is published yet.
-fn published(core: &Core) -> i64 {
-    let lag = *lock(&core.metric_lag);
-    Timestamp::now().checked_sub(lag).map_or(0, Timestamp::as_second)
-}
-
-fn points(core: &Core, query: &Query, from: f64, to: f64, published: i64, newest_first: bool) -> Points {
+fn points(core: &Core, query: &Query, from: f64, to: f64, now: Timestamp, newest_first: bool) -> Points {
     let Some(subject) = &query.subject else { return Points::new() };
+    let trouble = lock(&core.troubles).of(&subject.balancer);
+    if subject.group.as_ref().is_some_and(|group| !trouble.shows_group(group)) {
+        return Points::new();
+    }
     // CloudWatch rounds the start down: to the period where that is short, else to the minute.
     let step = query.period.min(60);
     #[expect(clippy::cast_possible_truncation, reason = "seconds of our time")]
     let (from, to) = ((from as i64).div_euclid(step) * step, to.ceil() as i64);
     let selection =
         Selection { balancer: &subject.balancer, group: subject.group.as_deref(), metric: subject.metric };
-    let buckets = lock(&core.metrics).buckets(&selection, query.period, from, to, published);
-    let mut points: Points =
-        buckets.into_iter().map(|(start, mut samples)| (start, query.statistic.over(&mut samples))).collect();
+    let buckets = lock(&core.metrics).buckets(&selection, query.period, from, to, trouble.shown(now));
+    let copies = if trouble.points_twice { 2 } else { 1 };
+    let mut points: Points = buckets
+        .into_iter()
+        .map(|(start, mut samples)| (start, query.statistic.over(&mut samples)))
+        .flat_map(|point| std::iter::repeat_n(point, copies))
+        .collect();
     if newest_first {
         points.reverse();
     }

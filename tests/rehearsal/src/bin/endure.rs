@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use futures_util::future::try_join_all;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use rehearsal::{App, Ended, FLEETS, Forward, Ground, RouteKind, Site, kill};
+use rehearsal::{App, Ended, FLEETS, Forward, Ground, Load, RouteKind, Site, kill};
 use serde_json::{Value, json};
 
 /// Apps side by side, each with a balancer of its own.
@@ -117,7 +117,7 @@ async fn endure(ground: &Ground, index: usize, cycles: usize, seed: u64) -> Resu
     let site = Site::new(ground, &name).await?;
     let routes = [RouteKind::Host, RouteKind::Path];
     let app = site.app(&name, &routes, Forward::Weighted([100, 0])).await?;
-    let traffic = app.traffic_for(RATE, USERS_FOR);
+    let traffic = app.users(Load::steady(RATE), USERS_FOR);
     let mut rng = SmallRng::seed_from_u64(seed * 1000 + index as u64);
     let mut report = Report::default();
     for cycle in 0..cycles {

@@ -1,62 +1,14 @@
 //! Releases that are well.
 
-use std::time::Duration;
-
 use anyhow::{Result, ensure};
 use aws_sdk_elasticloadbalancingv2::types::ActionTypeEnum;
 use rehearsal::{App, Event, Execution, Forward, Ground, RouteKind, Site};
 use serde_json::json;
 
 use crate::support::{
-    COMPLETED, RATE, check_failure, check_nothing_lost, check_success, check_traffic, check_weights, input,
-    path, run, writes,
+    COMPLETED, RATE, check_nothing_lost, check_success, check_traffic, check_weights, input, path, run,
+    writes,
 };
-
-pub async fn a_whole_cycle_in_both_directions(ground: &Ground) -> Result<()> {
-    let site = Site::new(ground, "cycle").await?;
-    let app = site.app("cycle", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
-    let traffic = app.traffic(RATE);
-
-    for (live, standby, release) in [(0, 1, "v2"), (1, 0, "v3")] {
-        let names = rehearsal::FLEETS;
-        let drained = run(ground, &input(&app, "drain", json!({}))).await?;
-        check_success(&drained, &path(1, &COMPLETED))?;
-        ensure!(drained.output["standby"] == names[standby], "{}", drained.output);
-        ensure!(drained.output["standbyTargetGroup"] == app.groups[standby], "{}", drained.output);
-        app.deploy(standby, release);
-
-        let shift = input(&app, "shift", json!({ "stages": [10, 50, 100], "release": release }));
-        let shifted = run(ground, &shift).await?;
-        check_success(&shifted, &path(3, &COMPLETED))?;
-        ensure!(shifted.output["status"] == "shifted", "{}", shifted.output);
-        ensure!(shifted.output["live"] == names[standby], "{}", shifted.output);
-        ensure!(shifted.output["standby"] == names[live], "{}", shifted.output);
-        ensure!(
-            shifted.output["weights"] == json!({ names[live]: 0, names[standby]: 100 }),
-            "{}",
-            shifted.output
-        );
-        ensure!(shifted.output["stages"].as_array().is_some_and(|s| s.len() == 3), "{}", shifted.output);
-        check_traffic(&traffic, if standby == 1 { 100 } else { 0 }).await?;
-    }
-
-    // prod2 still runs the release before.
-    let refused = run(ground, &input(&app, "balance", json!({}))).await?;
-    let cause = check_failure(&refused, "PlanRejected")?;
-    ensure!(cause.contains("prod1 runs v3 and prod2 runs v2"), "{cause}");
-    app.deploy(1, "v3");
-    let balance = input(&app, "balance", json!({ "stages": [25, 50], "release": "v3" }));
-    let balanced = run(ground, &balance).await?;
-    check_success(&balanced, &path(2, &COMPLETED))?;
-    ensure!(balanced.output["status"] == "balanced", "{}", balanced.output);
-    check_weights(&app, [50, 50]).await?;
-    check_traffic(&traffic, 50).await?;
-
-    // At an even split only the tag tells which fleet is live: prod1, since the second shift.
-    let drained = run(ground, &input(&app, "drain", json!({}))).await?;
-    ensure!(drained.output["standby"] == "prod2", "{}", drained.output);
-    check_nothing_lost(&app, &traffic)
-}
 
 pub async fn two_apps_on_one_balancer_leave_each_other_alone(ground: &Ground) -> Result<()> {
     let site = Site::new(ground, "two-apps").await?;
@@ -81,18 +33,6 @@ pub async fn two_apps_on_one_balancer_leave_each_other_alone(ground: &Ground) ->
     check_traffic(&portal_traffic, 0).await?;
     check_nothing_lost(&web, &web_traffic)?;
     check_nothing_lost(&portal, &portal_traffic)
-}
-
-pub async fn a_first_shift_converts_a_fixed_forward(ground: &Ground) -> Result<()> {
-    let site = Site::new(ground, "first").await?;
-    let app = site.app("first", &[RouteKind::Host, RouteKind::Default], Forward::Fixed(0)).await?;
-    let traffic = app.traffic(RATE / 2);
-    let shifted = run(ground, &input(&app, "shift", json!({ "stages": [25, 100] }))).await?;
-    // One stage more: the standby is attached at weight 0 until its targets are healthy.
-    check_success(&shifted, &path(3, &COMPLETED))?;
-    check_weights(&app, [0, 100]).await?;
-    check_traffic(&traffic, 100).await?;
-    check_nothing_lost(&app, &traffic)
 }
 
 pub async fn signing_in_survives_with_its_secret(ground: &Ground) -> Result<()> {
@@ -147,29 +87,6 @@ fn group_name(app: &App<'_>, fleet: usize) -> String {
     app.groups[fleet].split('/').nth(1).unwrap_or_default().to_owned()
 }
 
-/// A rule shows what was written; the balancer's nodes may take a while. The bake begins when the
-/// traffic agrees. A ground of its own, since a balancer is slow for everybody.
-pub async fn weights_that_spread_late_are_waited_for(_: &Ground) -> Result<()> {
-    let ground = Ground::start().await?;
-    ground.alb.set_propagation(Duration::from_secs(6));
-    let site = Site::new(&ground, "late").await?;
-    let app = site.app("late", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
-    tokio::time::sleep(Duration::from_secs(7)).await;
-    let traffic = app.traffic(RATE);
-    let criteria = json!({ "longerPeriods": 20, "slowSeconds": 0.5, "silentPeriods": 20 });
-    let shift = input(&app, "shift", json!({ "stages": [30, 100], "criteria": criteria }));
-    let shifted = run(&ground, &shift).await?;
-    check_success(&shifted, &path(2, &COMPLETED))?;
-    for stage in shifted.output["stages"].as_array().into_iter().flatten() {
-        let time = |field: &str| stage[field].as_str().unwrap_or_default().parse::<jiff::Timestamp>();
-        let baked = time("endedAt")?.duration_since(time("startedAt")?).as_secs_f64();
-        // Four whole periods that agree; the one in which the weights arrive may be among them.
-        ensure!(baked >= 9.0, "a bake of 4 s that began 6 s late was over after {baked} s");
-    }
-    check_weights(&app, [0, 100]).await?;
-    check_nothing_lost(&app, &traffic)
-}
-
 /// A poll asks CloudWatch once, the health of each fleet once, and the routes once.
 pub async fn a_poll_costs_five_calls(ground: &Ground) -> Result<()> {
     let site = Site::new(ground, "calls").await?;
@@ -202,16 +119,6 @@ fn calls_about(ground: &Ground, app: &App<'_>) -> Vec<String> {
     let names: Vec<String> = app.routes.iter().cloned().chain(groups).collect();
     let about = |call: &alb::Call| call.parameters.iter().any(|(_, v)| names.iter().any(|n| v.contains(n)));
     ground.alb.calls().iter().filter(|call| about(call)).map(|call| call.action.clone()).collect()
-}
-
-pub async fn a_shift_is_taken_up_where_the_weights_stand(ground: &Ground) -> Result<()> {
-    let site = Site::new(ground, "again").await?;
-    let app = site.app("again", &[RouteKind::Host], Forward::Weighted([60, 40])).await?;
-    let traffic = app.traffic(RATE);
-    let shifted = run(ground, &input(&app, "shift", json!({ "stages": [10, 40, 100] }))).await?;
-    check_success(&shifted, &path(2, &COMPLETED))?;
-    check_weights(&app, [0, 100]).await?;
-    check_nothing_lost(&app, &traffic)
 }
 
 pub async fn a_dry_run_and_a_balance_that_is_there_touch_nothing(ground: &Ground) -> Result<()> {

@@ -1,16 +1,16 @@
 //! Scenarios: the shipped definition, template and functions, real HTTP, and what is left behind.
 //!
 //! One proving ground serves all of them; each has a balancer and apps of its own, so they run side
-//! by side.
+//! by side. Those of the library are files, see `tests/rehearsal/scenarios`; the others look at what a
+//! file cannot say.
 
 mod checkout;
 mod claims;
+mod command;
 mod dashboard;
-mod dead_fleets;
 mod dev_alb;
 mod endings;
 mod every_call;
-mod faults;
 mod healthy;
 mod interruptions;
 mod notices;
@@ -26,44 +26,77 @@ mod support;
 mod upgrade;
 mod windows;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::{Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 use rehearsal::Ground;
-use support::Running;
+use rehearsal::scenario::{Scenario, library, rehearse};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
-fn main() -> anyhow::Result<ExitCode> {
+/// What a trial runs.
+type Scenes = Box<dyn Fn(&Runtime, &Ground) -> Result<()> + Send>;
+
+fn main() -> Result<ExitCode> {
     let mut arguments = Arguments::from_args();
     // Every scenario has users of its own; more of them at once than this and a small machine would
     // answer late by itself.
     arguments.test_threads = arguments.test_threads.or(Some(5));
-    let runtime = Arc::new(tokio::runtime::Runtime::new()?);
+    let runtime = Arc::new(Runtime::new()?);
+    runtime.spawn(stop_when_interrupted());
     let ground = Arc::new(if arguments.list { None } else { Some(runtime.block_on(Ground::start())?) });
-    let trial = |name: &str, run: for<'a> fn(&'a Ground) -> Running<'a>| {
+    let trial = |name: String, run: Scenes| {
         let (runtime, ground) = (Arc::clone(&runtime), Arc::clone(&ground));
         Trial::test(name, move || {
             let ground = ground.as_ref().as_ref().ok_or("a listing runs nothing")?;
-            runtime.block_on(run(ground)).map_err(|error| Failed::from(format!("{error:#}")))
+            run(&runtime, ground).map_err(|error| Failed::from(format!("{error:#}")))
         })
     };
-    let trials = support::SCENARIOS.iter().map(|scenario| trial(scenario.name, scenario.run));
-    let mut conclusion = libtest_mimic::run(&arguments, trials.collect());
+    let files = library()?.into_iter().enumerate().map(|(number, (name, path))| {
+        let app = format!("file-{number}");
+        let title = format!("files::{name}");
+        trial(title, Box::new(move |runtime, ground| runtime.block_on(file(ground, &app, &name, &path))))
+    });
+    let others = support::SCENARIOS.iter().map(|scenario| {
+        let run = scenario.run;
+        trial(scenario.name.into(), Box::new(move |runtime, ground| runtime.block_on(run(ground))))
+    });
+    // From the last to the first: the longest of the library is among the last.
+    let trials: Vec<Trial> = files.collect::<Vec<_>>().into_iter().rev().chain(others).collect();
+    let mut conclusion = libtest_mimic::run(&arguments, trials);
     if !arguments.list {
         // Held against all that was done before, whichever scenarios that were.
         let all = conclusion.num_filtered_out == 0 && !conclusion.has_failed();
-        let last = if all {
-            trial("permissions::what_is_allowed_is_what_is_used", |ground| {
-                Box::pin(permissions::check(ground, true))
-            })
-        } else {
-            trial("permissions::what_is_used_is_allowed", |ground| {
-                Box::pin(permissions::check(ground, false))
-            })
-        };
+        let name = if all { "what_is_allowed_is_what_is_used" } else { "what_is_used_is_allowed" };
+        let check =
+            move |runtime: &Runtime, ground: &Ground| runtime.block_on(permissions::check(ground, all));
+        let last = trial(format!("permissions::{name}"), Box::new(check));
         let unfiltered = Arguments { filter: None, skip: Vec::new(), ..arguments };
         conclusion.num_failed += libtest_mimic::run(&unfiltered, vec![last]).num_failed;
     }
     drop(ground);
     Ok(conclusion.exit_code())
+}
+
+/// Runs a scenario of the library.
+async fn file(ground: &Ground, app: &str, name: &str, path: &Path) -> Result<()> {
+    let scenario = Scenario::read(path)?;
+    let report = rehearse(ground, app, (name, &scenario), &mut |_| {}, None).await?;
+    ensure!(report.problems.is_empty(), "{}", report.problems.join("\n"));
+    Ok(())
+}
+
+/// Nothing is dropped in a process that ends by a signal.
+async fn stop_when_interrupted() -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let code = tokio::select! {
+        _ = interrupt.recv() => 130,
+        _ = terminate.recv() => 143,
+    };
+    rehearsal::kill_all();
+    std::process::exit(code)
 }

@@ -1,9 +1,7 @@
 //! What is refused before anything is touched.
 
 use anyhow::{Result, ensure};
-use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, ForwardActionConfig, TargetGroupStickinessConfig, TargetGroupTuple,
-};
+use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, ForwardActionConfig, TargetGroupTuple};
 use rehearsal::{App, Forward, Ground, RouteKind, Site};
 use serde_json::{Value, json};
 
@@ -42,14 +40,11 @@ pub async fn what_cannot_be_done_safely_is_refused(ground: &Ground) -> Result<()
     let groups = json!({ "app": "unsafe", "fleets": { "prod1": other.groups[0], "prod2": far.groups[1] } });
     rejected(ground, &app, &groups, "different balancers").await?;
 
-    let third = forward(&[(&app.groups[0], 90), (&app.groups[1], 0), (&other.groups[0], 10)], false);
+    let third = forward(&[(&app.groups[0], 90), (&app.groups[1], 0), (&other.groups[0], 10)]);
     rewrite(ground, &app, third).await?;
     rejected(ground, &app, &plain, &other.groups[0]).await?;
 
-    rewrite(ground, &app, forward(&[(&app.groups[0], 100), (&app.groups[1], 0)], true)).await?;
-    rejected(ground, &app, &plain, "stickiness").await?;
-
-    rewrite(ground, &app, forward(&[(&app.groups[0], 100), (&app.groups[1], 0)], false)).await?;
+    rewrite(ground, &app, forward(&[(&app.groups[0], 100), (&app.groups[1], 0)])).await?;
     app.set(1, alb::Behaviour::Dead);
     until_dead(ground, &app.groups[1]).await?;
     rejected(ground, &app, &plain, "prod2 has 0 of 2 targets healthy").await?;
@@ -67,15 +62,11 @@ async fn rejected(ground: &Ground, app: &App<'_>, input: &Value, names: &str) ->
     Ok(())
 }
 
-fn forward(groups: &[(&String, i32)], sticky: bool) -> Action {
+fn forward(groups: &[(&String, i32)]) -> Action {
     let tuples = groups
         .iter()
         .map(|(arn, weight)| TargetGroupTuple::builder().target_group_arn(*arn).weight(*weight).build());
-    let stickiness = TargetGroupStickinessConfig::builder().enabled(sticky).duration_seconds(60).build();
-    let config = ForwardActionConfig::builder()
-        .set_target_groups(Some(tuples.collect()))
-        .set_target_group_stickiness_config(sticky.then_some(stickiness))
-        .build();
+    let config = ForwardActionConfig::builder().set_target_groups(Some(tuples.collect())).build();
     Action::builder().r#type(ActionTypeEnum::Forward).forward_config(config).build()
 }
 

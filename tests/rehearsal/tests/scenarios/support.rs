@@ -10,8 +10,8 @@ use rehearsal::{App, Ended, FLEETS, Ground, Tally, Traffic};
 use serde_json::{Value, json};
 
 use crate::{
-    claims, dashboard, dead_fleets, dev_alb, endings, every_call, faults, healthy, interruptions, notices,
-    pipeline, refusals, report, requests, schedule, second_opinion, stacks, upgrade, windows,
+    claims, command, dashboard, dev_alb, endings, every_call, healthy, interruptions, notices, pipeline,
+    refusals, report, requests, schedule, second_opinion, stacks, upgrade, windows,
 };
 
 /// A scenario by name.
@@ -34,47 +34,23 @@ macro_rules! scenarios {
 
 /// All of them.
 pub const SCENARIOS: &[Scenario] = scenarios![
-    healthy::a_whole_cycle_in_both_directions,
     healthy::two_apps_on_one_balancer_leave_each_other_alone,
-    healthy::a_first_shift_converts_a_fixed_forward,
     healthy::signing_in_survives_with_its_secret,
     healthy::a_drain_ends_when_the_standby_is_silent,
     healthy::a_failback_returns_in_one_step,
     healthy::a_poll_costs_five_calls,
-    healthy::weights_that_spread_late_are_waited_for,
-    healthy::a_shift_is_taken_up_where_the_weights_stand,
     healthy::a_dry_run_and_a_balance_that_is_there_touch_nothing,
     dashboard::runs_publish_what_only_they_know,
     dashboard::every_panel_shows_a_metric_that_exists,
     report::an_execution_has_a_page_with_its_numbers,
     pipeline::a_commit_goes_through_a_whole_cycle,
-    faults::all_requests_fail,
-    faults::a_tenth_of_the_requests_fails,
-    faults::responses_are_slow,
-    faults::targets_are_dead,
-    faults::connections_are_reset,
-    faults::the_other_direction_rolls_back_too,
-    faults::both_fleets_alike_are_not_advanced,
-    faults::both_fleets_alike_halt_where_the_operator_chose_so,
-    faults::a_fault_of_the_last_stage_is_found_by_a_probe,
-    faults::no_traffic_is_not_a_pass,
     refusals::bad_input_is_refused_by_name,
     refusals::what_cannot_be_done_safely_is_refused,
-    endings::a_foreign_writer_ends_the_run,
-    endings::a_plan_that_cannot_be_made_touches_nothing,
-    endings::weights_that_cannot_be_set_are_rolled_back,
-    endings::metrics_that_cannot_be_read_are_rolled_back,
-    endings::roles_that_cannot_be_recorded_never_move_traffic,
     endings::a_rollback_that_fails_says_what_to_type,
-    endings::throttling_is_waited_out,
-    endings::an_alarm_refuses_a_start_and_rolls_back_a_run,
     claims::a_run_keeps_others_out_until_it_ends,
     claims::of_two_runs_at_once_one_goes_on,
     claims::a_claim_of_a_run_that_ended_is_nobodys,
     claims::a_run_whose_claim_is_taken_writes_nothing_more,
-    dead_fleets::a_live_fleet_that_dies_hands_over_to_the_standby,
-    dead_fleets::a_rollback_leaves_out_a_dead_standby,
-    dead_fleets::nothing_is_touched_when_both_fleets_are_dead,
     interruptions::a_run_that_is_stopped_is_restored_wherever_it_is,
     interruptions::a_restore_that_is_stopped_is_restored,
     interruptions::what_a_run_leaves_to_a_person_is_restored_by_hand,
@@ -93,6 +69,9 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     stacks::a_second_stack_by_its_guide_leaves_the_first_alone,
     dev_alb::every_command_of_the_page_works,
     every_call::whatever_happens_to_a_call_the_run_ends_as_promised,
+    command::a_result_for_machines_comes_alone,
+    command::an_interrupt_leaves_nothing_behind,
+    command::a_scenario_that_does_not_hold_fails,
     second_opinion::our_balancer_answers_as_moto_does,
     second_opinion::set_weights_and_roll_back_work_against_moto,
 ];

@@ -61,7 +61,7 @@ pub(super) fn create(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     let view = View::new(&listener);
     world.tags.insert(listener.arn.clone(), tags);
     world.listeners.push(listener);
-    world.publish(*lock(&core.propagation));
+    world.publish(&lock(&core.troubles));
     Ok(output(vec![view], None))
 }
 
@@ -110,7 +110,7 @@ pub(super) fn modify(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
         listener.default_actions = actions;
     }
     let view = View::new(listener);
-    world.publish(*lock(&core.propagation));
+    world.publish(&lock(&core.troubles));
     Ok(output(vec![view], None))
 }
 
@@ -127,7 +127,7 @@ pub(super) fn delete(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     for gone in listener.rules.iter().map(|rule| &rule.arn).chain([&listener.arn, &listener.default_rule]) {
         world.tags.remove(gone);
     }
-    world.publish(*lock(&core.propagation));
+    world.publish(&lock(&core.troubles));
     Ok(nothing())
 }
 

@@ -92,7 +92,7 @@ pub(super) fn modify_attributes(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome 
         .ok_or_else(|| ApiError::not_found("LoadBalancerNotFound", arn))?;
     let attributes = changed_attributes(scope, &balancer.attributes)?;
     balancer.attributes.clone_from(&attributes);
-    world.publish(*lock(&core.propagation));
+    world.publish(&lock(&core.troubles));
     Ok(attributes_output(attributes))
 }
 

@@ -43,7 +43,7 @@ pub(super) fn create(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
         listener.rules.push(rule);
         listener.rules.sort_by_key(|rule| rule.priority);
     }
-    world.publish(*lock(&core.propagation));
+    world.publish(&lock(&core.troubles));
     Ok(output(vec![view], None))
 }
 
@@ -85,7 +85,7 @@ pub(super) fn modify(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     if let Some(stored) = world.rule_mut(arn) {
         *stored = rule;
     }
-    world.publish(*lock(&core.propagation));
+    world.publish(&lock(&core.troubles));
     Ok(output(vec![view], None))
 }
 
@@ -99,7 +99,7 @@ pub(super) fn delete(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
         listener.rules.retain(|rule| rule.arn != arn);
     }
     world.tags.remove(arn);
-    world.publish(*lock(&core.propagation));
+    world.publish(&lock(&core.troubles));
     Ok(nothing())
 }
 
