@@ -31,8 +31,8 @@ pub async fn every_command_of_the_page_works(ground: &Ground) -> Result<()> {
     let _traffic = app.traffic(RATE);
     let checkout = checkout::copy(ground, "dev-alb")?;
     let page = fs::read_to_string(root().join("infra/dev-alb.md"))?;
-    let blocks = commands(&page);
-    let (_, script) = blocks.split_once("\n\n").context("one block of names")?;
+    // The first one is the names.
+    let script = commands(&page)[1..].join("\n");
     let names = format!(
         "stack=failover-page\nbalancer=shop-us-page\napp=page\npattern=shop-us-prd-{{app}}-{{fleet}}-tg\n\
          groups=\"shop-us-prd-page-01-tg shop-us-prd-page-02-tg\"\nurl=http://127.0.0.1:{}/page/\n",
@@ -53,13 +53,9 @@ pub async fn every_command_of_the_page_works(ground: &Ground) -> Result<()> {
     check_weights(&app, [0, 100]).await
 }
 
-/// The blocks of commands of a page, an empty line after each.
-fn commands(page: &str) -> String {
-    page.split("```sh\n")
-        .skip(1)
-        .filter_map(|rest| rest.split_once("```"))
-        .map(|(block, _)| format!("{block}\n"))
-        .collect()
+/// The blocks of commands of a page.
+fn commands(page: &str) -> Vec<&str> {
+    page.split("```sh\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0)).collect()
 }
 
 /// The ending in a line that tells of one.

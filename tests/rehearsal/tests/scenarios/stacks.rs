@@ -7,7 +7,7 @@ use std::process::{Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use rehearsal::{Forward, Ground, RouteKind, Site, Stack, aim, deploy, root, tool};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::try_join;
@@ -34,6 +34,9 @@ pub async fn a_second_stack_by_its_guide_leaves_the_first_alone(ground: &Ground)
     ensure!(shared.is_empty(), "both stacks have {shared:?}");
     let foreign: Vec<_> = in_dev.iter().filter(|name| !name.contains(DEV)).collect();
     ensure!(foreign.is_empty(), "not named after the stack: {foreign:?}");
+    let role = in_dev.iter().find(|name| name.contains("OperatorRole")).context("no role for operators")?;
+    check_operators(ground, role).await?;
+    ensure!(!in_prod.iter().any(|name| name.contains("OperatorRole")), "nobody asked for {in_prod:?}");
 
     let drain = |standby: &str| input(&prod, "drain", json!({ "standby": standby }));
     let dev_run = async { ground.execute_on(&dev_machine, &drain("prod1")).await?.finish().await };
@@ -60,13 +63,40 @@ pub async fn a_second_stack_by_its_guide_leaves_the_first_alone(ground: &Ground)
 
 /// The physical names of all resources of a stack.
 async fn resources(ground: &Ground, stack: &str) -> Result<BTreeSet<String>> {
-    let output = aim(&mut Command::new(tool("aws")), ground.endpoint())
-        .args(["cloudformation", "describe-stack-resources", "--output", "text", "--stack-name", stack])
-        .args(["--query", "StackResources[].[PhysicalResourceId]"])
-        .output()
-        .await?;
+    let command = ["cloudformation", "describe-stack-resources", "--stack-name", stack];
+    let resources = aws(ground, &[&command[..], &["--query", "StackResources[].PhysicalResourceId"]]).await?;
+    Ok(serde_json::from_value(resources)?)
+}
+
+/// Checks that these principals alone may be operators, and of this stack alone.
+async fn check_operators(ground: &Ground, role: &str) -> Result<()> {
+    let of = ["--role-name", role];
+    let trust =
+        aws(ground, &[&["iam", "get-role"], &of, &["--query", "Role.AssumeRolePolicyDocument"]]).await?;
+    let trusted = trust["Statement"].as_array().context("no trust")?;
+    ensure!(trusted.len() == 1 && trusted[0]["Principal"] == json!({ "AWS": OPERATORS }), "{trust}");
+    let command = ["iam", "get-role-policy", "--policy-name", "operate", "--query", "PolicyDocument"];
+    let policy = aws(ground, &[&command[..], &of]).await?;
+    for statement in policy["Statement"].as_array().context("no policy")? {
+        let resource = statement["Resource"].as_str().context("one resource")?;
+        let of_this_stack = [format!("stateMachine:{DEV}"), format!("execution:{DEV}:*")];
+        ensure!(of_this_stack.iter().any(|end| resource.ends_with(end)), "{statement}");
+        for action in statement["Action"].as_array().context("no actions")? {
+            let action = action.as_str().context("an action by name")?;
+            ensure!(action.starts_with("states:") && !action.contains('*'), "{statement}");
+        }
+    }
+    let attached = aws(ground, &[&["iam", "list-attached-role-policies"], &of]).await?;
+    ensure!(attached["AttachedPolicies"] == json!([]), "{attached}");
+    Ok(())
+}
+
+/// What the AWS CLI answers.
+async fn aws(ground: &Ground, arguments: &[&[&str]]) -> Result<Value> {
+    let mut command = Command::new(tool("aws"));
+    let output = aim(&mut command, ground.endpoint()).args(arguments.concat()).output().await?;
     ensure!(output.status.success(), "{}", text(&output));
-    Ok(String::from_utf8(output.stdout)?.lines().map(str::to_owned).collect())
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// The file of settings of a stack, and what `make deploy` makes of it.
@@ -100,7 +130,7 @@ impl Settings {
         for sentence in [
             "Choose one of them",
             "{fleet} is required",
-            "The target group of prod1 would be nothing-stacks-01",
+            "The target group of prod1 would be nothing-stacks-01, which does not exist",
             "It forwards to shop-us-prd-dev-stacks-01-tg, shop-us-prd-dev-stacks-02-tg",
             "prod1 is shop-us-prd-dev-stacks-01-tg and prod2 is shop-us-prd-dev-stacks-02-tg",
             "may change the rules and listeners of that balancer and of no other",
@@ -113,6 +143,18 @@ impl Settings {
         let written = std::fs::read_to_string(&self.file)?;
         ensure!(written == expected, "{written}");
 
+        // What nobody would notice until it matters.
+        for (line, sentence) in [
+            ("Operator=x", ":5: Operator is no parameter of the template"),
+            ("Operators=*", ":5: Operators=*: Empty, or ARNs such as"),
+            ("Fleets=blue=1,green=2", ":5: Fleets is there twice"),
+        ] {
+            std::fs::write(&self.file, format!("{expected}{line}\n"))?;
+            let refused = self.run(ground, None).await?;
+            let said = text(&refused);
+            ensure!(!refused.status.success() && said.contains(sentence), "{line}: {said}");
+        }
+        std::fs::write(&self.file, format!("{expected}Operators={}\n", OPERATORS.join(",")))?;
         let again = self.run(ground, None).await?;
         ensure!(again.status.success() && again.stdout.is_empty(), "{}", text(&again));
         Ok(())
@@ -141,6 +183,9 @@ impl Settings {
         Ok(child.wait_with_output().await?)
     }
 }
+
+const OPERATORS: [&str; 2] =
+    ["arn:aws:iam::123456789012:role/release", "arn:aws:iam::123456789012:user/people/ada"];
 
 const DEV_PATTERN: &str = "shop-us-prd-dev-{app}-{fleet}-tg";
 
