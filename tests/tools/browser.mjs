@@ -122,7 +122,7 @@ if (what === 'unpack') {
     const clip = await page.$eval(selector, (element, height) => {
       const box = element.getBoundingClientRect();
       const [x, y] = [Math.max(0, box.x - 16), Math.max(0, box.y - 16)];
-      return { x, y, width: box.right + 16 - x, height: Math.min(height, box.bottom + 16 - y) };
+      return { x, y, width: box.right + 16 - x, height: Math.min(height, box.bottom - y) };
     }, Number(height));
     await page.screenshot({ path: out, clip, captureBeyondViewport: true });
   });

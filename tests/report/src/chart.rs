@@ -292,5 +292,5 @@ fn written(value: f64) -> String {
     if value >= 1000.0 {
         return failover::verdict::words::number(value);
     }
-    ((value * 1000.0).round() / 1000.0).to_string()
+    ((value * 10_000.0).round() / 10_000.0).to_string()
 }
