@@ -73,8 +73,12 @@ async fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 fn summary(report: &Report) -> Vec<String> {
-    let mut lines = vec!["\nSummary".to_owned()];
-    lines.extend(report.figures().iter().map(|figure| format!("{:<42} {}", figure.label, figure.value)));
+    let row = |what: &str, value: &str| format!("{what:<42} {value}");
+    let ending = format!("{}, {}", report.ending, report.weights);
+    let calls: Vec<String> = report.calls.iter().map(|(action, count)| format!("{count} {action}")).collect();
+    let mut lines = vec!["\nSummary".to_owned(), row("ending", &ending)];
+    lines.extend(report.figures().iter().map(|figure| row(&figure.label, &figure.value)));
+    lines.push(row("calls of AWS", &calls.join(", ")));
     match report.problems.as_slice() {
         [] => lines.push("All as the scenario says it must be.".into()),
         problems => lines.extend(problems.iter().map(|problem| format!("NOT AS IT MUST BE: {problem}"))),

@@ -38,11 +38,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// What it comes to, as a table for people.
+    /// What it comes to, in numbers.
     pub fn figures(&self) -> Vec<Figure> {
         let requests = &self.requests;
         let mut figures = vec![
-            Figure::new("ending", format!("{}, {}", self.ending, self.weights)),
             Figure::new("requests sent", requests.sent.to_string()),
             Figure::new("failed", requests.failed.to_string()),
             Figure::new("failed that are due to shifting itself", requests.failed_by_shifting.to_string()),
@@ -56,8 +55,6 @@ impl Report {
                 Figure::new("first of them to the last one", seconds(from_fault.to_restored_traffic_seconds)),
             ]);
         }
-        let calls = self.calls.iter().map(|(action, count)| format!("{count} {action}"));
-        figures.push(Figure::new("calls of AWS", calls.collect::<Vec<_>>().join(", ")));
         figures
     }
 }
