@@ -27,7 +27,9 @@ mapfile -t parameters < <(
     cat "${SETTINGS:-/dev/null}"
     python3 -c 'import os, shlex; print(*shlex.split(os.environ.get("PARAMETERS", "")), sep="\n")'
 )
+# The template is longer than a request to CloudFormation may be.
 "$AWS" cloudformation deploy --template-file "$packaged" --stack-name "$STACK" \
+    --s3-bucket "$BUCKET" --s3-prefix "$STACK" \
     --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
     ${parameters[@]:+--parameter-overrides "${parameters[@]}"}
 "$AWS" cloudformation describe-stacks --stack-name "$STACK" \
