@@ -11,7 +11,7 @@ use yaml_serde::Value;
 fn the_definition_names_versions() -> Result<()> {
     let template = template()?;
     let machine = &template["Resources"]["FailoverStateMachine"]["Properties"];
-    let role = yaml_serde::to_string(&machine["Policies"])?;
+    let role = yaml_serde::to_string(&template["Resources"]["FailoverStateMachineRole"])?;
     for (name, _) in functions(&template)? {
         let named = references(&machine["DefinitionSubstitutions"][&format!("{name}Arn")[..]]);
         assert_eq!(named, BTreeSet::from([format!("{name}.Version")]), "{name}");
