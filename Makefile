@@ -17,6 +17,9 @@ ARCH ?= arm64
 STACK ?= failover
 PARAMETERS ?=
 
+# What of the running system is measured; everything where nothing is said.
+BENCH ?=
+
 # How long an endurance run is, and which disturbances it draws.
 CYCLES ?= 100
 SEED ?= 1
@@ -50,6 +53,10 @@ lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates and
 
 advisories: tools ## Ask the RustSec database about the dependencies; it is fetched from GitHub
 	$(BIN)/cargo-deny --locked --config .deny.toml check advisories
+
+bench: FUNCTIONS += floor
+bench: tools build ## Measure the running system beside baselines: functions, recovery, shifting, growth, balancer
+	cargo run --quiet --locked --package bench -- --json target/bench.json $(BENCH)
 
 bench-verdict: ## Measure decisions beside the rules of other deployers
 	cargo run --quiet --locked --profile bench --package bench-verdict
@@ -89,4 +96,4 @@ define build_functions
 	    $(if $(filter arm64,$(1)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
 endef
 
-.PHONY: help rehearse test faults endure lint advisories bench-verdict build deploy undeploy clean tools
+.PHONY: help rehearse test faults endure lint advisories bench bench-verdict build deploy undeploy clean tools

@@ -1,6 +1,7 @@
 //! A balancer with its apps: two fleets each, and the routes to them.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -267,6 +268,11 @@ impl App<'_> {
             Traffic::start(format!("http://127.0.0.1:{}/{path}", self.port), host, rate, longest)
         };
         self.kinds.iter().map(to).collect()
+    }
+
+    /// The addresses of a fleet's targets, past the balancer.
+    pub fn targets(&self, fleet: usize) -> &[SocketAddr] {
+        self.fleets[fleet].targets()
     }
 
     /// Deploys a release to a fleet.
