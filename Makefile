@@ -55,7 +55,7 @@ advisories: tools ## Ask the RustSec database about the dependencies; it is fetc
 	$(BIN)/cargo-deny --locked --config .deny.toml check advisories
 
 bench: FUNCTIONS += floor
-bench: tools build ## Measure the running system beside baselines: functions, recovery, shifting, growth, balancer
+bench: tools build ## Measure the running system beside baselines: make bench [BENCH="functions growth"]
 	cargo run --quiet --locked --package bench -- --json target/bench.json $(BENCH)
 
 bench-verdict: ## Measure decisions beside the rules of other deployers

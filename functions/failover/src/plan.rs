@@ -430,9 +430,18 @@ fn check_releases(input: &Input, live: &FoundFleet, standby: &FoundFleet) -> Res
     }
 }
 
-/// A poll costs nine events of an execution's history, which ends at 25,000: after that the
-/// execution is over and nobody watches the weights. Some are kept for stages that take longer.
-const POLLS_PER_RUN: u32 = 2000;
+/// An execution's history ends at so many events: after that the execution is over, and its restore
+/// puts back the weights that it had found.
+const EVENTS_PER_RUN: u32 = 25_000;
+/// Of a wait: entered, exited. Of a task: entered, scheduled, started, succeeded, exited. Of a choice:
+/// entered, exited.
+const EVENTS_PER_POLL: u32 = 9;
+/// Kept for all that is no poll: some 65 of five stages, and three for every attempt that is repeated.
+const OTHER_EVENTS: u32 = 1000;
+/// Kept for stages that wait beyond their bake, as long as five stages do by default.
+const LATER_POLLS: u32 = 300;
+/// Polls during the bakes of a run.
+const POLLS_PER_RUN: u32 = (EVENTS_PER_RUN - OTHER_EVENTS) / EVENTS_PER_POLL - LATER_POLLS;
 
 fn poll_seconds(wanted: u32, stages: &[Stage]) -> u32 {
     wanted.max(total_bake(stages).0.div_ceil(POLLS_PER_RUN))

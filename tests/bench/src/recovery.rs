@@ -152,7 +152,7 @@ async fn run(ground: &Ground, case: &Case) -> Result<Outcome> {
     }
     let ended = execution.finish().await?;
     ensure!(ended.error.as_deref() == Some("RolledBack"), "{}: {ended:?}", case.app);
-    eprintln!("{}: {}", case.app, ended.cause.unwrap_or_default());
+    eprintln!("{}", ended.cause.unwrap_or_default());
     // What was sent just before is still on its way.
     sleep(Duration::from_secs(1)).await;
 

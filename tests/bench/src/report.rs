@@ -67,6 +67,8 @@ fn shown(value: &Value) -> String {
 /// Three digits say as much as a single run can.
 pub fn figure(number: f64) -> String {
     match number.abs() {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive figure")]
+        _ if number >= 999.5 => grouped(number.round() as u64),
         size if size >= 99.95 || number.fract() == 0.0 => format!("{number:.0}"),
         size if size >= 9.995 => format!("{number:.1}"),
         _ => format!("{number:.2}"),
