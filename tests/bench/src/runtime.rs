@@ -104,6 +104,21 @@ impl Function {
         Ok(kib * 1024)
     }
 
+    /// How long the process has kept a processor busy so far, all threads together: what it takes
+    /// however busy the machine is otherwise.
+    ///
+    /// # Errors
+    /// If the kernel does not say.
+    pub fn busy(&self) -> Result<Duration> {
+        let id = self.process.id().context("the process has ended")?;
+        let mut nanoseconds = 0;
+        for thread in std::fs::read_dir(format!("/proc/{id}/task"))? {
+            let figures = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+            nanoseconds += figures.split(' ').next().context("no figures")?.parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(nanoseconds))
+    }
+
     /// Stops the process and waits until it is gone.
     ///
     /// # Errors
