@@ -89,7 +89,9 @@ impl Function {
     async fn answer(&mut self, began: Instant) -> Result<Answer> {
         let post = timeout(PATIENCE, self.posts.recv()).await.context("no answer in time")?;
         let Post { at, succeeded, body } = post.context("the runtime API is gone")?;
-        Ok(Answer { took: at - began, succeeded, body: serde_json::from_slice(&body)? })
+        // Python's runtime client has been seen to post an error without a word.
+        let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
+        Ok(Answer { took: at - began, succeeded, body })
     }
 
     /// The most memory that the process has held so far, in bytes.
