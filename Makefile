@@ -29,6 +29,9 @@ FILE ?= report.html
 SCENARIO ?=
 JSON ?=
 
+# What of the running system is measured; everything where nothing is said.
+BENCH ?=
+
 # How long an endurance run is, and which disturbances it draws.
 CYCLES ?= 100
 SEED ?= 1
@@ -70,6 +73,10 @@ advisories: tools ## Ask the RustSec database about the dependencies; it is fetc
 pictures: tools ## Take the pictures of the README anew, from the last rehearsal
 	$(BIN)/node tests/tools/browser.mjs picture .rehearsal/report.html body 1000 1066 light tests/report/report.png
 	$(BIN)/node tests/tools/browser.mjs picture .rehearsal/report.html '#panels' 1000 1240 light infra/dashboard.png
+
+bench: FUNCTIONS += floor
+bench: tools build ## Measure the running system beside baselines: make bench [BENCH="functions growth"]
+	cargo run --quiet --locked --package bench -- --json target/bench.json $(BENCH)
 
 bench-verdict: ## Measure decisions beside the rules of other deployers
 	cargo run --quiet --locked --profile bench --package bench-verdict
@@ -131,4 +138,4 @@ define request
 	@echo "Asked for: $(1). The run sees it at its next poll."
 endef
 
-.PHONY: help rehearse test report pictures faults endure lint advisories bench-verdict build deploy undeploy approve reject skip hold resume clean tools
+.PHONY: help rehearse test report pictures faults endure lint advisories bench bench-verdict build deploy undeploy approve reject skip hold resume clean tools

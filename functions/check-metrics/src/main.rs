@@ -1,10 +1,13 @@
 //! Looks at both fleets and says advance, wait or roll back, with the reason and the figures.
 
+use std::time::Duration;
+
 use aws_sdk_cloudwatch::Client as CloudWatch;
 use aws_sdk_elasticloadbalancingv2::Client as Balancer;
 use failover::aws::{self, alarms, claims, health, listener, metrics};
-use failover::contract::{Check, Step};
+use failover::contract::{Check, Plan, Progress, Step};
 use failover::error::Error;
+use failover::verdict::Verdict;
 use failover::{progress, publish, request};
 use futures_util::future::{try_join, try_join5};
 
@@ -13,22 +16,36 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     aws::serve(|config| (Balancer::new(config), CloudWatch::new(config)), check_metrics).await
 }
 
-async fn check_metrics((balancer, cloudwatch): (Balancer, CloudWatch), step: Step) -> Result<Check, Error> {
+type Clients = (Balancer, CloudWatch);
+
+async fn check_metrics(clients: Clients, step: Step) -> Result<Check, Error> {
     let Step { plan, progress } = step;
-    let percent = progress::standby_percent(&plan, &progress)?;
+    let mut check = poll(&clients, &plan, &progress).await?;
+    for _ in 1..plan.polls_per_check {
+        if check.verdict != Verdict::Wait || check.ask {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(check.progress.wait_seconds.into())).await;
+        check = poll(&clients, &plan, &check.progress).await?;
+    }
+    Ok(check)
+}
+
+async fn poll((balancer, cloudwatch): &Clients, plan: &Plan, progress: &Progress) -> Result<Check, Error> {
+    let percent = progress::standby_percent(plan, progress)?;
     let now = aws::now();
-    let routes = try_join(listener::read(&balancer, &plan.routes), claims::requests(&balancer, &plan));
+    let routes = try_join(listener::read(balancer, &plan.routes), claims::requests(balancer, plan));
     let ((current, requests), mut samples, live, standby, alarms) = try_join5(
         routes,
-        metrics::samples(&cloudwatch, &plan, now),
-        health::of(&balancer, &plan.live.target_group_arn),
-        health::of(&balancer, &plan.standby.target_group_arn),
-        alarms::in_alarm(&cloudwatch, &plan.criteria.alarms),
+        metrics::samples(cloudwatch, plan, now),
+        health::of(balancer, &plan.live.target_group_arn),
+        health::of(balancer, &plan.standby.target_group_arn),
+        alarms::in_alarm(cloudwatch, &plan.criteria.alarms),
     )
     .await?;
-    listener::check_not_overtaken(&plan, &current, |_| vec![plan.stage_groups(percent)])?;
+    listener::check_not_overtaken(plan, &current, |_| vec![plan.stage_groups(percent)])?;
     (samples.live.health, samples.standby.health, samples.alarms) = (live, standby, alarms);
-    let answer = request::decide(&plan, &progress, &samples, &requests);
+    let answer = request::decide(plan, progress, &samples, &requests);
     let decision = &answer.decision;
     tracing::info!(
         app = plan.app,
@@ -38,6 +55,6 @@ async fn check_metrics((balancer, cloudwatch): (Balancer, CloudWatch), step: Ste
         "{}",
         decision.reason
     );
-    aws::publish(&publish::poll(&plan, &progress, &decision.figures, now));
-    progress::polled(&plan, &progress, answer, now)
+    aws::publish(&publish::poll(plan, progress, &decision.figures, now));
+    progress::polled(plan, progress, answer, now)
 }

@@ -12,6 +12,7 @@ pub mod tags;
 
 use std::time::{Duration, Instant};
 
+use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -73,7 +74,10 @@ fn read<Request: DeserializeOwned>(payload: Value) -> Result<Request, Error> {
 async fn config() -> SdkConfig {
     // A single call must leave time for its retries within the function's own time-out. Longer
     // waits are the state machine's: they cost nothing and survive the process.
+    // Lambda hands both to the process; looking for them anywhere else only takes time.
     aws_config::defaults(BehaviorVersion::latest())
+        .region(EnvironmentVariableRegionProvider::new())
+        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .timeout_config(timeouts_within(Duration::from_secs(20)))
         .load()

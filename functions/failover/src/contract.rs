@@ -165,6 +165,10 @@ pub struct Plan {
     pub approval: Option<Approval>,
     /// Seconds between two polls.
     pub poll_seconds: u32,
+    /// How many polls one invocation of `check-metrics` makes at most, where nothing is concluded before:
+    /// more than one only where the history of the execution would not hold otherwise.
+    #[serde(default = "one")]
+    pub polls_per_check: u32,
     /// The `CloudWatch` period of the counts, in seconds.
     pub period_seconds: u32,
     /// What a healthy stage means.
@@ -174,6 +178,10 @@ pub struct Plan {
     pub slow_seconds: f64,
     /// What was checked before the start, in words.
     pub checks: Vec<String>,
+}
+
+const fn one() -> u32 {
+    1
 }
 
 impl Plan {

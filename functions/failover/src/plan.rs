@@ -9,7 +9,7 @@ use crate::contract::{Execution, Fleet, MustShow, Plan, Route, RouteWeights, Sta
 use crate::duration::Seconds;
 use crate::error::{Error, Kind};
 use crate::input::{Input, Operation, StageInput};
-use crate::request::Approval;
+use crate::request::{Approval, HELD_POLLS};
 use crate::roles::{self, RouteSays};
 use crate::samples::Health;
 use crate::verdict::{Counts, proposed_bake};
@@ -156,7 +156,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
     checks.extend(expectation(input, &stages, past, &standby.name));
     checks.extend(in_window(&found.permit, &stages, input.period, execution));
     let approval = approval(input)?;
-    let poll_seconds = poll_seconds(input.poll.0, &stages, approval.as_ref());
+    let (poll_seconds, polls_per_check) = pace(input.poll.0, &stages, approval.as_ref());
     if poll_seconds > input.poll.0 {
         let poll = Seconds(poll_seconds);
         checks.push(format!("polled every {poll}, since an execution's history would not hold more polls"));
@@ -181,6 +181,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         overridden: found.permit.overridden.clone(),
         approval,
         poll_seconds,
+        polls_per_check,
         period_seconds: input.period.0,
         criteria: input.criteria.clone(),
         checks,
@@ -330,6 +331,7 @@ fn restore(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, 
         overridden: None,
         approval: None,
         poll_seconds: input.poll.0,
+        polls_per_check: 1,
         period_seconds: input.period.0,
         criteria: input.criteria.clone(),
         slow_seconds: SLOW_SECONDS,
@@ -456,15 +458,39 @@ fn check_releases(input: &Input, live: &FoundFleet, standby: &FoundFleet) -> Res
     }
 }
 
-/// A poll costs nine events of an execution's history, which ends at 25,000: after that the
-/// execution is over and nobody watches the weights. Some are kept for stages that take longer, and
-/// for a run that a person holds.
-const POLLS_PER_RUN: u32 = 2000;
+/// An execution's history ends at so many events: after that the execution is over, and its restore
+/// puts back the weights that it had found.
+const EVENTS_PER_RUN: u32 = 25_000;
+/// Of a wait: entered, exited. Of a task: entered, scheduled, started, succeeded, exited. Of a choice:
+/// entered, exited.
+const EVENTS_PER_CHECK: u32 = 9;
+/// Kept for all that is no poll: some 65 of five stages, and three for every attempt that is repeated.
+const OTHER_EVENTS: u32 = 1000;
+/// Kept for stages that wait beyond their bake, as long as five stages do by default.
+const LATER_CHECKS: u32 = 300;
+/// Invocations of `check-metrics` during the bakes of a run.
+const CHECKS_PER_RUN: u32 = (EVENTS_PER_RUN - OTHER_EVENTS) / EVENTS_PER_CHECK - LATER_CHECKS - HELD_POLLS;
+/// How long an invocation may wait between polls of its own, in seconds: waiting there is paid for.
+const WAITS_WITHIN_CHECK: u64 = 60;
 
-fn poll_seconds(wanted: u32, stages: &[Stage], approval: Option<&Approval>) -> u32 {
+/// How often a run is polled, in seconds, and how often within one invocation, so that its history
+/// holds: as often as wanted if it can be done, once for each invocation wherever that is enough.
+fn pace(wanted: u32, stages: &[Stage], approval: Option<&Approval>) -> (u32, u32) {
     let waits = |approval: &Approval| u64::from(approval.within_seconds) * approval.before.len() as u64;
     let watched = u64::from(total_bake(stages).0) + approval.map_or(0, waits);
-    wanted.max(u32::try_from(watched.div_ceil(POLLS_PER_RUN.into())).unwrap_or(u32::MAX))
+    let mut pace = (u32::MAX, 1);
+    for polls_per_check in 1.. {
+        let checks = u64::from(CHECKS_PER_RUN) * u64::from(polls_per_check);
+        let poll_seconds = u64::from(wanted).max(watched.div_ceil(checks));
+        if u64::from(polls_per_check - 1) * poll_seconds > WAITS_WITHIN_CHECK {
+            break;
+        }
+        pace = (u32::try_from(poll_seconds).unwrap_or(u32::MAX), polls_per_check);
+        if poll_seconds <= u64::from(wanted) {
+            break;
+        }
+    }
+    pace
 }
 
 /// How long all stages are watched together, at least.

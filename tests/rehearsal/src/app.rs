@@ -1,6 +1,7 @@
 //! An app with two fleets that can be made to fail.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -112,6 +113,11 @@ impl<'a> App<'a> {
             Traffic::start(format!("http://127.0.0.1:{}/{path}", self.port), host, load, longest)
         };
         self.kinds.iter().map(to).collect()
+    }
+
+    /// The addresses of a fleet's targets, past the balancer.
+    pub fn targets(&self, fleet: usize) -> &[SocketAddr] {
+        self.fleets[fleet].targets()
     }
 
     /// Deploys a release to a fleet.

@@ -138,7 +138,11 @@ impl Execution {
         self.sfn.describe_execution().execution_arn(&self.arn).send().await.context("cannot describe it")
     }
 
-    async fn history(&self) -> Result<Vec<HistoryEvent>> {
+    /// Every event so far, with what went in and out.
+    ///
+    /// # Errors
+    /// If Step Functions does not answer.
+    pub async fn history(&self) -> Result<Vec<HistoryEvent>> {
         let pages = self.sfn.get_execution_history().execution_arn(&self.arn).include_execution_data(true);
         let events: Result<Vec<_>, _> = pages.into_paginator().items().send().collect().await;
         events.context("cannot read the history")

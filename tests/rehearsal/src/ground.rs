@@ -58,16 +58,25 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Starts both servers and deploys `infra/template.yaml` with the built functions.
+    /// Starts both servers and deploys `infra/template.yaml` with the built functions. Health checks
+    /// come so often that nobody waits for them.
     ///
     /// # Errors
     /// If a tool or a built function is missing, or the deployment fails.
     pub async fn start() -> Result<Self> {
+        Self::start_checking(Duration::from_millis(500)).await
+    }
+
+    /// The same with the health of every target checked this often.
+    ///
+    /// # Errors
+    /// As [`Ground::start`].
+    pub async fn start_checking(every: Duration) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("failover-rehearsal-").tempdir()?;
         let options = alb::Options {
             region: REGION.into(),
             account: ACCOUNT.into(),
-            health_check_interval: Some(std::time::Duration::from_millis(500)),
+            health_check_interval: Some(every),
             ..alb::Options::default()
         };
         let alb = Alb::start(options)?;

@@ -117,13 +117,20 @@ fn a_fixed_forward_is_converted_before_traffic_moves() {
 }
 
 #[test]
-fn a_long_run_is_polled_as_often_as_its_history_can_hold() {
-    let poll = |bake: &str| {
-        make(json!({ "bake": bake, "stages": [50, 100] }), &found([100, 0])).unwrap().poll_seconds
+fn a_long_run_is_polled_as_wanted_as_long_as_its_history_holds() {
+    let pace = |bake: &str, poll: &str| {
+        let plan =
+            make(json!({ "bake": bake, "poll": poll, "stages": [50, 100] }), &found([100, 0])).unwrap();
+        (plan.poll_seconds, plan.polls_per_check)
     };
-    assert_eq!(poll("5m"), 30);
-    assert_eq!(poll("8h"), 30);
-    assert_eq!(poll("12h"), 44);
+    assert_eq!(pace("5m", "30s"), (30, 1));
+    assert_eq!(pace("7h", "30s"), (30, 1));
+    // A day: two polls for each invocation, of which the history would not hold 2,880.
+    assert_eq!(pace("12h", "30s"), (30, 2));
+    assert_eq!(pace("1h", "1s"), (1, 4));
+    // Two days, of which nobody waits longer than a minute within an invocation.
+    assert_eq!(pace("1d", "30s"), (47, 2));
+    assert_eq!(pace("3d", "30s").1, 1);
 }
 
 #[test]

@@ -44,6 +44,7 @@ fn plan(stages: &[(u8, MustShow)]) -> Plan {
         overridden: None,
         approval: None,
         poll_seconds: 30,
+        polls_per_check: 1,
         period_seconds: 60,
         criteria: Criteria::default(),
         slow_seconds: 0.5,

@@ -1,7 +1,7 @@
 //! Releases that are well.
 
 use anyhow::{Result, ensure};
-use aws_sdk_elasticloadbalancingv2::types::ActionTypeEnum;
+use aws_sdk_elasticloadbalancingv2::types::{ActionTypeEnum, Tag};
 use rehearsal::{App, Event, Execution, Forward, Ground, RouteKind, Site};
 use serde_json::json;
 
@@ -111,6 +111,27 @@ pub async fn a_poll_costs_five_calls(ground: &Ground) -> Result<()> {
     let twice: Vec<&str> = once.iter().flat_map(|call| [*call, *call]).collect();
     ensure!(calls == twice, "{calls:?}");
     execution.finish().await.map(drop)
+}
+
+pub async fn a_long_run_polls_more_than_once_within_an_invocation(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "long").await?;
+    let app = site.app("long", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    let _traffic = app.traffic(RATE / 2);
+    // So many polls that the history of the execution would not hold an invocation for each.
+    let stages = json!([{ "weight": 50, "bake": "40m" }, { "weight": 100, "bake": "3s" }]);
+    let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": stages }))).await?;
+    let checked = |event: &Event| matches!(event, Event::Left(state, _) if state == "CheckMetrics");
+    execution.until(checked).await?;
+    let polls = || calls_about(ground, &app).iter().filter(|action| *action == "GetMetricData").count();
+    let before = polls();
+    for _ in 0..2 {
+        execution.until(checked).await?;
+    }
+    ensure!(polls() - before == 4, "{} polls in two invocations", polls() - before);
+    let skip = Tag::builder().key("failover:request").value("skip 50").build();
+    ground.balancer.add_tags().resource_arns(&app.routes[0]).tags(skip).send().await?;
+    check_success(&execution.finish().await?, &path(2, &COMPLETED))?;
+    check_weights(&app, [0, 100]).await
 }
 
 /// The functions' calls that name a route or a target group of the app.

@@ -39,6 +39,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     healthy::a_drain_ends_when_the_standby_is_silent,
     healthy::a_failback_returns_in_one_step,
     healthy::a_poll_costs_five_calls,
+    healthy::a_long_run_polls_more_than_once_within_an_invocation,
     healthy::a_dry_run_and_a_balance_that_is_there_touch_nothing,
     dashboard::runs_publish_what_only_they_know,
     dashboard::every_panel_shows_a_metric_that_exists,

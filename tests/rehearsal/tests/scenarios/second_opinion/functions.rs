@@ -204,6 +204,7 @@ impl<'a> App<'a> {
             overridden: None,
             approval: None,
             poll_seconds: 10,
+            polls_per_check: 1,
             period_seconds: 60,
             criteria: Criteria::default(),
             slow_seconds: 1.0,

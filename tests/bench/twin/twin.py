@@ -1,0 +1,138 @@
+"""set-weights as a team would write it in Python, for comparison.
+
+The same input and output, the same AWS calls in the same order, the same refusals. CLIENTS names the
+clients that are made at the start: the twin of another function is this one with the clients of that
+function, as far as its start and the refusal of a request go.
+"""
+
+import os
+from datetime import datetime, timezone
+
+import boto3
+from botocore.config import Config
+
+CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=2, read_timeout=5)
+CLIENTS = {name: boto3.client(name, config=CONFIG) for name in os.environ["CLIENTS"].split()}
+BALANCER = CLIENTS["elbv2"]
+
+
+class BadRequest(Exception):
+    pass
+
+
+class Overtaken(Exception):
+    pass
+
+
+class Unhealthy(Exception):
+    pass
+
+
+class AwsUnavailable(Exception):
+    pass
+
+
+def handler(event, _context):
+    try:
+        plan, progress = event["plan"], event["progress"]
+        stage = plan["stages"][progress["stage"]]
+    except (KeyError, IndexError) as error:
+        raise BadRequest(f"The request was not understood ({error!r})") from error
+    percent = stage["standbyPercent"]
+    desired = {plan["live"]["targetGroupArn"]: 100 - percent, plan["standby"]["targetGroupArn"]: percent}
+    check_claims(plan)
+    current = read(plan)
+    check_health(plan, desired)
+    check_not_overtaken(plan, progress, current, desired)
+    write(plan, current, desired)
+    return set_progress(plan, progress, stage, percent)
+
+
+def check_claims(plan):
+    """Every route is still claimed by this execution."""
+    arns = [route["arn"] for route in plan["routes"]]
+    for at in range(0, len(arns), 20):
+        answer = BALANCER.describe_tags(ResourceArns=arns[at : at + 20])
+        for description in answer["TagDescriptions"]:
+            tags = {tag["Key"]: tag["Value"] for tag in description["Tags"]}
+            if tags.get("failover:claim") != plan["execution"]["arn"]:
+                raise Overtaken(f"This run no longer holds {description['ResourceArn']}")
+
+
+def read(plan):
+    """The actions of every route."""
+    arns = [route["ruleArn"] for route in plan["routes"]]
+    pages = BALANCER.get_paginator("describe_rules").paginate(RuleArns=arns)
+    rules = {rule["RuleArn"]: rule["Actions"] for page in pages for rule in page["Rules"]}
+    return [rules[arn] for arn in arns]
+
+
+def weights_of(actions):
+    forward = actions[-1]
+    groups = forward.get("ForwardConfig", {}).get("TargetGroups", [])
+    if len(groups) < 2:
+        return {groups[0]["TargetGroupArn"] if groups else forward["TargetGroupArn"]: 100}
+    return {group["TargetGroupArn"]: group.get("Weight", 1) for group in groups}
+
+
+def check_health(plan, desired):
+    for fleet in (plan["live"], plan["standby"]):
+        answer = BALANCER.describe_target_health(TargetGroupArn=fleet["targetGroupArn"])
+        states = [target["TargetHealth"]["State"] for target in answer["TargetHealthDescriptions"]]
+        if desired[fleet["targetGroupArn"]] > 0 and "healthy" not in states:
+            raise Unhealthy(f"{fleet['name']} has 0 of {len(states)} targets healthy")
+
+
+def check_not_overtaken(plan, progress, current, desired):
+    for route, actions in zip(plan["routes"], current):
+        earlier = progress["timeline"][-1]["weights"] if progress["timeline"] else route["found"]
+        fleets = (plan["live"], plan["standby"])
+        allowed = [{fleet["targetGroupArn"]: earlier[fleet["name"]] for fleet in fleets}, desired]
+        found = weights_of(actions)
+        if not any(gives(found, weights) for weights in allowed):
+            raise Overtaken(f"Somebody else changed {route['label']}: it holds {found}")
+
+
+def gives(found, weights):
+    """Whether both send the same share to every group."""
+    total, wanted = sum(found.values()) or 1, sum(weights.values()) or 1
+    groups = found.keys() | weights.keys()
+    return all(found.get(g, 0) * wanted == weights.get(g, 0) * total for g in groups)
+
+
+def write(plan, current, desired):
+    changed = False
+    for route, actions in zip(plan["routes"], current):
+        if weights_of(actions) == desired:
+            continue
+        changed = True
+        config = dict(actions[-1].get("ForwardConfig", {}))
+        config["TargetGroups"] = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in desired.items()]
+        forward = {"Type": "forward", "ForwardConfig": config}
+        if "Order" in actions[-1]:
+            forward["Order"] = actions[-1]["Order"]
+        written = [*(keep_secret(action) for action in actions[:-1]), forward]
+        if "defaultOf" in route:
+            BALANCER.modify_listener(ListenerArn=route["defaultOf"], DefaultActions=written)
+        else:
+            BALANCER.modify_rule(RuleArn=route["ruleArn"], Actions=written)
+    if changed and any(weights_of(actions) != desired for actions in read(plan)):
+        raise AwsUnavailable("a route was written but does not read back")
+
+
+def keep_secret(action):
+    if action["Type"] != "authenticate-oidc":
+        return action
+    oidc = {**action["AuthenticateOidcConfig"], "UseExistingClientSecret": True}
+    oidc.pop("ClientSecret", None)
+    return {**action, "AuthenticateOidcConfig": oidc}
+
+
+def set_progress(plan, progress, stage, percent):
+    record = {
+        "stage": progress["stage"],
+        "weights": {plan["live"]["name"]: 100 - percent, plan["standby"]["name"]: percent},
+        "startedAt": datetime.now(timezone.utc).isoformat(),
+    }
+    wait = max(1, min(plan["pollSeconds"], stage["bakeSeconds"]))
+    return {**progress, "timeline": [*progress["timeline"], record], "waitSeconds": wait}
