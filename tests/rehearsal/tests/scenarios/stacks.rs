@@ -77,7 +77,15 @@ async fn check_operators(ground: &Ground, role: &str) -> Result<()> {
     ensure!(trusted.len() == 1 && trusted[0]["Principal"] == json!({ "AWS": OPERATORS }), "{trust}");
     let command = ["iam", "get-role-policy", "--policy-name", "operate", "--query", "PolicyDocument"];
     let policy = aws(ground, &[&command[..], &of]).await?;
-    for statement in policy["Statement"].as_array().context("no policy")? {
+    let (asking, operating): (Vec<_>, Vec<_>) =
+        policy["Statement"].as_array().context("no policy")?.iter().partition(|s| s["Resource"].is_array());
+    // Of a run that is going on they may ask things, by one tag on the routes of one balancer.
+    ensure!(asking.len() == 1 && asking[0]["Action"] == "elasticloadbalancing:AddTags", "{policy}");
+    let keys = &asking[0]["Condition"]["ForAllValues:StringEquals"]["aws:TagKeys"];
+    ensure!(*keys == json!(["failover:request"]), "{policy}");
+    let balancer = |route: &Value| route.as_str().is_some_and(|arn| arn.ends_with("/app/shop-us-dev/*"));
+    ensure!(asking[0]["Resource"].as_array().is_some_and(|routes| routes.iter().all(balancer)), "{policy}");
+    for statement in operating {
         let resource = statement["Resource"].as_str().context("one resource")?;
         let of_this_stack = [format!("stateMachine:{DEV}"), format!("execution:{DEV}:*")];
         ensure!(of_this_stack.iter().any(|end| resource.ends_with(end)), "{statement}");
