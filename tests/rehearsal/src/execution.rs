@@ -12,6 +12,9 @@ use tokio::time::sleep;
 /// How often the history is read.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
 
+/// Events that are read at once: seldom are there more new ones.
+const PAGE: i32 = 10;
+
 /// A state that was entered or left.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -46,7 +49,8 @@ pub struct Execution {
     /// Its ARN.
     pub arn: String,
     sfn: Client,
-    seen: usize,
+    /// The number of the newest event that was seen.
+    seen: i64,
     ahead: VecDeque<Event>,
     states: Vec<String>,
     verdicts: Vec<(String, String)>,
@@ -69,10 +73,9 @@ impl Execution {
             }
             // Asked before the history is read, so that no event between the two is lost.
             let running = self.describe().await?.status == ExecutionStatus::Running;
-            let events = self.history().await?;
-            let fresh = events.get(self.seen..).unwrap_or_default();
+            let fresh = self.fresh().await?;
+            self.seen = fresh.last().map_or(self.seen, |newest| newest.id);
             self.ahead.extend(fresh.iter().filter_map(event));
-            self.seen = events.len();
             if self.ahead.is_empty() {
                 if !running {
                     return Ok(None);
@@ -146,6 +149,23 @@ impl Execution {
         let pages = self.sfn.get_execution_history().execution_arn(&self.arn).include_execution_data(true);
         let events: Result<Vec<_>, _> = pages.into_paginator().items().send().collect().await;
         events.context("cannot read the history")
+    }
+
+    /// The events that were not seen yet, oldest first. They are read newest first, since most of a long
+    /// history is known.
+    async fn fresh(&self) -> Result<Vec<HistoryEvent>> {
+        let call = self.sfn.get_execution_history().execution_arn(&self.arn).include_execution_data(true);
+        let mut events = call.reverse_order(true).max_results(PAGE).into_paginator().items().send();
+        let mut fresh = Vec::new();
+        while let Some(event) = events.next().await {
+            let event = event.context("cannot read the history")?;
+            if event.id <= self.seen {
+                break;
+            }
+            fresh.push(event);
+        }
+        fresh.reverse();
+        Ok(fresh)
     }
 
     async fn end(&self) -> Result<Ended> {
