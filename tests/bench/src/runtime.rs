@@ -89,9 +89,7 @@ impl Function {
     async fn answer(&mut self, began: Instant) -> Result<Answer> {
         let post = timeout(PATIENCE, self.posts.recv()).await.context("no answer in time")?;
         let Post { at, succeeded, body } = post.context("the runtime API is gone")?;
-        // Python's runtime client has been seen to post an error without a word.
-        let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
-        Ok(Answer { took: at - began, succeeded, body })
+        Ok(Answer { took: at - began, succeeded, body: serde_json::from_slice(&body)? })
     }
 
     /// The most memory that the process has held so far, in bytes.
@@ -161,6 +159,12 @@ async fn respond(exchange: Arc<Exchange>, request: Request<Incoming>) -> Result<
     if request.method() == Method::GET && path.ends_with("/invocation/next") {
         let event = exchange.waiting.lock().await.recv().await.ok_or(Gone)?;
         return Ok(next(event));
+    }
+    if request.method() != Method::POST || !path.starts_with("/2018-06-01/runtime/") {
+        // Somebody else on this machine, who still asks for whoever had the port before.
+        let mut unknown = Response::new(Full::default());
+        *unknown.status_mut() = StatusCode::NOT_FOUND;
+        return Ok(unknown);
     }
     let body = request.into_body().collect().await.map_err(|_| Gone)?.to_bytes();
     let post = Post { at: Instant::now(), succeeded: path.ends_with("/response"), body };
