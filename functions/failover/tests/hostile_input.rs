@@ -62,6 +62,11 @@ fn nearly_right() -> impl Strategy<Value = Value> {
             .prop_map(|(k, v)| (k, json!(v))),
         (Just("fleets"), proptest::collection::btree_map("[a-z0-9]{0,6}", ".{0,40}", 0..4))
             .prop_map(|(k, v)| (k, json!(v))),
+        (Just("approve"), proptest::collection::vec(-5i64..130, 0..4)).prop_map(|(k, v)| (k, json!(v))),
+        (Just("approveWithin"), "[0-9]{0,5}[smh]").prop_map(|(k, v)| (k, json!(v))),
+        (Just("approveOtherwise"), prop_oneof![Just("rollBack"), Just("halt"), Just("wait")])
+            .prop_map(|(k, v)| (k, json!(v))),
+        (prop_oneof![Just("startedBy"), Just("override")], any::<String>()).prop_map(|(k, v)| (k, json!(v))),
         (Just("dryRun"), any::<bool>()).prop_map(|(k, v)| (k, json!(v))),
         (Just("criteria"), proptest::collection::btree_map(criterion(), any_number(), 0..4))
             .prop_map(|(k, v)| (k, json!(v))),

@@ -129,8 +129,8 @@ fn a_long_run_is_polled_as_wanted_as_long_as_its_history_holds() {
     assert_eq!(pace("12h", "30s"), (30, 2));
     assert_eq!(pace("1h", "1s"), (1, 4));
     // Two days, of which nobody waits longer than a minute within an invocation.
-    assert_eq!(pace("1d", "30s"), (47, 2));
-    assert_eq!(pace("3d", "30s").1, 1);
+    assert_eq!(pace("24h", "30s"), (47, 2));
+    assert_eq!(pace("72h", "30s").1, 1);
 }
 
 #[test]
