@@ -36,6 +36,12 @@ struct Freeze {
     to: Date,
 }
 
+/// A time in which runs may start.
+struct Open {
+    /// When it ends, if it does.
+    until: Option<Zoned>,
+}
+
 /// What the calendar says about a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Permit {
@@ -93,8 +99,8 @@ impl Calendar {
             return Ok(Permit::default());
         }
         let now = now.to_zoned(self.zone.clone());
-        let closed = match (self.freeze(now.date()), self.closes(&now)) {
-            (None, Some(until)) => {
+        let closed = match (self.freeze(now.date()), self.open(&now)) {
+            (None, Some(Open { until })) => {
                 let closes = until.as_ref().map(|until| self.shown(until)).unwrap_or_default();
                 return Ok(Permit { until: until.map(|until| until.timestamp()), closes, overridden: None });
             }
@@ -114,18 +120,17 @@ impl Calendar {
         )))
     }
 
-    /// When the window that is open at `now` closes: `Some(None)` for never, `None` if none is open.
-    fn closes(&self, now: &Zoned) -> Option<Option<Zoned>> {
+    /// The window that is open at `now`, if one is.
+    fn open(&self, now: &Zoned) -> Option<Open> {
         let frozen = self.freezes.iter().filter_map(|freeze| self.at(freeze.from, Time::midnight()));
         let frozen = frozen.filter(|from| from > now).min();
         if self.windows.is_empty() {
-            return Some(frozen);
+            return Some(Open { until: frozen });
         }
         let yesterday = now.date().checked_sub(1.day()).unwrap_or(now.date());
-        let open =
-            self.spans(yesterday).chain(self.spans(now.date())).filter(|(from, to)| from <= now && now < to);
-        let end = open.map(|(_, to)| to).max()?;
-        Some(Some(frozen.map_or(end.clone(), |frozen| frozen.min(end))))
+        let spans = self.spans(yesterday).chain(self.spans(now.date()));
+        let end = spans.filter(|(from, to)| from <= now && now < to).map(|(_, to)| to).max()?;
+        Some(Open { until: frozen.into_iter().chain([end]).min() })
     }
 
     /// When a run may start next.

@@ -134,9 +134,6 @@ fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
         Operation::Restore => "The weights that an interrupted run had found are put back.".into(),
     };
     let (stages, done) = schedule(plan, now);
-    let mut text = format!("{}: a {} begins. {what}\n\n", plan.app, plan.operation.word());
-    text.push_str(&lines(&stages));
-    text.push_str(&format!("{} UTC  done, at the earliest\n\n", clock(done)));
     let watched = match plan.operation {
         Operation::Drain => format!("It is over when {standby} gets no request any more."),
         _ => format!(
@@ -145,8 +142,15 @@ fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
             split(&plan.before)
         ),
     };
-    text.push_str(&format!("{watched} To end it, stop the execution: what it found is put back.\n\n"));
-    text.push_str(&details(request, Some(plan)));
+    let text = format!(
+        "{}: a {} begins. {what}\n\n{}{} UTC  done, at the earliest\n\n{watched} To end it, stop the execution: what \
+         it found is put back.\n\n{}",
+        plan.app,
+        plan.operation.word(),
+        lines(&stages),
+        clock(done),
+        details(request, Some(plan))
+    );
     let subject = format!("{}: {} begins, {standby}{release}", plan.app, plan.operation.word());
     let weights = Some(plan.before.clone());
     finish(request, Some(plan), Part { moment: Moment::Start, subject, text, weights, stages, outcome: None })
@@ -215,21 +219,20 @@ fn of_end(request: &NoticeRequest, plan: &Plan, ended: &Ended, now: Timestamp) -
         Some(outcome) => format!("{}.", outcome.summary),
         None => ended.cause.clone().unwrap_or_else(|| ended.ending.clone()),
     };
-    let mut text = String::new();
-    if pages(&ended.ending) {
-        text.push_str("Somebody must look at this now: it does not mend itself.\n\n");
-    }
-    text.push_str(&told);
-    text.push_str("\n\n");
+    let first = if pages(&ended.ending) {
+        "Somebody must look at this now: it does not mend itself.\n\n"
+    } else {
+        ""
+    };
     let stages = request.progress.as_ref().map(went).unwrap_or_default();
-    if !stages.is_empty() {
-        text.push_str(&lines(&stages));
-        text.push('\n');
-    }
+    let went = if stages.is_empty() { String::new() } else { format!("{}\n", lines(&stages)) };
     let took = now.as_second().saturating_sub(plan.execution.started_at.as_second());
     let took = Seconds(u32::try_from(took).unwrap_or(0));
-    text.push_str(&format!("Took {took}, over at {} UTC.\n", clock(now)));
-    text.push_str(&details(request, Some(plan)));
+    let text = format!(
+        "{first}{told}\n\n{went}Took {took}, over at {} UTC.\n{}",
+        clock(now),
+        details(request, Some(plan))
+    );
     let weights = match (outcome, ended.ending.as_str()) {
         (Some(outcome), _) => Some(outcome.weights.clone()),
         (None, "RolledBack") => Some(plan.before.clone()),
@@ -320,20 +323,17 @@ fn started_by(input: &Value) -> Option<&str> {
 }
 
 fn details(request: &NoticeRequest, plan: Option<&Plan>) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     if let Some(plan) = plan {
         let routes: Vec<&str> = plan.routes.iter().map(|route| route.label.as_str()).collect();
-        text.push_str(&format!("Routes: {}\n", routes.join(", ")));
-        if let Some(reason) = &plan.overridden {
-            text.push_str(&format!("Outside the windows: {reason}\n"));
-        }
+        lines.push(format!("Routes: {}", routes.join(", ")));
+        lines.extend(plan.overridden.as_ref().map(|reason| format!("Outside the windows: {reason}")));
     }
     let by = started_by(&request.input).unwrap_or("the input does not say; CloudTrail knows");
-    text.push_str(&format!("Started by: {by}\nExecution: {}\n", request.execution));
-    if let Some(link) = console(&request.execution) {
-        text.push_str(&format!("{link}\n"));
-    }
-    text
+    lines.push(format!("Started by: {by}"));
+    lines.push(format!("Execution: {}", request.execution));
+    lines.extend(console(&request.execution));
+    lines.join("\n") + "\n"
 }
 
 /// Where the console shows an execution. Other partitions have consoles elsewhere.

@@ -30,7 +30,7 @@ fn shift() -> Value {
     plan("shift", &[(10, "healthyStandby"), (100, "healthyStandby")])
 }
 
-fn told(plan: Value, progress: Value, ended: Value) -> Option<Notice> {
+fn told(plan: &Value, progress: &Value, ended: &Value) -> Option<Notice> {
     let input = json!({ "app": "web", "startedBy": "Kim" });
     let request = json!({
         "execution": ARN, "input": input, "plan": plan, "progress": progress, "ended": ended,
@@ -46,7 +46,7 @@ fn ended(ending: &str) -> Value {
 
 #[test]
 fn before_the_first_write_it_says_what_will_happen_when_and_by_whom() {
-    let notice = told(shift(), Value::Null, Value::Null).unwrap();
+    let notice = told(&shift(), &Value::Null, &Value::Null).unwrap();
     assert_eq!(notice.subject, "web: shift begins, prod2 (release 4f2a)");
     let expected = [
         "web: a shift begins. prod2 (release 4f2a) takes over from prod1 in 2 stages.\n",
@@ -79,7 +79,7 @@ fn every_operation_says_what_it_does() {
         (plan("failback", &[(100, "healthyStandby")]), "prod2 takes over from prod1 again, in one step."),
         (fixed, "prod1 100 %, prod2 0 %; until its targets are healthy"),
     ] {
-        let notice = told(plan, Value::Null, Value::Null).unwrap();
+        let notice = told(&plan, &Value::Null, &Value::Null).unwrap();
         assert!(notice.text.contains(expected), "{expected:?} is not in {}", notice.text);
     }
 }
@@ -92,7 +92,7 @@ fn where_it_waits_for_a_person_it_says_what_was_measured_and_what_to_type() {
         { "stage": 0, "weights": { "prod1": 90, "prod2": 10 }, "startedAt": "2026-11-22T10:01:00Z",
           "verdict": "wait", "reason": "nothing against prod2", "ending": "accepted" },
     ] });
-    let notice = told(plan, progress, Value::Null).unwrap();
+    let notice = told(&plan, &progress, &Value::Null).unwrap();
     assert_eq!(notice.subject, "web: approve shift to 100 % on prod2?");
     for expected in [
         "waits for an approval before prod1 0 %, prod2 100 %",
@@ -112,7 +112,7 @@ fn at_the_end_it_says_how_it_went() {
         { "stage": 0, "weights": { "prod1": 90, "prod2": 10 }, "startedAt": "2026-11-22T10:01:00Z",
           "verdict": "rollBack", "reason": "prod2 fails", "ending": "suspect" },
     ] });
-    let notice = told(shift(), progress, ended("RolledBack")).unwrap();
+    let notice = told(&shift(), &progress, &ended("RolledBack")).unwrap();
     assert_eq!(notice.subject, "web: shift rolled back, prod1 carries the traffic");
     assert!(notice.text.starts_with("What happened, where the traffic is, what to do.\n"), "{}", notice.text);
     assert!(
@@ -132,7 +132,7 @@ fn at_the_end_it_says_how_it_went() {
     });
     // The cause is that of an earlier state.
     let completed = json!({ "ending": "Completed", "cause": "nothing", "outcome": outcome });
-    let notice = told(shift(), Value::Null, completed).unwrap();
+    let notice = told(&shift(), &Value::Null, &completed).unwrap();
     assert_eq!(notice.subject, "web: shifted, prod2 carries all traffic");
     assert!(
         notice.text.starts_with("web: prod2 now carries all traffic (2 stages, 20m).\n"),
@@ -145,7 +145,7 @@ fn at_the_end_it_says_how_it_went() {
 #[test]
 fn an_ending_that_pages_says_so_first() {
     for ending in ["FailedOver", "Overtaken", "Halted", "SwapFailed", "RollBackFailed"] {
-        let notice = told(shift(), Value::Null, ended(ending)).unwrap();
+        let notice = told(&shift(), &Value::Null, &ended(ending)).unwrap();
         assert_eq!(notice.subject, format!("web: LOOK NOW, shift ended in {ending}"));
         assert!(notice.text.starts_with("Somebody must look at this now"), "{}", notice.text);
         assert!(notice.text.contains("What happened, where the traffic is, what to do."), "{}", notice.text);
@@ -157,9 +157,9 @@ fn an_ending_that_pages_says_so_first() {
 
 #[test]
 fn a_run_that_touched_nothing_tells_nobody_unless_it_was_to_restore() {
-    assert_eq!(told(shift(), Value::Null, ended("PlanRejected")), None);
-    assert_eq!(told(Value::Null, Value::Null, ended("PlanRejected")), None);
-    assert_eq!(told(plan("restore", &[]), Value::Null, ended("Unchanged")), None);
+    assert_eq!(told(&shift(), &Value::Null, &ended("PlanRejected")), None);
+    assert_eq!(told(&Value::Null, &Value::Null, &ended("PlanRejected")), None);
+    assert_eq!(told(&plan("restore", &[]), &Value::Null, &ended("Unchanged")), None);
 
     let request: NoticeRequest = serde_json::from_value(json!({
         "execution": ARN, "input": { "operation": "restore", "execution": "arn:stopped" },
@@ -175,6 +175,6 @@ fn a_run_that_touched_nothing_tells_nobody_unless_it_was_to_restore() {
 fn a_subject_fits_into_a_mail() {
     let mut long = shift();
     long["release"] = json!(format!("grün{}", "x".repeat(250)));
-    let notice = told(long, Value::Null, Value::Null).unwrap();
+    let notice = told(&long, &Value::Null, &Value::Null).unwrap();
     assert!(notice.subject.len() == 100 && notice.subject.is_ascii(), "{}", notice.subject);
 }

@@ -65,7 +65,7 @@ async fn publish(client: &aws_sdk_sns::Client, notice: &Notice) -> Result<(), Er
         ("ending", event.ending.as_deref().unwrap_or("none")),
         ("pages", if event.pages { "true" } else { "false" }),
     ] {
-        call = call.message_attributes(name, attribute(value).map_err(never)?);
+        call = call.message_attributes(name, attribute(value).map_err(|error| never(&error))?);
     }
     call.send().await.map_err(|error| named(&format!("publishing a notice to {topic}"), &error))?;
     Ok(())
@@ -97,6 +97,6 @@ async fn put(client: &aws_sdk_eventbridge::Client, notice: &Notice) -> Result<()
     }
 }
 
-fn never(error: BuildError) -> Error {
+fn never(error: &BuildError) -> Error {
     Error::new(Kind::BadRequest, format!("an attribute of the notice: {error}"))
 }

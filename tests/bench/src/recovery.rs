@@ -132,7 +132,7 @@ async fn run(ground: &Ground, case: &Case) -> Result<Outcome> {
     let app = site.app(case.app, &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
     let traffic = app.users(Load::steady(RATE), Duration::from_mins(12));
     if case.breaks == Breaks::AtOnce {
-        app.set(1, case.fault.clone());
+        app.set(1, case.fault);
     }
     let input = json!({
         "app": app.name, "stages": [10, 100], "bake": "8m", "poll": format!("{}s", case.poll),
@@ -142,12 +142,12 @@ async fn run(ground: &Ground, case: &Case) -> Result<Outcome> {
     let set = Timestamp::now();
     match case.breaks {
         Breaks::AtOnce => {}
-        Breaks::WithItsWeight => app.set(1, case.fault.clone()),
+        Breaks::WithItsWeight => app.set(1, case.fault),
         Breaks::Later => {
             let minute = set.as_second().div_euclid(PERIOD) * PERIOD;
             let breaks_at = Timestamp::from_second(minute + 2 * PERIOD + 20)?;
             sleep(breaks_at.duration_since(Timestamp::now()).try_into().unwrap_or_default()).await;
-            app.set(1, case.fault.clone());
+            app.set(1, case.fault);
         }
     }
     let ended = execution.finish().await?;
