@@ -145,6 +145,9 @@ fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
             split(&plan.before)
         ),
     };
+    if let Some(probing) = &plan.probing {
+        text.push_str(&format!("Application probes: {}.\n\n", probing.in_words()));
+    }
     text.push_str(&format!("{watched} To end it, stop the execution: what it found is put back.\n\n"));
     text.push_str(&details(request, Some(plan)));
     let subject = format!("{}: {} begins, {standby}{release}", plan.app, plan.operation.word());

@@ -165,6 +165,14 @@ pub struct Probing {
     pub loopback: bool,
 }
 
+impl Probing {
+    /// What must pass where.
+    pub fn in_words(&self) -> String {
+        let (probes, places) = (self.probes.iter().map(Probe::name), self.addresses.keys());
+        format!("at every stage {} must pass on {}", listed(probes), listed(places))
+    }
+}
+
 /// What the deployment says, as the text of its parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -199,11 +207,7 @@ pub fn planned(plan: Plan, input: &Input, configured: &Configured) -> Result<Pla
     let refused = |what| Error::rejected(format!("{}: {what}. Nothing was touched.", plan.app));
     let Some(probing) = probing(&plan, input, configured).map_err(refused)? else { return Ok(plan) };
     let mut plan = plan;
-    plan.checks.push(format!(
-        "at every stage {} must pass on {}",
-        listed(probing.probes.iter().map(Probe::name)),
-        listed(probing.addresses.keys())
-    ));
+    plan.checks.push(probing.in_words());
     plan.probing = Some(probing);
     Ok(plan)
 }
