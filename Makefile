@@ -8,7 +8,7 @@ VENV := .tools/venv
 BIN := $(abspath $(VENV))/bin
 # Wants older versions of what the other tools share.
 CHECKOV := .tools/checkov
-FUNCTIONS := plan-shift claim-routes set-weights check-metrics swap-roles roll-back release-routes send-notice
+FUNCTIONS := plan-shift claim-routes set-weights check-metrics probe-app swap-roles roll-back release-routes send-notice
 
 # What the functions are built for. A rehearsal runs them on this machine.
 HOST_ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)

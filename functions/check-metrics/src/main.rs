@@ -22,7 +22,7 @@ async fn check_metrics(clients: Clients, step: Step) -> Result<Check, Error> {
     let Step { plan, progress } = step;
     let mut check = poll(&clients, &plan, &progress).await?;
     for _ in 1..plan.polls_per_check {
-        if check.verdict != Verdict::Wait || check.ask {
+        if check.verdict != Verdict::Wait || check.ask || check.probe_app {
             break;
         }
         tokio::time::sleep(Duration::from_secs(check.progress.wait_seconds.into())).await;

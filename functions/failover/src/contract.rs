@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::claim::Record;
 use crate::duration::Seconds;
 use crate::input::Operation;
+use crate::probe::{Configured, Probing};
 use crate::request::Approval;
 use crate::samples::Figures;
 use crate::verdict::{Criteria, Ending, Verdict};
@@ -39,6 +40,8 @@ pub struct PlanRequest {
     pub input: Value,
     /// The execution.
     pub execution: Execution,
+    /// What the deployment says of application probes.
+    pub probing: Configured,
 }
 
 /// What `plan-shift` answers.
@@ -176,6 +179,9 @@ pub struct Plan {
     /// A response that takes longer than this is slow, in seconds. Fixed before the first write, so
     /// that a run is measured with one measure.
     pub slow_seconds: f64,
+    /// The application probes, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probing: Option<Probing>,
     /// What was checked before the start, in words.
     pub checks: Vec<String>,
 }
@@ -307,6 +313,12 @@ pub struct Progress {
     /// How many polls held it back because a person asked for it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub held_polls: u32,
+    /// Whether the application was probed since the weights were set.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub probed: bool,
+    /// Since when its probes fail without telling against the standby alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probes_fail_since: Option<Timestamp>,
     /// The stages set so far, oldest first.
     pub timeline: Vec<StageRecord>,
     /// How long to wait before the next poll, in seconds.
@@ -318,7 +330,7 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-/// What the state machine sends to `set-weights` and `check-metrics`.
+/// What the state machine sends to `set-weights`, `check-metrics` and `probe-app`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
@@ -340,12 +352,26 @@ pub struct Check {
     pub fully_shifted: bool,
     /// Whether the run begins to wait for an approval, so that somebody has to be asked.
     pub ask: bool,
+    /// Whether the application is probed next.
+    pub probe_app: bool,
     /// How the stage ended, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
     /// What was measured.
     pub figures: Figures,
     /// How far the run has come after this poll.
+    pub progress: Progress,
+}
+
+/// What `probe-app` answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probed {
+    /// The verdict of the poll where the probes pass, and otherwise theirs.
+    pub verdict: Verdict,
+    /// Why, for a person.
+    pub reason: String,
+    /// How far the run has come after this round of probes.
     pub progress: Progress,
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::duration::Seconds;
 use crate::error::Error;
+use crate::probe::{self, Probe};
 use crate::request::Unanswered;
 use crate::verdict::Criteria;
 use crate::weights::Percent;
@@ -100,6 +101,10 @@ pub struct Input {
     /// What a healthy stage means.
     #[serde(default)]
     pub criteria: Criteria,
+    /// HTTP requests that show whether the application works; those of the deployment where left out.
+    pub probes: Option<Vec<Probe>>,
+    /// Where they go: `public` and fleets by name; the addresses of the deployment where left out.
+    pub addresses: Option<BTreeMap<String, String>>,
     /// Why the run starts outside the deployment's windows.
     pub r#override: Option<String>,
     /// Who or what started the run, for the notices.
@@ -147,6 +152,19 @@ impl Input {
         Ok(input)
     }
 
+    /// A drain may leave a dead standby, and a restore does not look at applications.
+    fn check_probes(&self) -> Result<(), String> {
+        let given = [("probes", self.probes.is_some()), ("addresses", self.addresses.is_some())];
+        let field = given.into_iter().find_map(|(field, given)| given.then_some(field));
+        match (field, self.operation) {
+            (Some(field), Operation::Drain | Operation::Restore) => {
+                let word = self.operation.word();
+                Err(format!("`{field}`: a {word} probes no application; leave the field out"))
+            }
+            _ => probe::check(self.probes.as_deref().unwrap_or_default()),
+        }
+    }
+
     fn check(&self) -> Result<(), String> {
         check_name("app", &self.app)?;
         if let Some(standby) = &self.standby {
@@ -172,6 +190,7 @@ impl Input {
         if self.approve_within.0 == 0 || self.approve_within.0 > 24 * 3600 {
             return Err(format!("`approveWithin`: {} is not between 1s and 24h", self.approve_within));
         }
+        self.check_probes()?;
         check_times(self.bake, self.poll, self.period)?;
         self.criteria.check()?;
         match (&self.stages, self.operation) {

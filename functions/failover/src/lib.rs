@@ -17,6 +17,7 @@ pub mod notice;
 pub mod outcome;
 pub mod plan;
 pub mod poll;
+pub mod probe;
 pub mod progress;
 pub mod publish;
 pub mod request;

@@ -173,6 +173,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         done: false,
         stages,
         slow_seconds: slow_seconds(input, past),
+        probing: None,
         live: fleet(live),
         standby: fleet(standby),
         load_balancer_arn,
@@ -335,6 +336,7 @@ fn restore(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, 
         period_seconds: input.period.0,
         criteria: input.criteria.clone(),
         slow_seconds: SLOW_SECONDS,
+        probing: None,
         checks: vec!["the routes of an interrupted run, and what it found there".into()],
     })
 }

@@ -46,6 +46,7 @@ pub fn set(plan: &Plan, progress: &Progress, now: Timestamp) -> Result<Progress,
         reason: None,
         ending: None,
     });
+    next.probed = false;
     next.wait_seconds = wait_seconds(plan, stage, now, now);
     Ok(next)
 }
@@ -112,11 +113,19 @@ pub fn polled(plan: &Plan, progress: &Progress, answer: Answer, now: Timestamp) 
         Verdict::Advance => fully_shifted = true,
         Verdict::Wait | Verdict::RollBack | Verdict::Halt => {}
     }
+    // Soon after the weights stand, before the stage is left, and at every poll while they fail.
+    let probe_app = plan.probing.is_some()
+        && match decision.verdict {
+            Verdict::Advance => true,
+            Verdict::Wait => !progress.probed || progress.probes_fail_since.is_some(),
+            Verdict::Probe | Verdict::RollBack | Verdict::Halt => false,
+        };
     Ok(Check {
         verdict: decision.verdict,
         reason: decision.reason,
         fully_shifted,
         ask: waits_since.is_some() && progress.waits_since.is_none(),
+        probe_app,
         ending: decision.ending,
         figures: decision.figures,
         progress: next,

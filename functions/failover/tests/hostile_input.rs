@@ -72,7 +72,15 @@ fn nearly_right() -> impl Strategy<Value = Value> {
             .prop_map(|(k, v)| (k, json!(v))),
         ("[a-zA-Z]{1,10}", any_json()).prop_map(|(_, v)| ("unknown", v)),
         (
-            prop_oneof![Just("app"), Just("stages"), Just("bake"), Just("criteria"), Just("fleets")],
+            prop_oneof![
+                Just("app"),
+                Just("stages"),
+                Just("bake"),
+                Just("criteria"),
+                Just("fleets"),
+                Just("probes"),
+                Just("addresses")
+            ],
             any_json()
         ),
     ];

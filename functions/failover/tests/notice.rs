@@ -68,6 +68,18 @@ fn before_the_first_write_it_says_what_will_happen_when_and_by_whom() {
 }
 
 #[test]
+fn what_is_probed_is_told_before() {
+    let mut plan = shift();
+    plan["probing"] = json!({
+        "probes": [{ "path": "/health" }, { "path": "/login", "method": "HEAD" }],
+        "addresses": { "prod1": "https://one.example", "prod2": "https://two.example" },
+    });
+    let text = told(&plan, &Value::Null, &Value::Null).unwrap().text;
+    let says = "Application probes: at every stage GET /health and HEAD /login must pass on prod1 and prod2.";
+    assert!(text.contains(says), "{text}");
+}
+
+#[test]
 fn every_operation_says_what_it_does() {
     let fixed = plan("shift", &[(0, "readyStandby"), (100, "healthyStandby")]);
     for (plan, expected) in [

@@ -97,6 +97,16 @@ impl<'a> App<'a> {
         format!("{}.shop.example", self.name)
     }
 
+    /// Where its users are served.
+    pub fn public(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Where a fleet answers on its own: its first target.
+    pub fn address(&self, fleet: usize) -> String {
+        format!("http://{}", self.fleets[fleet].targets()[0])
+    }
+
     /// Users of every route, `rate` requests a second on each, for ten minutes at most.
     pub fn traffic(&self, rate: u32) -> Vec<Traffic> {
         self.users(Load::steady(rate), Duration::from_mins(10))

@@ -129,7 +129,7 @@ impl Execution {
     fn remember(&mut self, event: &Event) {
         match event {
             Event::Entered(state) => self.states.push(state.clone()),
-            Event::Left(state, output) if state == "CheckMetrics" => {
+            Event::Left(state, output) if matches!(&state[..], "CheckMetrics" | "ProbeApp") => {
                 let text = |field: &str| output[field].as_str().unwrap_or_default().to_owned();
                 self.verdicts.push((text("verdict"), text("reason")));
             }

@@ -92,7 +92,8 @@ impl Ground {
         alb.pass_on(local_aws.address()?);
         let notice_topic_arn = make_topic(local_aws.endpoint()).await?;
         let parameters = format!(
-            "BalanceApp={SCHEDULED_APP} BalanceSchedule='rate(1 minute)' NoticeTopicArn={notice_topic_arn}"
+            "BalanceApp={SCHEDULED_APP} BalanceSchedule='rate(1 minute)' NoticeTopicArn={notice_topic_arn} \
+             ProbeLoopback=allowed"
         );
         let state_machine_arn = deploy(local_aws.endpoint(), &Stack::new(STACK, &parameters)).await?;
         let sfn = aws_sdk_sfn::Client::from_conf(

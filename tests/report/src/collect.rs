@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
 use aws_sdk_sfn::types::HistoryEvent;
-use failover::contract::{Check, Plan, Planned, Progress, RollBackEnding, RolledBack, StageRecord};
+use failover::contract::{Check, Plan, Planned, Probed, Progress, RollBackEnding, RolledBack, StageRecord};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -77,6 +77,12 @@ impl Found {
             "CheckMetrics" => {
                 let Check { verdict, reason, figures, .. } = read(answer)?;
                 self.polls.push(Poll { at, verdict, reason, figures });
+            }
+            "ProbeApp" => {
+                let answer: Probed = read(answer)?;
+                if let Some(poll) = self.polls.last_mut() {
+                    (poll.verdict, poll.reason) = (answer.verdict, answer.reason);
+                }
             }
             "RollBack" => self.rolled_back(at, &read(answer)?),
             _ => {}

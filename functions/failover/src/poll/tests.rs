@@ -48,6 +48,7 @@ fn plan(stages: &[(u8, MustShow)]) -> Plan {
         period_seconds: 60,
         criteria: Criteria::default(),
         slow_seconds: 0.5,
+        probing: None,
         checks: Vec::new(),
     }
 }

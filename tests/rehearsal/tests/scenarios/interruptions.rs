@@ -44,7 +44,7 @@ const fn held(
     Stop { held: Some(call), ..stop(name, state, time) }
 }
 
-const STOPS: [Stop; 16] = [
+const STOPS: [Stop; 17] = [
     stop("stop-plan", "PlanShift", 1),
     stop("stop-claim", "ClaimRoutes", 1),
     held("stop-claim-2", "ClaimRoutes", 1, ("claim-routes", "DescribeTags", 1)),
@@ -57,6 +57,7 @@ const STOPS: [Stop; 16] = [
     stop("stop-bake", "Bake", 1),
     stop("stop-bake-2", "Bake", 4),
     held("stop-check", "CheckMetrics", 1, ("check-metrics", "GetMetricData", 1)),
+    stop("stop-probe", "ProbeApp", 1),
     held("stop-swap", "SwapRoles", 1, ("swap-roles", "DescribeTags", 1)),
     Stop { dies: true, ..held("stop-back", "RollBack", 1, ("roll-back", "DescribeTags", 1)) },
     Stop { dies: true, ..stop("stop-settle", "Settle", 1) },
@@ -86,7 +87,13 @@ async fn stopped(ground: &Ground, stop: &Stop) -> Result<()> {
         };
         hold(ground, &app, call, Duration::from_secs(seconds));
     }
-    let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": [30, 100] }))).await?;
+    let mut shift = json!({ "stages": [30, 100] });
+    if stop.state == "ProbeApp" {
+        // It is still at it when the stop comes.
+        shift["probes"] = json!([{ "path": "/", "headers": { "x-takes-milliseconds": "2000" } }]);
+        shift["addresses"] = json!({ "prod2": app.address(1) });
+    }
+    let mut execution = ground.execute(&input(&app, "shift", shift)).await?;
     if stop.dies {
         execution.until_stage(1).await?;
         app.set(1, Behaviour::Dead);

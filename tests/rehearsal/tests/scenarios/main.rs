@@ -16,6 +16,7 @@ mod interruptions;
 mod notices;
 mod permissions;
 mod pipeline;
+mod probes;
 mod refusals;
 mod report;
 mod requests;

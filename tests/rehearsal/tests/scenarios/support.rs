@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     claims, command, dashboard, dev_alb, endings, every_call, healthy, interruptions, notices, pipeline,
-    refusals, report, requests, schedule, second_opinion, stacks, upgrade, windows,
+    probes, refusals, report, requests, schedule, second_opinion, stacks, upgrade, windows,
 };
 
 /// A scenario by name.
@@ -45,6 +45,11 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     dashboard::every_panel_shows_a_metric_that_exists,
     report::an_execution_has_a_page_with_its_numbers,
     pipeline::a_commit_goes_through_a_whole_cycle,
+    probes::a_release_whose_pages_are_right_goes_out,
+    probes::a_standby_with_the_wrong_page_is_rolled_back,
+    probes::what_fails_on_both_fleets_waits_and_never_advances,
+    probes::a_late_page_and_a_wrong_certificate_are_named,
+    probes::where_probes_must_not_go_is_refused_by_name,
     refusals::bad_input_is_refused_by_name,
     refusals::what_cannot_be_done_safely_is_refused,
     endings::a_rollback_that_fails_says_what_to_type,

@@ -208,6 +208,7 @@ impl<'a> App<'a> {
             period_seconds: 60,
             criteria: Criteria::default(),
             slow_seconds: 1.0,
+            probing: None,
             checks: Vec::new(),
         })
     }

@@ -1,0 +1,136 @@
+//! What follows from the probes of one round.
+//!
+//! A standby that fails alone is rolled back. What fails on both fleets, or on the public address
+//! though the fleets pass, tells nothing against the standby and does not let the run go on either: it
+//! waits for a while, as when both fleets are sick. A live fleet that fails alone holds nobody up:
+//! the traffic is on its way to the one that passes.
+
+use jiff::Timestamp;
+
+use crate::contract::{Fleet, Plan, Probed, Progress};
+use crate::error::{Error, Kind};
+use crate::probe::{PUBLIC, Probing, listed};
+use crate::verdict::{BothSick, Verdict};
+use crate::weights::Percent;
+
+/// A probe that did not get what it must, twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// `public`, or the name of a fleet.
+    pub place: String,
+    /// Such as `GET /health`.
+    pub probe: String,
+    /// What came instead.
+    pub found: String,
+}
+
+/// Concludes a round of probes after a poll.
+///
+/// # Errors
+/// `BadRequest` where the plan has no probes or no stage was set.
+pub fn judge(
+    plan: &Plan,
+    progress: &Progress,
+    failures: &[Failure],
+    now: Timestamp,
+) -> Result<Probed, Error> {
+    let (Some(probing), Some(record)) = (&plan.probing, progress.timeline.last()) else {
+        return Err(Error::new(Kind::BadRequest, "There is nothing to probe in this run."));
+    };
+    let poll = record.verdict.unwrap_or(Verdict::RollBack);
+    let polled = record.reason.clone().unwrap_or_default();
+    let share = plan.standby_share(&record.weights);
+    let mut next = progress.clone();
+    next.probed = true;
+    let (verdict, reason) = match blame(plan, probing, share, failures) {
+        Blame::Nobody => {
+            next.probes_fail_since = None;
+            (poll, format!("{polled}; application probes pass on {}", listed(probing.addresses.keys())))
+        }
+        Blame::Live => {
+            next.probes_fail_since = None;
+            (
+                poll,
+                format!(
+                    "{polled}; application probes pass on {}, but {}",
+                    plan.standby.name,
+                    words(failures)
+                ),
+            )
+        }
+        Blame::Standby => (Verdict::RollBack, format!("application probes: {}", words(failures))),
+        Blame::Both => {
+            let verdict = patiently(plan, &mut next, now);
+            (verdict, format!("both fleets fail application probes: {}", words(failures)))
+        }
+        Blame::Unclear => {
+            let verdict = patiently(plan, &mut next, now);
+            (
+                verdict,
+                format!("application probes: {}, which is not known to be the standby's", words(failures)),
+            )
+        }
+    };
+    if verdict == Verdict::Wait {
+        // The poll may have left the stage, which goes on now.
+        (next.stage, next.probe) = (record.stage, record.probe);
+    }
+    if let Some(last) = next.timeline.last_mut() {
+        last.verdict = Some(verdict);
+        last.reason = Some(reason.clone());
+        last.ending = last.ending.filter(|_| verdict == Verdict::Advance);
+        last.ended_at = (verdict != Verdict::Wait).then(|| last.ended_at.unwrap_or(now));
+    }
+    Ok(Probed { verdict, reason, progress: next })
+}
+
+enum Blame {
+    Nobody,
+    Live,
+    Standby,
+    Both,
+    Unclear,
+}
+
+fn blame(plan: &Plan, probing: &Probing, share: Percent, failures: &[Failure]) -> Blame {
+    let fails = |place: &str| failures.iter().any(|failure| failure.place == place);
+    let probed = |fleet: &Fleet| probing.addresses.contains_key(&fleet.name);
+    // With all traffic on one fleet, the public address is that fleet's where it has none of its own.
+    let sick =
+        |fleet: &Fleet, alone: bool| if probed(fleet) { fails(&fleet.name) } else { alone && fails(PUBLIC) };
+    let live = sick(&plan.live, share == Percent::NONE);
+    let standby = sick(&plan.standby, share == Percent::ALL);
+    let explained = !fails(PUBLIC) || (live && share < Percent::ALL);
+    match (live, standby) {
+        (true, true) => Blame::Both,
+        (false, true) => Blame::Standby,
+        (true, false) if probed(&plan.standby) && explained => Blame::Live,
+        (false, false) if explained => Blame::Nobody,
+        _ => Blame::Unclear,
+    }
+}
+
+/// Waiting ends as `bothSick` says, so many periods after the first failure.
+fn patiently(plan: &Plan, next: &mut Progress, now: Timestamp) -> Verdict {
+    let since = *next.probes_fail_since.get_or_insert(now);
+    let limit = i64::from(plan.criteria.both_periods) * i64::from(plan.period_seconds);
+    match plan.criteria.both_sick {
+        _ if now.as_second() - since.as_second() < limit => Verdict::Wait,
+        BothSick::RollBack => Verdict::RollBack,
+        BothSick::Halt => Verdict::Halt,
+    }
+}
+
+/// The first failure of each place, and how many more there are.
+fn words(failures: &[Failure]) -> String {
+    let first = |(index, failure): (usize, &Failure)| {
+        let seen = failures[..index].iter().any(|earlier| earlier.place == failure.place);
+        let Failure { place, probe, found } = failure;
+        (!seen).then(|| format!("{place} fails {probe}: {found}"))
+    };
+    let first: Vec<String> = failures.iter().enumerate().filter_map(first).collect();
+    match failures.len() - first.len() {
+        0 => first.join("; "),
+        more => format!("{} (and {more} more)", first.join("; ")),
+    }
+}

@@ -1,0 +1,204 @@
+//! What is refused before anything is touched, and what follows from a round of probes.
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::judge::{Failure, judge};
+use super::*;
+use crate::contract::Progress;
+use crate::progress;
+use crate::verdict::Verdict;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+}
+
+/// A run that is polled in its only stage, with this much on the standby.
+fn plan(percent: u8, both_sick: &str) -> Plan {
+    serde_json::from_value(json!({
+        "app": "web", "operation": "shift", "loadBalancerArn": "arn:balancer",
+        "execution": { "arn": "arn:execution", "startedAt": at(0) },
+        "live": { "name": "prod1", "targetGroupArn": "arn:one" },
+        "standby": { "name": "prod2", "targetGroupArn": "arn:two" },
+        "routes": [], "before": { "prod1": 100, "prod2": 0 },
+        "stages": [{ "standbyPercent": percent, "bakeSeconds": 300, "mustShow": "healthyStandby" }],
+        "mayWrite": [percent], "settleSeconds": 15, "pollSeconds": 30, "periodSeconds": 60,
+        "criteria": { "bothPeriods": 5, "bothSick": both_sick }, "slowSeconds": 1.0, "checks": [],
+    }))
+    .unwrap()
+}
+
+fn refusal(input: Value, configured: &Configured) -> Result<Option<Probing>, String> {
+    let mut input = input;
+    input["app"] = "web".into();
+    let input = Input::parse(&input).map_err(|error| error.message)?;
+    planned(plan(10, "halt"), &input, configured).map(|plan| plan.probing).map_err(|error| {
+        assert_eq!(error.kind.name(), "PlanRejected");
+        error.message
+    })
+}
+
+#[test]
+fn refusals_name_the_field() {
+    let shop = json!({ "public": "https://shop.example" });
+    for (probe, says) in [
+        (json!({}), "path"),
+        (json!({ "path": "health" }), "`path`"),
+        (json!({ "path": "/a b" }), "`path`"),
+        (json!({ "path": "/", "pth": "/" }), "pth"),
+        (json!({ "path": "/", "method": "DELETE" }), "method"),
+        (json!({ "path": "/", "headers": { "a b": "c" } }), "`headers`"),
+        (json!({ "path": "/", "headers": { "a": "b\r\nc: d" } }), "`headers`"),
+        (json!({ "path": "/", "headers": { "Content-Length": "5" } }), "`headers`"),
+        (json!({ "path": "/", "status": 20 }), "`status`"),
+        (json!({ "path": "/", "text": "" }), "`text`"),
+        (json!({ "path": "/", "json": { "status": "up" } }), "`json`"),
+        (json!({ "path": "/", "method": "HEAD", "text": "up" }), "`method`"),
+        (json!({ "path": "/", "within": "11s" }), "`within`"),
+        (json!({ "path": "/", "redirects": 6 }), "`redirects`"),
+    ] {
+        let said =
+            refusal(json!({ "probes": [probe], "addresses": shop }), &Configured::default()).unwrap_err();
+        assert!(
+            said.contains(says) && said.contains("probes[0]") && said.contains("othing was touched"),
+            "{said}"
+        );
+    }
+    let health = json!([{ "path": "/health" }]);
+    for (addresses, says) in [
+        (json!({}), "nowhere to go"),
+        (json!({ "prod3": "https://shop.example" }), "\"prod3\" is none of public, prod1 and prod2"),
+        (json!({ "prod1": "shop.example" }), "prod1: \"shop.example\" is not an address"),
+        (json!({ "prod1": "ftp://shop.example" }), "neither http:// nor https://"),
+        (json!({ "prod1": "https://shop.example/here" }), "must end after host and port"),
+        (json!({ "prod1": "https://me:secret@shop.example" }), "a user or a password"),
+        (json!({ "prod1": "http://169.254.169.254" }), "link-local"),
+        (json!({ "prod1": "http://2852039166" }), "link-local"),
+        (json!({ "prod1": "http://[fd00:ec2::254]" }), "link-local"),
+        (json!({ "prod1": "http://[::ffff:169.254.170.2]" }), "link-local"),
+        (json!({ "prod1": "http://127.1" }), "loopback"),
+        (json!({ "prod1": "http://[::1]:9001" }), "loopback"),
+        (json!({ "prod1": "http://0.0.0.0" }), "which no server has"),
+    ] {
+        let said =
+            refusal(json!({ "probes": health, "addresses": addresses }), &Configured::default()).unwrap_err();
+        assert!(said.contains(says), "{said}");
+    }
+    for operation in ["drain", "restore"] {
+        let said =
+            refusal(json!({ "operation": operation, "probes": health }), &Configured::default()).unwrap_err();
+        assert!(said.contains("`probes`"), "{said}");
+    }
+}
+
+#[test]
+fn the_deployment_names_what_the_input_does_not() {
+    let configured = Configured {
+        probes: r#"[{"path": "/health", "text": "ok"}]"#.into(),
+        addresses: "public=https://shop.example,prod2=http://10.0.0.1:8080".into(),
+        loopback: "refused".into(),
+    };
+    let probing = refusal(json!({}), &configured).unwrap().unwrap();
+    assert_eq!(probing.probes[0].name(), "GET /health");
+    assert_eq!(probing.addresses["prod2"], "http://10.0.0.1:8080");
+    let input = json!({ "probes": [{ "path": "/" }], "addresses": { "prod1": "https://one.example" } });
+    let probing = refusal(input, &configured).unwrap().unwrap();
+    assert_eq!((&probing.probes[0].path[..], probing.addresses.len()), ("/", 1));
+    assert_eq!(refusal(json!({ "probes": [] }), &configured).unwrap(), None);
+    assert_eq!(refusal(json!({ "operation": "drain" }), &configured).unwrap(), None);
+    assert_eq!(refusal(json!({}), &Configured::default()).unwrap(), None);
+    let wrong = Configured { probes: "[{\"pth\": 1}]".into(), ..configured.clone() };
+    assert!(refusal(json!({}), &wrong).unwrap_err().contains("the deployment's Probes"));
+    let wrong = Configured { addresses: "https://shop.example".into(), ..configured };
+    assert!(refusal(json!({}), &wrong).unwrap_err().contains("the deployment's ProbeAddresses"));
+}
+
+fn failing(places: &[&str]) -> Vec<Failure> {
+    let failure = |place: &&str| Failure {
+        place: (*place).to_owned(),
+        probe: "GET /health".into(),
+        found: "status 500 instead of 200".into(),
+    };
+    places.iter().map(failure).collect()
+}
+
+/// A run whose poll has just said so, that probes these places.
+fn polled(percent: u8, verdict: Verdict, places: &[&str], both_sick: &str) -> (Plan, Progress) {
+    let mut plan = plan(percent, both_sick);
+    let addresses = places.iter().map(|place| ((*place).to_owned(), "https://x.example".to_owned()));
+    plan.probing = Some(Probing { probes: Vec::new(), addresses: addresses.collect(), loopback: false });
+    let mut progress = progress::set(&plan, &Progress::default(), at(0)).unwrap();
+    let record = progress.timeline.last_mut().unwrap();
+    record.verdict = Some(verdict);
+    record.reason = Some("nothing against prod2".into());
+    record.ended_at = (verdict == Verdict::Advance).then(|| at(300));
+    // An advance has already moved on.
+    progress.stage += usize::from(verdict == Verdict::Advance);
+    (plan, progress)
+}
+
+const ALL: [&str; 3] = ["prod1", "prod2", "public"];
+
+fn verdict(percent: u8, places: &[&str], fail: &[&str]) -> Verdict {
+    let (plan, progress) = polled(percent, Verdict::Advance, places, "halt");
+    judge(&plan, &progress, &failing(fail), at(300)).unwrap().verdict
+}
+
+#[test]
+fn the_one_that_fails_alone_is_blamed() {
+    use Verdict::{Advance, RollBack, Wait};
+    for percent in [0, 10, 100] {
+        assert_eq!(verdict(percent, &ALL, &[]), Advance);
+        assert_eq!(verdict(percent, &ALL, &["prod2"]), RollBack);
+        assert_eq!(verdict(percent, &ALL, &["prod2", "public"]), RollBack);
+        assert_eq!(verdict(percent, &ALL, &["prod1", "prod2"]), Wait);
+        assert_eq!(verdict(percent, &ALL, &["prod1"]), Advance);
+        assert_eq!(verdict(percent, &ALL, &["public"]), Wait);
+    }
+    // With a live fleet that fails, users see failures until it has no traffic any more.
+    assert_eq!(verdict(10, &ALL, &["prod1", "public"]), Advance);
+    assert_eq!(verdict(100, &ALL, &["prod1", "public"]), Wait);
+    // The public address alone tells of a fleet only once that has everything.
+    assert_eq!(verdict(10, &["public"], &["public"]), Wait);
+    assert_eq!(verdict(100, &["public"], &["public"]), RollBack);
+    // Nothing is known of a standby without an address.
+    assert_eq!(verdict(10, &["prod1"], &["prod1"]), Wait);
+}
+
+#[test]
+fn a_stage_that_waits_goes_on_and_ends_as_both_sick_says() {
+    for (both_sick, ends) in [("halt", Verdict::Halt), ("rollBack", Verdict::RollBack)] {
+        let (plan, progress) = polled(10, Verdict::Advance, &ALL, both_sick);
+        let both = failing(&["prod1", "prod2"]);
+        let first = judge(&plan, &progress, &both, at(300)).unwrap();
+        assert_eq!(first.verdict, Verdict::Wait);
+        assert!(first.reason.starts_with("both fleets fail application probes: prod1 fails GET /health"));
+        let record = &first.progress.timeline[0];
+        assert_eq!((first.progress.stage, record.ended_at), (0, None));
+        let last = judge(&plan, &first.progress, &both, at(600)).unwrap();
+        assert_eq!(last.verdict, ends);
+        // One that passes in between begins anew.
+        let well = judge(&plan, &first.progress, &[], at(400)).unwrap();
+        assert_eq!((well.verdict, well.progress.probes_fail_since), (Verdict::Wait, None));
+    }
+}
+
+proptest! {
+    /// Probes never let a run go on that its poll held back, and never one whose standby fails.
+    #[test]
+    fn probes_only_hold_back(percent in 0u8..=100, asked in 1usize..8, fail in 0usize..8, waits: bool) {
+        let some = |bits: usize| -> Vec<&str> { (0..3).filter(|i| bits >> i & 1 == 1).map(|i| ALL[i]).collect() };
+        let places = some(asked);
+        let fails: Vec<&str> = some(fail).into_iter().filter(|place| places.contains(place)).collect();
+        let (plan, progress) =
+            polled(percent, if waits { Verdict::Wait } else { Verdict::Advance }, &places, "halt");
+        let answer = judge(&plan, &progress, &failing(&fails), at(300)).unwrap();
+        if answer.verdict == Verdict::Advance {
+            prop_assert!(!waits && !fails.contains(&"prod2"));
+        }
+        if fails.is_empty() {
+            prop_assert_eq!(answer.verdict == Verdict::Wait, waits);
+        }
+    }
+}
