@@ -30,11 +30,12 @@ const PROBED: [&str; 10] = [
 
 /// The page of a release, by the balancer and by a target of each fleet.
 fn probing(app: &App<'_>, release: &str) -> Value {
+    let host = json!({ "host": app.host() });
     json!({
         "stages": [30, 100],
         "probes": [
-            { "path": "/health", "text": "target" },
-            { "path": "/", "headers": { "host": app.host() }, "json": { "/release": release } },
+            { "path": "/health", "headers": host, "text": "target" },
+            { "path": "/", "headers": host, "json": { "/release": release } },
         ],
         "addresses": { "public": app.public(), "prod1": app.address(0), "prod2": app.address(1) },
     })
