@@ -98,7 +98,7 @@ fn events(recording: &Recording) -> Markup {
                     @for event in &recording.events {
                         li {
                             (list::time(event.at)) " "
-                            span.what.bad[event.fault] { @if event.fault { "fault" } @else { "deployed" } } " "
+                            span.what.bad[event.fault] { @if event.fault { "fault" } @else { "done" } } " "
                             p {
                                 (event.text)
                                 @if let Some(until) = event.until { ", until " (clock(until)) }
