@@ -49,7 +49,7 @@ report: tools ## Draw a page about one execution: make report EXECUTION=arn [FIL
 	@test -n "$(EXECUTION)" || { echo "Name the execution: make report EXECUTION=arn:aws:states:..."; exit 2; }
 	cargo run --quiet --locked --package rehearsal --bin report -- "$(EXECUTION)" "$(FILE)"
 
-faults: tools build ## Every fault at every call, of which `make test` runs a quarter
+faults: tools build ## Every fault at every call, of which `make test` runs a seventh
 	ALL_FAULTS=1 cargo test --quiet --locked --package rehearsal --test scenarios -- every_call
 
 endure: tools build ## A hundred cycles with disturbances at random: make endure [CYCLES=100] [SEED=1]

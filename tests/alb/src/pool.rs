@@ -20,7 +20,7 @@ use crate::lock::lock;
 pub(crate) type Outgoing = Either<Full<Bytes>, Incoming>;
 
 /// Connections kept per target.
-const IDLE: usize = 512;
+const IDLE: usize = 64;
 /// How long an ALB waits for a connection to a target.
 const CONNECT: Duration = Duration::from_secs(10);
 

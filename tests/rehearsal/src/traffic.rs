@@ -20,6 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MOST: f64 = 1000.0;
 const LEAST: f64 = 0.01;
 
+/// Connections of one route that wait for the next request, and for how long: a scenario has many users,
+/// and a machine has only so many sockets.
+const IDLE_CONNECTIONS: usize = 32;
+const IDLE_FOR: Duration = Duration::from_secs(5);
+
+/// What is made up for of requests that are late.
+const AWAY: Duration = Duration::from_millis(500);
+
 /// A session, for routes that ask users to sign in.
 const SIGNED_IN: &str = "AWSELBAuthSessionCookie-0=1";
 
@@ -136,6 +144,8 @@ impl Users {
     async fn come(self) {
         let client = reqwest::Client::builder()
             .timeout(PATIENCE)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .pool_idle_timeout(IDLE_FOR)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("a client without TLS has nothing to fail on");
@@ -152,6 +162,9 @@ impl Users {
                 continue;
             }
             sleep_until(due).await;
+            // Where the machine was away for a while, nobody comes later for that: all at once would be
+            // a crowd that no scenario asks for.
+            due = due.max(Instant::now() - AWAY);
             due += Duration::from_secs_f64(1.0 / rate);
             let request = self.request(&client, rng.random::<f64>() * 100.0);
             let sticky = rng.random::<f64>() * 100.0 < self.load.sticky_percent;

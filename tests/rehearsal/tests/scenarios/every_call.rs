@@ -19,10 +19,10 @@ use serde_json::json;
 use crate::support::{input, run};
 
 /// Cases side by side. Each has users and fleets of its own.
-const AT_ONCE: usize = 40;
+const AT_ONCE: usize = 24;
 
 /// `make test` runs one of so many cases, `make faults` all of them.
-const SAMPLE: usize = 4;
+const SAMPLE: usize = 7;
 
 /// The actions of a poll.
 const POLLED: [&str; 3] = ["DescribeRules", "DescribeTargetHealth", "GetMetricData"];
