@@ -38,6 +38,9 @@ use rehearsal::scenario::{Scenario, library, rehearse};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Scenarios that run one by one when all others are over.
+const ALONE: [&str; 4] = ["dev_alb", "upgrade", "stacks", "every_call"];
+
 /// What a trial runs.
 type Scenes = Box<dyn Fn(&Runtime, &Ground) -> Result<()> + Send>;
 
@@ -67,11 +70,12 @@ fn main() -> Result<ExitCode> {
     });
     // From the last to the first: the longest of the library is among the last.
     let trials = files.collect::<Vec<_>>().into_iter().rev().chain(others);
-    // The faults at every call run two dozen apps at once: whatever ran beside them would be late.
+    // They deploy, or run two dozen apps at once: whatever ran beside them would be late.
     let (crowds, trials): (Vec<Trial>, Vec<Trial>) =
-        trials.partition(|trial| trial.name().starts_with("every_call"));
+        trials.partition(|trial| ALONE.iter().any(|alone| trial.name().starts_with(alone)));
     let mut conclusion = libtest_mimic::run(&arguments, trials);
-    let crowd = libtest_mimic::run(&arguments, crowds);
+    let one_by_one = Arguments { test_threads: Some(1), ..arguments.clone() };
+    let crowd = libtest_mimic::run(&one_by_one, crowds);
     conclusion.num_failed += crowd.num_failed;
     conclusion.num_filtered_out += crowd.num_filtered_out;
     if !arguments.list {

@@ -310,6 +310,7 @@ impl<'a> App<'a> {
                 "failover:live": FLEETS[0],
                 "failover:claim": plan.execution.arn,
                 "failover:before": format!("{0}=100/{1}=0 live={0}", FLEETS[0], FLEETS[1]),
+                "failover:request": "nothing",
                 "failover:stages": "20/100",
             });
             ensure!(tags["tags"] == expected, "{tags}");
