@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::calendar::Permit;
-use crate::contract::Progress;
+use crate::contract::{MustShow, Progress};
 use crate::progress;
 use crate::roll_back;
 use crate::weights::{gives, holds, with_weights};

@@ -1,0 +1,121 @@
+//! From what an interrupted run has left to the plan that puts back what it had found.
+
+use std::collections::BTreeSet;
+
+use super::checks::one_balancer;
+use super::{
+    Found, FoundFleet, FoundRoute, Refusal, SLOW_SECONDS, fleet, found_weights, reached, route, share,
+    weights,
+};
+use crate::claim::{Claim, Record};
+use crate::contract::{Execution, Plan, Route};
+use crate::error::{Error, Kind};
+use crate::input::Input;
+use crate::weights::weight_of;
+
+/// The plan of a restore: the routes that an interrupted run has left claimed, or with a record of
+/// what it found. Health is not looked at here: the rollback decides by the health it finds.
+pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Refusal> {
+    let load_balancer_arn = one_balancer(found)?.to_owned();
+    // Whether there is something to put back must not be guessed.
+    if let Some((execution, why)) = found.routes.iter().find_map(|route| match &route.claim {
+        Claim::Unclear(execution, why) => Some((execution, why)),
+        _ => None,
+    }) {
+        let app = &input.app;
+        return Err(Refusal::Complete(Error::new(
+            Kind::AwsRefused,
+            format!(
+                "{app}: whether {execution}, which claims a route, is still running cannot be told ({why}). \
+                 Nothing was touched; see the weights of the app and start a `restore` again."
+            ),
+        )));
+    }
+    // A restore that was started for an execution is about the claims of that one, and of the restores
+    // that tried before.
+    let ours = |execution: &String| found.chain.is_empty() || found.chain.contains(execution);
+    let left = |route: &&FoundRoute| match &route.claim {
+        Claim::Interrupted { execution, .. } => ours(execution),
+        Claim::Own => true,
+        // Left for a person by a run that could not put its weights back, or was told not to.
+        Claim::Free | Claim::Ended(_) => route.record.is_some() && input.execution.is_none(),
+        Claim::Running(_) | Claim::Unclear(..) => false,
+    };
+    let mut left: Vec<&FoundRoute> = found.routes.iter().filter(left).collect();
+    // Routes of a run that was interrupted come first; what was left to a person waits for the next.
+    let taken_over = |route: &&FoundRoute| matches!(route.claim, Claim::Interrupted { .. });
+    if left.iter().any(taken_over) {
+        left.retain(taken_over);
+    }
+    let end = left.iter().filter_map(|route| route.record.as_ref()).find(|record| record.done);
+    let interrupted = left.iter().filter_map(|route| match &route.claim {
+        Claim::Interrupted { execution, .. } => Some(execution.clone()),
+        _ => None,
+    });
+    let predecessors: BTreeSet<String> = interrupted.chain(found.chain.iter().cloned()).collect();
+    let end = end.cloned();
+    let mut routes = Vec::new();
+    let mut live = None;
+    let mut may_write = BTreeSet::new();
+    for found_route in left {
+        let label = &found_route.label;
+        let known = |r: &&Record| found.fleets.iter().all(|fleet| r.before.contains_key(&fleet.name));
+        let record = found_route.record.as_ref().filter(known).ok_or_else(|| {
+            format!(
+                "the tags failover:before and failover:stages of {label} do not say what to restore; set the \
+                 weights by hand and remove the tag failover:claim"
+            )
+        })?;
+        // What a run left at its end stands on all of its routes, even where that is not recorded yet.
+        let record = end.as_ref().unwrap_or(record);
+        if live.is_some_and(|live| live != &record.live) {
+            return Err(format!("the tags failover:before of {label} and of another route disagree").into());
+        }
+        live = Some(&record.live);
+        may_write.extend(&record.may_write);
+        let found_weights = found_weights(found_route, &found.fleets);
+        routes.push(Route { before: record.before.clone(), ..route(found_route, found_weights) });
+    }
+    let heavier = |r: &FoundRoute| {
+        let [first, second] = found.fleets.each_ref().map(|f| weight_of(&r.groups, &f.target_group_arn));
+        usize::from(second > first)
+    };
+    let live = match live {
+        Some(name) => usize::from(found.fleets[1].name == *name),
+        // Nothing is left to restore: the output only says what stands.
+        None => found.routes.first().map_or(0, heavier),
+    };
+    let (live, standby) = (&found.fleets[live], &found.fleets[1 - live]);
+    let before = match routes.first() {
+        Some(route) => {
+            let weight = |fleet: &FoundFleet| route.before.get(&fleet.name).copied().unwrap_or(0);
+            share(weight(live), weight(standby))
+        }
+        None => reached(found, live, standby),
+    };
+    Ok(Plan {
+        app: input.app.clone(),
+        operation: input.operation,
+        release: None,
+        execution: execution.clone(),
+        live: fleet(live),
+        standby: fleet(standby),
+        load_balancer_arn,
+        routes,
+        before: weights(live, standby, before),
+        stages: Vec::new(),
+        may_write,
+        settle_seconds: found.settle_seconds,
+        predecessors: predecessors.into_iter().collect(),
+        done: end.is_some(),
+        overridden: None,
+        approval: None,
+        poll_seconds: input.poll.0,
+        polls_per_check: 1,
+        period_seconds: input.period.0,
+        criteria: input.criteria.clone(),
+        slow_seconds: SLOW_SECONDS,
+        probing: None,
+        checks: vec!["the routes of an interrupted run, and what it found there".into()],
+    })
+}

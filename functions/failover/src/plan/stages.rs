@@ -1,0 +1,117 @@
+//! What is left to do, stage by stage, and how often it is looked at.
+
+use std::collections::BTreeSet;
+
+use super::{Found, FoundRoute, percent};
+use crate::contract::{MustShow, Stage};
+use crate::duration::Seconds;
+use crate::input::{Input, Operation, StageInput};
+use crate::request::{Approval, HELD_POLLS};
+use crate::weights::{Percent, weight_of};
+
+/// Shares of the standby where a shift is not told otherwise.
+const SHIFT_STAGES: [u8; 5] = [10, 25, 50, 75, 100];
+/// Shares of the standby on the way to an even split where a balance is not told otherwise.
+const BALANCE_STAGES: [u8; 3] = [10, 25, 50];
+
+/// What the standby gets from stage to stage, from nothing on.
+fn rising(input: &Input) -> Vec<StageInput> {
+    let default: &[u8] = match input.operation {
+        Operation::Shift => &SHIFT_STAGES,
+        Operation::Balance => &BALANCE_STAGES,
+        Operation::Failback => &[100],
+        Operation::Drain | Operation::Restore => &[],
+    };
+    input.stages.clone().unwrap_or_else(|| {
+        let weights = default.iter().filter_map(|percent| Percent::new(*percent));
+        weights.map(|weight| StageInput { weight, bake: None }).collect()
+    })
+}
+
+/// Before the first stage there is nothing to look at: whoever starts the run approves of that one.
+pub(super) fn approval(input: &Input) -> Result<Option<Approval>, String> {
+    let stages: Vec<Percent> = rising(input).iter().map(|stage| stage.weight).collect();
+    let later = stages.get(1..).unwrap_or_default();
+    if let Some(percent) = input.approve.iter().find(|percent| !later.contains(percent)) {
+        let later: Vec<String> = later.iter().map(|stage| stage.get().to_string()).collect();
+        let stages =
+            if later.is_empty() { "there is none".into() } else { format!("these are {}", later.join(", ")) };
+        return Err(format!("`approve`: {} is none of the stages after the first; {stages}", percent.get()));
+    }
+    Ok((!input.approve.is_empty()).then(|| Approval {
+        before: input.approve.clone(),
+        within_seconds: input.approve_within.0,
+        otherwise: input.approve_otherwise,
+    }))
+}
+
+/// The stages that are left to do. Empty where the weights already are what is asked for.
+pub(super) fn stages(input: &Input, found: &Found, live: &str, standby: &str, attached: bool) -> Vec<Stage> {
+    let shares = found.routes.iter().map(|r| percent(&r.groups, live, standby));
+    // An interrupted run is taken up where its least advanced route stands; a stage below would
+    // only take traffic away from a fleet that already had it.
+    let reached = shares.min().unwrap_or(Percent::NONE);
+    let even = |r: &FoundRoute| weight_of(&r.groups, live) == weight_of(&r.groups, standby);
+    let stage = |standby_percent, bake: Option<Seconds>, must_show| Stage {
+        standby_percent,
+        // A write that was sent by an attempt which failed may arrive as late as this.
+        bake_seconds: bake.unwrap_or(input.bake).0.max(found.settle_seconds),
+        must_show,
+    };
+    match input.operation {
+        Operation::Drain => return vec![stage(Percent::NONE, None, MustShow::SilentStandby)],
+        Operation::Balance if found.routes.iter().all(even) => return Vec::new(),
+        _ => {}
+    }
+    let rising = rising(input);
+    let attach = (!attached).then(|| stage(Percent::NONE, None, MustShow::ReadyStandby));
+    let rising = rising.into_iter().filter(|s| s.weight >= reached);
+    attach.into_iter().chain(rising.map(|s| stage(s.weight, s.bake, MustShow::HealthyStandby))).collect()
+}
+
+/// The percentages that the stages, and a probe between them, put on the standby.
+pub(super) fn may_write(input: &Input, stages: &[Stage]) -> BTreeSet<Percent> {
+    let probed = stages.iter().any(|stage| stage.must_show == MustShow::HealthyStandby);
+    let probe = probed.then(|| Percent::new(input.criteria.probe_percent)).flatten();
+    stages.iter().map(|stage| stage.standby_percent).chain(probe).collect()
+}
+
+/// An execution's history ends at so many events: after that the execution is over, and its restore
+/// puts back the weights that it had found.
+const EVENTS_PER_RUN: u32 = 25_000;
+/// Of a wait: entered, exited. Of a task: entered, scheduled, started, succeeded, exited. Of a choice:
+/// entered, exited.
+const EVENTS_PER_CHECK: u32 = 9;
+/// Kept for all that is no poll: some 65 of five stages, and three for every attempt that is repeated.
+const OTHER_EVENTS: u32 = 1000;
+/// Kept for stages that wait beyond their bake, as long as five stages do by default.
+const LATER_CHECKS: u32 = 300;
+/// Invocations of `check-metrics` during the bakes of a run.
+const CHECKS_PER_RUN: u32 = (EVENTS_PER_RUN - OTHER_EVENTS) / EVENTS_PER_CHECK - LATER_CHECKS - HELD_POLLS;
+/// How long an invocation may wait between polls of its own, in seconds: waiting there is paid for.
+const WAITS_WITHIN_CHECK: u64 = 60;
+
+/// How often a run is polled, in seconds, and how often within one invocation, so that its history
+/// holds: as often as wanted if it can be done, once for each invocation wherever that is enough.
+pub(super) fn pace(wanted: u32, stages: &[Stage], approval: Option<&Approval>) -> (u32, u32) {
+    let waits = |approval: &Approval| u64::from(approval.within_seconds) * approval.before.len() as u64;
+    let watched = u64::from(total_bake(stages).0) + approval.map_or(0, waits);
+    let mut pace = (u32::MAX, 1);
+    for polls_per_check in 1.. {
+        let checks = u64::from(CHECKS_PER_RUN) * u64::from(polls_per_check);
+        let poll_seconds = u64::from(wanted).max(watched.div_ceil(checks));
+        if u64::from(polls_per_check - 1) * poll_seconds > WAITS_WITHIN_CHECK {
+            break;
+        }
+        pace = (u32::try_from(poll_seconds).unwrap_or(u32::MAX), polls_per_check);
+        if poll_seconds <= u64::from(wanted) {
+            break;
+        }
+    }
+    pace
+}
+
+/// How long all stages are watched together, at least.
+pub fn total_bake(stages: &[Stage]) -> Seconds {
+    Seconds(stages.iter().map(|stage| stage.bake_seconds).fold(0, u32::saturating_add))
+}
