@@ -24,5 +24,7 @@ pub mod request;
 pub mod roles;
 pub mod roll_back;
 pub mod samples;
+#[cfg(test)]
+mod testing;
 pub mod verdict;
 pub mod weights;

@@ -143,23 +143,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::testing;
 
     fn plan(before: [u16; 2]) -> Plan {
         let before = json!({ "prod1": before[0], "prod2": before[1] });
-        serde_json::from_value(json!({
-            "app": "web", "operation": "shift", "loadBalancerArn": "arn:balancer",
-            "execution": { "arn": "arn:execution", "startedAt": "2026-11-22T10:00:00Z" },
-            "live": { "name": "prod1", "targetGroupArn": "arn:one" },
-            "standby": { "name": "prod2", "targetGroupArn": "arn:two" },
+        testing::plan(json!({
             "routes": [{
                 "arn": "arn:rule", "ruleArn": "arn:rule", "label": "rule 1", "putBack": "",
                 "found": before, "before": before,
             }],
-            "before": { "prod1": 100, "prod2": 0 }, "stages": [], "mayWrite": [10, 100],
-            "settleSeconds": 15, "pollSeconds": 30, "periodSeconds": 60, "criteria": {},
-            "slowSeconds": 1.0, "checks": [],
+            "mayWrite": [10, 100],
         }))
-        .unwrap()
     }
 
     fn health(healthy: u32) -> Health {

@@ -4,12 +4,11 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::*;
-use crate::contract::{Execution, Fleet, Progress};
-use crate::input::Operation;
+use crate::contract::Progress;
 use crate::progress;
 use crate::request::Answer;
 use crate::samples::{FleetSamples, Health, Sample};
-use crate::verdict::Criteria;
+use crate::testing;
 use crate::weights::Percent;
 
 const PERIOD: i64 = 60;
@@ -20,37 +19,16 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn plan(stages: &[(u8, MustShow)]) -> Plan {
-    let fleet = |name: &str| Fleet { name: name.into(), target_group_arn: format!("arn:{name}") };
     let stage = |(percent, must_show): &(u8, MustShow)| Stage {
         standby_percent: Percent::new(*percent).unwrap(),
         bake_seconds: 300,
         must_show: *must_show,
     };
-    Plan {
-        app: "web".into(),
-        operation: Operation::Shift,
-        release: None,
-        execution: Execution { arn: "arn:execution".into(), started_at: at(0) },
-        live: fleet("prod1"),
-        standby: fleet("prod2"),
-        load_balancer_arn: "arn:balancer".into(),
-        routes: Vec::new(),
-        before: [("prod1".to_owned(), Percent::ALL), ("prod2".to_owned(), Percent::NONE)].into(),
-        stages: stages.iter().map(stage).collect(),
-        may_write: stages.iter().filter_map(|(percent, _)| Percent::new(*percent)).collect(),
-        settle_seconds: 15,
-        predecessors: Vec::new(),
-        done: false,
-        overridden: None,
-        approval: None,
-        poll_seconds: 30,
-        polls_per_check: 1,
-        period_seconds: 60,
-        criteria: Criteria::default(),
-        slow_seconds: 0.5,
-        probing: None,
-        checks: Vec::new(),
-    }
+    let mut plan = testing::plan(json!({ "slowSeconds": 0.5 }));
+    plan.execution.started_at = at(0);
+    plan.stages = stages.iter().map(stage).collect();
+    plan.may_write = stages.iter().filter_map(|(percent, _)| Percent::new(*percent)).collect();
+    plan
 }
 
 /// A decision with which no request interferes.

@@ -8,6 +8,7 @@ use super::judge::{Failure, judge};
 use super::*;
 use crate::contract::Progress;
 use crate::progress;
+use crate::testing;
 use crate::verdict::Verdict;
 
 fn at(seconds: i64) -> Timestamp {
@@ -16,17 +17,10 @@ fn at(seconds: i64) -> Timestamp {
 
 /// A run that is polled in its only stage, with this much on the standby.
 fn plan(percent: u8, both_sick: &str) -> Plan {
-    serde_json::from_value(json!({
-        "app": "web", "operation": "shift", "loadBalancerArn": "arn:balancer",
-        "execution": { "arn": "arn:execution", "startedAt": at(0) },
-        "live": { "name": "prod1", "targetGroupArn": "arn:one" },
-        "standby": { "name": "prod2", "targetGroupArn": "arn:two" },
-        "routes": [], "before": { "prod1": 100, "prod2": 0 },
+    testing::plan(json!({
         "stages": [{ "standbyPercent": percent, "bakeSeconds": 300, "mustShow": "healthyStandby" }],
-        "mayWrite": [percent], "settleSeconds": 15, "pollSeconds": 30, "periodSeconds": 60,
-        "criteria": { "bothPeriods": 5, "bothSick": both_sick }, "slowSeconds": 1.0, "checks": [],
+        "mayWrite": [percent], "criteria": { "bothPeriods": 5, "bothSick": both_sick },
     }))
-    .unwrap()
 }
 
 fn refusal(input: Value, configured: &Configured) -> Result<Option<Probing>, String> {

@@ -4,21 +4,16 @@ use serde_json::json;
 
 use super::*;
 use crate::samples::Odds;
+use crate::testing;
 use crate::weights::Percent;
 
 fn plan() -> Plan {
-    serde_json::from_value(json!({
-        "app": "web", "operation": "shift",
-        "loadBalancerArn": "arn:aws:elasticloadbalancing:eu-central-1:1:loadbalancer/app/shop-us-prd/50dc6c495c0c9188",
-        "execution": { "arn": "arn:execution", "startedAt": "2026-11-22T10:00:00Z" },
-        "live": { "name": "prod1", "targetGroupArn": "arn:one" },
-        "standby": { "name": "prod2", "targetGroupArn": "arn:two" },
-        "routes": [], "before": { "prod1": 100, "prod2": 0 },
+    let balancer =
+        "arn:aws:elasticloadbalancing:eu-central-1:1:loadbalancer/app/shop-us-prd/50dc6c495c0c9188";
+    testing::plan(json!({
+        "loadBalancerArn": balancer,
         "stages": [{ "standbyPercent": 10, "bakeSeconds": 300, "mustShow": "healthyStandby" }],
-        "mayWrite": [10], "settleSeconds": 15, "pollSeconds": 30, "periodSeconds": 60,
-        "criteria": {}, "slowSeconds": 1.0, "checks": [],
     }))
-    .unwrap()
 }
 
 fn now() -> Timestamp {

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::progress;
 use crate::samples::{FleetSamples, Health, Sample};
+use crate::testing;
 
 const BEGAN: i64 = 1_799_999_940;
 
@@ -16,18 +17,10 @@ fn at(seconds: i64) -> Timestamp {
 fn plan(otherwise: &str) -> Plan {
     let stage =
         |percent: u8| json!({ "standbyPercent": percent, "bakeSeconds": 300, "mustShow": "healthyStandby" });
-    serde_json::from_value(json!({
-        "app": "web", "operation": "shift", "loadBalancerArn": "arn:balancer",
-        "execution": { "arn": "arn:execution", "startedAt": at(0) },
-        "live": { "name": "prod1", "targetGroupArn": "arn:one" },
-        "standby": { "name": "prod2", "targetGroupArn": "arn:two" },
-        "routes": [], "before": { "prod1": 100, "prod2": 0 },
+    testing::plan(json!({
         "stages": [stage(10), stage(50), stage(100)], "mayWrite": [10, 50, 100],
         "approval": { "before": [50], "withinSeconds": 600, "otherwise": otherwise },
-        "settleSeconds": 15, "pollSeconds": 30, "periodSeconds": 60, "criteria": {},
-        "slowSeconds": 1.0, "checks": [],
     }))
-    .unwrap()
 }
 
 /// In its first stage since the start.
