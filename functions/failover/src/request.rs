@@ -4,12 +4,13 @@
 //! A request names the percent it is about, so that it is carried out once and never has to be
 //! taken back: one for a stage that is over means nothing any more.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{MustShow, Plan, Progress};
+use crate::contract::{MustShow, Plan, Progress, Stage};
 use crate::duration::Seconds;
 use crate::poll::{self, Decision};
 use crate::samples::Samples;
@@ -106,10 +107,9 @@ pub enum Unanswered {
 }
 
 /// Why a run does not leave a stage that has shown what it must.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kept {
+enum Kept<'a> {
     Held,
-    Unapproved(Percent),
+    Unapproved(Percent, &'a Approval),
 }
 
 /// What a poll concludes, requests and approvals included.
@@ -157,44 +157,51 @@ pub fn decide(plan: &Plan, progress: &Progress, samples: &Samples, requests: &Re
             decision.reason = format!("{}; held here, as somebody asked (failover:request)", decision.reason);
             answer(decision, progress.waits_since, true)
         }
-        Some(Kept::Unapproved(percent)) => {
+        Some(Kept::Unapproved(percent, approval)) => {
             let since = progress.waits_since.unwrap_or(samples.now);
-            unanswered(plan, &mut decision, percent, since, samples.now);
+            unanswered(approval, &mut decision, percent, since, samples.now);
             answer(decision, Some(since), false)
         }
     }
 }
 
-/// The plan with the bake of the current stage cut to what was watched already, if somebody asked
-/// for that. One whole period is the least: no data is never a pass.
-fn skipped(plan: &Plan, progress: &Progress, samples: &Samples, requests: &Requests) -> Plan {
+/// The plan; if somebody asked for that, with the bake of the current stage cut to what was watched
+/// already. One whole period is the least: no data is never a pass.
+fn skipped<'a>(plan: &'a Plan, progress: &Progress, samples: &Samples, requests: &Requests) -> Cow<'a, Plan> {
+    let current = progress.timeline.last().and_then(|record| Some((record, plan.stages.get(record.stage)?)));
+    let asked = |stage: &Stage| {
+        requests.asked.contains(&Request::Skip(stage.standby_percent))
+            && stage.must_show == MustShow::HealthyStandby
+    };
+    let Some((record, _)) = current.filter(|(_, stage)| asked(stage)) else { return Cow::Borrowed(plan) };
+    let watched = samples.now.as_second().saturating_sub(record.started_at.as_second());
+    let period = plan.period_seconds;
+    // The first period is mixed, the last one not known yet.
+    let periods = u32::try_from(watched).unwrap_or(0) / period.max(1);
     let mut plan = plan.clone();
-    let (stages, period) = (&mut plan.stages, plan.period_seconds);
-    if let Some((record, stage)) = progress.timeline.last().and_then(|r| Some((r, stages.get_mut(r.stage)?)))
-        && requests.asked.contains(&Request::Skip(stage.standby_percent))
-        && stage.must_show == MustShow::HealthyStandby
-    {
-        let watched = samples.now.as_second().saturating_sub(record.started_at.as_second());
-        // The first period is mixed, the last one not known yet.
-        let periods = u32::try_from(watched).unwrap_or(0) / period.max(1);
-        stage.bake_seconds = stage.bake_seconds.min(periods.saturating_sub(2).max(1) * period);
-    }
-    plan
+    let stage = &mut plan.stages[record.stage];
+    stage.bake_seconds = stage.bake_seconds.min(periods.saturating_sub(2).max(1) * period);
+    Cow::Owned(plan)
 }
 
 /// Whether something keeps the run from the next stage.
-fn kept(plan: &Plan, progress: &Progress, requests: &Requests) -> Option<Kept> {
+fn kept<'a>(plan: &'a Plan, progress: &Progress, requests: &Requests) -> Option<Kept<'a>> {
     if requests.asked.contains(&Request::Hold) {
         return Some(Kept::Held);
     }
     let next = plan.stages.get(progress.stage + 1)?.standby_percent;
-    let wanted = plan.approval.as_ref().is_some_and(|approval| approval.before.contains(&next));
-    (wanted && !requests.asked.contains(&Request::Approve(next))).then_some(Kept::Unapproved(next))
+    let approval = plan.approval.as_ref().filter(|approval| approval.before.contains(&next))?;
+    (!requests.asked.contains(&Request::Approve(next))).then_some(Kept::Unapproved(next, approval))
 }
 
 /// The decision on a run that waits for an approval.
-fn unanswered(plan: &Plan, decision: &mut Decision, percent: Percent, since: Timestamp, now: Timestamp) {
-    let Some(approval) = &plan.approval else { return };
+fn unanswered(
+    approval: &Approval,
+    decision: &mut Decision,
+    percent: Percent,
+    since: Timestamp,
+    now: Timestamp,
+) {
     let waited = u32::try_from(now.as_second().saturating_sub(since.as_second())).unwrap_or(0);
     let within = Seconds(approval.within_seconds);
     if waited < approval.within_seconds {
