@@ -1,11 +1,10 @@
 //! From AWS to a recording: the history of an execution, and what the balancer counted meanwhile.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result};
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
+use aws_sdk_cloudwatch::types::MetricDataQuery;
 use aws_sdk_sfn::types::HistoryEvent;
+use failover::aws::metrics::{self, Series, whole};
 use failover::contract::{Check, Plan, Planned, Probed, Progress, RollBackEnding, RolledBack, StageRecord};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -128,28 +127,15 @@ pub async fn samples(
 ) -> Result<[(String, Vec<Sample>); 2]> {
     let mut fleets = [&plan.live, &plan.standby];
     fleets.sort_by_key(|fleet| &fleet.name);
-    let mut pages = client
-        .get_metric_data()
-        .set_metric_data_queries(Some(queries(plan, fleets.map(|fleet| fleet.target_group_arn.as_str()))))
-        .start_time(DateTime::from_secs(from.as_second()))
-        .end_time(DateTime::from_secs(until.as_second()))
-        .scan_by(ScanBy::TimestampAscending)
-        .into_paginator()
-        .send();
-    let mut series: BTreeMap<String, BTreeMap<i64, f64>> = BTreeMap::new();
-    while let Some(page) = pages.next().await {
-        for result in page.context("cannot read the metrics")?.metric_data_results() {
-            let points = result.timestamps().iter().map(DateTime::secs).zip(result.values().iter().copied());
-            series.entry(result.id().unwrap_or_default().to_owned()).or_default().extend(points);
-        }
-    }
+    let queries = queries(plan, fleets.map(|fleet| fleet.target_group_arn.as_str()));
+    let mut series = metrics::fetch(client, queries, from.as_second(), until.as_second()).await?;
     let mut of_fleet = |number: usize| -> Result<Vec<Sample>> {
         let mut take = |id: &str| series.remove(&format!("{id}_{number}")).unwrap_or_default();
         let [requests, target_5xx, connection_errors, slow] =
             ["requests", "failed", "refused", "slow"].map(&mut take);
         let (usual, healthy) = (take("usual"), take("healthy"));
         let step = usize::try_from(plan.period_seconds.max(1))?;
-        let known = |series: &BTreeMap<i64, f64>, at: i64| series.get(&at).copied();
+        let known = |series: &Series, at: i64| series.get(&at).copied();
         // Every period is there, also those in which the balancer had nothing to count.
         (from.as_second()..until.as_second())
             .step_by(step)
@@ -173,10 +159,8 @@ pub async fn samples(
 
 fn queries(plan: &Plan, target_group_arns: [&str; 2]) -> Vec<MetricDataQuery> {
     let period = i32::try_from(plan.period_seconds).unwrap_or(60);
-    let after = |arn: &str, what: &str| arn.rsplit_once(what).map_or(arn, |(_, id)| id).to_owned();
-    let dimension = |name: &str, value: String| Dimension::builder().name(name).value(value).build();
     let slow = format!("TC({}:)", plan.slow_seconds);
-    let metrics = [
+    let asked = [
         ("requests", "RequestCount", "Sum"),
         ("failed", "HTTPCode_Target_5XX_Count", "Sum"),
         ("refused", "TargetConnectionErrorCount", "Sum"),
@@ -185,15 +169,9 @@ fn queries(plan: &Plan, target_group_arns: [&str; 2]) -> Vec<MetricDataQuery> {
         ("healthy", "HealthyHostCount", "Minimum"),
     ];
     let of_fleet = |(number, arn): (usize, &str)| {
-        metrics.map(|(id, name, statistic)| {
-            let metric = Metric::builder()
-                .namespace("AWS/ApplicationELB")
-                .metric_name(name)
-                .dimensions(dimension("LoadBalancer", after(&plan.load_balancer_arn, "loadbalancer/")))
-                .dimensions(dimension("TargetGroup", after(arn, ":")))
-                .build();
-            let stat = MetricStat::builder().metric(metric).period(period).stat(statistic).build();
-            MetricDataQuery::builder().id(format!("{id}_{number}")).metric_stat(stat).build()
+        asked.map(|(id, metric, statistic)| {
+            let dimensions = vec![metrics::of_balancer(&plan.load_balancer_arn), metrics::of_group(arn)];
+            metrics::query(format!("{id}_{number}"), metric, statistic, dimensions, period)
         })
     };
     target_group_arns.into_iter().enumerate().flat_map(of_fleet).collect()
@@ -214,10 +192,4 @@ fn time(at: &DateTime) -> Result<Timestamp> {
 
 fn seconds(second: i64) -> Result<Timestamp> {
     Timestamp::from_second(second).context("a time beyond all calendars")
-}
-
-/// Counts come as floating point numbers.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast saturates")]
-fn whole(count: f64) -> u64 {
-    count.round() as u64
 }

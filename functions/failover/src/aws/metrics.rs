@@ -20,7 +20,7 @@ use crate::samples::{FleetSamples, Sample, Samples};
 const HISTORY_PERIODS: i64 = 1440;
 
 /// Counts of one metric by the start of their period, in seconds since the epoch.
-type Series = BTreeMap<i64, f64>;
+pub type Series = BTreeMap<i64, f64>;
 
 /// Both fleets' counts from well before the run until `now`. Target health and alarms are left for
 /// the caller to fill in: other APIs know them.
@@ -115,10 +115,10 @@ impl Question<'_> {
 
     fn queries(&self) -> Vec<MetricDataQuery> {
         let period = i32::try_from(self.period_seconds).unwrap_or(60);
-        let balancer = dimension("LoadBalancer", resource(self.load_balancer_arn, "loadbalancer/"));
+        let balancer = of_balancer(self.load_balancer_arn);
         let mut queries = Vec::new();
         for (role, target_group_arn) in self.fleets {
-            let group = dimension("TargetGroup", resource(target_group_arn, ":"));
+            let group = of_group(target_group_arn);
             for (id, metric, statistic) in [
                 ("requests", "RequestCount", "Sum"),
                 ("target_5xx", "HTTPCode_Target_5XX_Count", "Sum"),
@@ -138,6 +138,16 @@ impl Question<'_> {
     }
 }
 
+/// How `CloudWatch` knows a balancer.
+pub fn of_balancer(load_balancer_arn: &str) -> Dimension {
+    dimension("LoadBalancer", resource(load_balancer_arn, "loadbalancer/"))
+}
+
+/// How `CloudWatch` knows a target group.
+pub fn of_group(target_group_arn: &str) -> Dimension {
+    dimension("TargetGroup", resource(target_group_arn, ":"))
+}
+
 /// The part of an ARN that CloudWatch knows the resource by: `app/name/id` or
 /// `targetgroup/name/id`.
 fn resource<'a>(arn: &'a str, after: &str) -> &'a str {
@@ -148,7 +158,8 @@ fn dimension(name: &str, value: &str) -> Dimension {
     Dimension::builder().name(name).value(value).build()
 }
 
-fn query(
+/// Asks for one statistic of a metric of the balancer, by periods of so many seconds.
+pub fn query(
     id: String,
     metric: &str,
     statistic: &str,
@@ -164,7 +175,11 @@ fn query(
     MetricDataQuery::builder().id(id).metric_stat(stat).build()
 }
 
-async fn fetch(
+/// Asks for all of these, from one time to another in seconds since the epoch.
+///
+/// # Errors
+/// As AWS answers; `AwsUnavailable` when `CloudWatch` marks a result as failed.
+pub async fn fetch(
     client: &Client,
     queries: Vec<MetricDataQuery>,
     from: i64,
@@ -222,6 +237,6 @@ fn counts(series: &mut BTreeMap<String, Series>, role: &str) -> Vec<Sample> {
     clippy::cast_sign_loss,
     reason = "a cast saturates, and NaN becomes 0"
 )]
-fn whole(count: f64) -> u64 {
+pub fn whole(count: f64) -> u64 {
     count.round() as u64
 }
