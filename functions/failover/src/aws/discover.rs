@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::types::{Action, Listener, Rule, TargetGroup};
 use aws_sdk_sfn::Client as StepFunctions;
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use jiff::Timestamp;
 
 use super::error::{code, named};
@@ -44,7 +44,9 @@ pub async fn find(
     fleets: &BTreeMap<String, String>,
 ) -> Result<Found, Error> {
     let app = &asking.input.app;
-    let fleets = try_join_all(fleets.iter().map(|(name, group)| fleet(client, app, name, group))).await?;
+    // Where both are missing it is always the first that is named, whichever answer comes first.
+    let fleets = join_all(fleets.iter().map(|(name, group)| fleet(client, app, name, group))).await;
+    let fleets = fleets.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut fleets: [FoundFleet; 2] = fleets.try_into().map_err(|_| {
         Error::rejected(format!("{app}: exactly two fleets are needed. Nothing was touched."))
     })?;
