@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use alb::{Alb, CallInfo, Intercept};
 use anyhow::{Context, Result, bail, ensure};
-use aws_sdk_sfn::config::{BehaviorVersion, Credentials, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sfn::config::{Credentials, SharedCredentialsProvider};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -96,16 +97,9 @@ impl Ground {
              ProbeLoopback=allowed"
         );
         let state_machine_arn = deploy(local_aws.endpoint(), &Stack::new(STACK, &parameters)).await?;
-        let sfn = aws_sdk_sfn::Client::from_conf(
-            aws_sdk_sfn::Config::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(Region::from_static(REGION))
-                .credentials_provider(Credentials::new("test", "test", None, None, "rehearsal"))
-                .endpoint_url(local_aws.endpoint())
-                .build(),
-        );
+        let sfn = aws_sdk_sfn::Client::new(&sdk(local_aws.endpoint()));
         let balancer = balancer_client(&alb.endpoint());
-        let cloudwatch = cloudwatch_client(&alb.endpoint());
+        let cloudwatch = aws_sdk_cloudwatch::Client::new(&sdk(&alb.endpoint()));
         Ok(Self {
             alb,
             balancer,
@@ -230,26 +224,18 @@ impl Ground {
 
 /// A client of the load balancing API at `endpoint`.
 pub fn balancer_client(endpoint: &str) -> aws_sdk_elasticloadbalancingv2::Client {
-    use aws_sdk_elasticloadbalancingv2::config::{BehaviorVersion, Credentials, Region};
-    let config = aws_sdk_elasticloadbalancingv2::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static(REGION))
-        .credentials_provider(Credentials::new("test", "test", None, None, "rehearsal"))
-        .endpoint_url(endpoint)
-        .build();
-    aws_sdk_elasticloadbalancingv2::Client::from_conf(config)
+    aws_sdk_elasticloadbalancingv2::Client::new(&sdk(endpoint))
 }
 
-/// A client of the balancer's metrics at `endpoint`.
-fn cloudwatch_client(endpoint: &str) -> aws_sdk_cloudwatch::Client {
-    use aws_sdk_cloudwatch::config::{BehaviorVersion, Credentials, Region};
-    let config = aws_sdk_cloudwatch::Config::builder()
+/// What every client of an API at `endpoint` is made from.
+fn sdk(endpoint: &str) -> SdkConfig {
+    let credentials = Credentials::new("test", "test", None, None, "rehearsal");
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static(REGION))
-        .credentials_provider(Credentials::new("test", "test", None, None, "rehearsal"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(endpoint)
-        .build();
-    aws_sdk_cloudwatch::Client::from_conf(config)
+        .build()
 }
 
 /// Runs the AWS CLI against the local AWS at `endpoint`, and returns what it prints.
@@ -328,7 +314,7 @@ pub async fn deploy(endpoint: &str, stack: &Stack) -> Result<String> {
 }
 
 /// The functions run on this machine, so they are built for it.
-fn lambda_architecture() -> &'static str {
+pub fn lambda_architecture() -> &'static str {
     if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" }
 }
 

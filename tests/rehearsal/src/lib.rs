@@ -24,7 +24,9 @@ pub mod view;
 pub use app::{App, FLEETS, Fault, Mark};
 pub use execution::{Ended, Event, Execution};
 pub use family::kill_all;
-pub use ground::{BALANCER, Ground, SCHEDULED_APP, STACK, Stack, balancer_client, cli, deploy};
+pub use ground::{
+    BALANCER, Ground, SCHEDULED_APP, STACK, Stack, balancer_client, cli, deploy, lambda_architecture,
+};
 pub use load::Load;
 pub use local_aws::{LocalAws, aim, root, tool};
 pub use recording::Recorder;

@@ -5,28 +5,15 @@ use std::collections::BTreeSet;
 use alb::Behaviour;
 use anyhow::{Context, Result, ensure};
 use failover::publish::{MOST_ODDS, Metric, NAMESPACE};
-use rehearsal::{Forward, Ground, RouteKind, Site, aim, tool};
+use rehearsal::{Forward, Ground, RouteKind, Site, cli};
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use crate::support::{RATE, check_failure, input, run};
-
-/// Asks the local AWS with the AWS CLI.
-async fn aws(ground: &Ground, arguments: &[&str]) -> Result<Value> {
-    let output = aim(&mut Command::new(tool("aws")), ground.endpoint())
-        .args(arguments)
-        .args(["--output", "json"])
-        .kill_on_drop(true)
-        .output()
-        .await?;
-    ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(serde_json::from_slice(&output.stdout)?)
-}
 
 /// The metrics of an app in a function's log, oldest first, each as a name, its fleet and its value.
 async fn published(ground: &Ground, function: &str, app: &str) -> Result<Vec<(String, Option<String>, f64)>> {
     let group = format!("/aws/lambda/failover-{function}");
-    let log = aws(ground, &["logs", "filter-log-events", "--log-group-name", &group]).await?;
+    let log = cli(ground.endpoint(), &["logs", "filter-log-events", "--log-group-name", &group]).await?;
     let events = log["events"].as_array().context("no events")?;
     let lines =
         events.iter().filter_map(|event| serde_json::from_str::<Value>(event["message"].as_str()?).ok());
@@ -72,7 +59,8 @@ pub async fn runs_publish_what_only_they_know(ground: &Ground) -> Result<()> {
 }
 
 pub async fn every_panel_shows_a_metric_that_exists(ground: &Ground) -> Result<()> {
-    let dashboard = aws(ground, &["cloudwatch", "get-dashboard", "--dashboard-name", "failover"]).await?;
+    let dashboard =
+        cli(ground.endpoint(), &["cloudwatch", "get-dashboard", "--dashboard-name", "failover"]).await?;
     let body: Value = serde_json::from_str(dashboard["DashboardBody"].as_str().context("no body")?)?;
     let variable = &body["variables"][0];
     let placeholder = variable["pattern"].as_str().context("no variable for the app")?;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use rehearsal::{Forward, Ground, RouteKind, Site, aim, root, tool};
+use rehearsal::{Forward, Ground, RouteKind, Site, aim, lambda_architecture, root, tool};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -43,7 +43,7 @@ pub async fn every_command_of_the_page_works(ground: &Ground) -> Result<()> {
         .replace("sleep 5", "sleep 0.5")
         .replace("\"bake\": \"2m\"", "\"bake\": \"4s\"")
         .replace("\"app\": \"'$app'\"", "\"app\": \"'$app'\", \"poll\": \"1s\", \"period\": \"1s\"");
-    let script = format!("trap 'kill $(jobs -p) 2>/dev/null' EXIT\n{names}\n{script}");
+    let script = format!("trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{names}\n{script}");
     let said = run(ground, &checkout, &script).await?;
 
     let endings: Vec<_> = said.lines().filter_map(ending).collect();
@@ -79,12 +79,11 @@ async fn run(ground: &Ground, checkout: &Path, script: &str) -> Result<String> {
     let installed = tool("aws").parent().context("a tool in a folder")?.to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([tools, installed].into_iter().chain(std::env::split_paths(&path)))?;
-    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     let output = aim(&mut Command::new("bash"), ground.endpoint())
         .env("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", ground.alb.endpoint())
         .env("PATH", path)
         .env("PYTHON", tool("python"))
-        .env("ARCHITECTURE", format!("Architecture={architecture}"))
+        .env("ARCHITECTURE", format!("Architecture={}", lambda_architecture()))
         .current_dir(checkout)
         .args(["-eu", "-o", "pipefail", "-c", script])
         .kill_on_drop(true)

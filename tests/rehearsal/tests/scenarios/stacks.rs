@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use rehearsal::{Forward, Ground, RouteKind, Site, Stack, aim, deploy, root, tool};
+use rehearsal::{Forward, Ground, RouteKind, Site, Stack, aim, cli, deploy, root, tool};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -64,19 +64,19 @@ pub async fn a_second_stack_by_its_guide_leaves_the_first_alone(ground: &Ground)
 /// The physical names of all resources of a stack.
 async fn resources(ground: &Ground, stack: &str) -> Result<BTreeSet<String>> {
     let command = ["cloudformation", "describe-stack-resources", "--stack-name", stack];
-    let resources = aws(ground, &[&command[..], &["--query", "StackResources[].PhysicalResourceId"]]).await?;
+    let names = ["--query", "StackResources[].PhysicalResourceId"];
+    let resources = cli(ground.endpoint(), &[&command[..], &names].concat()).await?;
     Ok(serde_json::from_value(resources)?)
 }
 
 /// Checks that these principals alone may be operators, and of this stack alone.
 async fn check_operators(ground: &Ground, role: &str) -> Result<()> {
-    let of = ["--role-name", role];
-    let trust =
-        aws(ground, &[&["iam", "get-role"], &of, &["--query", "Role.AssumeRolePolicyDocument"]]).await?;
+    let trust = ["iam", "get-role", "--role-name", role, "--query", "Role.AssumeRolePolicyDocument"];
+    let trust = cli(ground.endpoint(), &trust).await?;
     let trusted = trust["Statement"].as_array().context("no trust")?;
     ensure!(trusted.len() == 1 && trusted[0]["Principal"] == json!({ "AWS": OPERATORS }), "{trust}");
-    let command = ["iam", "get-role-policy", "--policy-name", "operate", "--query", "PolicyDocument"];
-    let policy = aws(ground, &[&command[..], &of]).await?;
+    let policy = ["iam", "get-role-policy", "--role-name", role, "--policy-name", "operate"];
+    let policy = cli(ground.endpoint(), &[&policy[..], &["--query", "PolicyDocument"]].concat()).await?;
     let (asking, operating): (Vec<_>, Vec<_>) =
         policy["Statement"].as_array().context("no policy")?.iter().partition(|s| s["Resource"].is_array());
     // Of a run that is going on they may ask things, by one tag on the routes of one balancer.
@@ -94,17 +94,10 @@ async fn check_operators(ground: &Ground, role: &str) -> Result<()> {
             ensure!(action.starts_with("states:") && !action.contains('*'), "{statement}");
         }
     }
-    let attached = aws(ground, &[&["iam", "list-attached-role-policies"], &of]).await?;
+    let attached = ["iam", "list-attached-role-policies", "--role-name", role];
+    let attached = cli(ground.endpoint(), &attached).await?;
     ensure!(attached["AttachedPolicies"] == json!([]), "{attached}");
     Ok(())
-}
-
-/// What the AWS CLI answers.
-async fn aws(ground: &Ground, arguments: &[&[&str]]) -> Result<Value> {
-    let mut command = Command::new(tool("aws"));
-    let output = aim(&mut command, ground.endpoint()).args(arguments.concat()).output().await?;
-    ensure!(output.status.success(), "{}", text(&output));
-    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// The file of settings of a stack, and what `make deploy` makes of it.
