@@ -14,7 +14,7 @@ use crate::report::{Goal, Section, figure, median};
 use crate::runtime::Function;
 
 /// The clients of a function, by the names that boto3 knows them by.
-const CLIENTS: [(&str, &str); 7] = [
+const CLIENTS: [(&str, &str); 8] = [
     ("plan-shift", "elbv2 cloudwatch stepfunctions"),
     ("claim-routes", "elbv2 stepfunctions"),
     ("set-weights", "elbv2"),
@@ -22,6 +22,7 @@ const CLIENTS: [(&str, &str); 7] = [
     ("swap-roles", "elbv2"),
     ("roll-back", "elbv2"),
     ("release-routes", "elbv2"),
+    ("send-notice", "sns events"),
 ];
 
 /// The trusted roots of a machine in one file, which is all that Lambda's image has. Many keep a
@@ -256,7 +257,8 @@ async fn claim(ground: &Ground, app: &App<'_>) -> Result<()> {
 async fn events(ground: &Ground, app: &App<'_>, functions: &[Subject]) -> Result<Vec<(&'static str, Value)>> {
     let input = json!({ "app": app.name, "stages": [50, 100], "bake": "5s", "poll": "1s", "period": "1s" });
     let execution = json!({ "arn": EXECUTION, "startedAt": Timestamp::now().to_string() });
-    let plan_shift = json!({ "input": input, "execution": execution });
+    let probing = json!({ "probes": "", "addresses": "", "loopback": "refused" });
+    let plan_shift = json!({ "input": input, "execution": execution, "probing": probing });
     let ask = async |name: &str, event: &Value| {
         let function = functions.iter().find(|function| function.name == name).context("no such function")?;
         function.once(ground, event).await
@@ -345,7 +347,8 @@ fn section(floor: &Subject, functions: &[Subject], twins: &[Subject]) -> Section
             "From the start of the process until its answer, a refusal before any AWS call, is at the runtime API. \
              {ROUNDS} rounds, in each of which everything starts once; medians, and medians of the rounds' ratios. \
              With calls: {WORKING_ROUNDS} starts on a real request for an app with three routes against the local \
-             balancer, then {WARM} more requests to each process. claim-routes waits on purpose and has no such figure.",
+             balancer, then {WARM} more requests to each process. claim-routes waits on purpose, and \
+             send-notice has its own effect; they have no such figure.",
         ),
         columns: vec![
             "function",

@@ -13,7 +13,7 @@ from botocore.config import Config
 
 CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=2, read_timeout=5)
 CLIENTS = {name: boto3.client(name, config=CONFIG) for name in os.environ["CLIENTS"].split()}
-BALANCER = CLIENTS["elbv2"]
+BALANCER = CLIENTS.get("elbv2")
 
 
 class BadRequest(Exception):
