@@ -138,6 +138,7 @@ impl Rollout {
                 history: &self.history,
                 balancer_history: &self.balancer_history,
                 periods: &periods,
+                mixed: &[],
                 stage: Stage {
                     index: stage,
                     standby_percent: percent,

@@ -5,6 +5,8 @@
 //! [`crate::verdict`] to say. What no count of requests can tell is looked at first: target health
 //! and the operator's own alarms.
 
+use std::iter;
+
 use crate::contract::{MustShow, Plan, Stage, StageRecord};
 use crate::duration::Seconds;
 use crate::samples::{Figures, Odds, Samples, Span};
@@ -76,7 +78,7 @@ impl<'a> Poll<'a> {
         let floor = now.div_euclid(period) * period;
         let known =
             last.max().map_or(i64::MIN, |at| at + period).max(floor - LATE_PERIODS * period).min(floor);
-        // The period in which the weights changed is mixed and left out.
+        // The period in which the weights changed is mixed and no part of the stage.
         let span = Span { from: first_whole(record, period), to: known };
         let run = Span { from: timeline.first().map_or(known, |r| r.started_at.as_second()), to: known };
         let figures = Figures {
@@ -196,6 +198,7 @@ impl<'a> Poll<'a> {
                 history: &history,
                 balancer_history: &balancer_history,
                 periods: &periods,
+                mixed: &self.mixed(),
                 stage: verdict::Stage {
                     index: self.record.stage,
                     standby_percent: self.plan.standby_share(&self.record.weights).get(),
@@ -252,19 +255,37 @@ impl<'a> Poll<'a> {
         periods
     }
 
+    /// The known periods in which the standby's weight rose.
+    fn mixed(&self) -> Vec<Period> {
+        let share = |record: &StageRecord| self.plan.standby_share(&record.weights);
+        let found = self.plan.standby_share(&self.plan.before);
+        let before = iter::once(found).chain(self.timeline.iter().map(share));
+        before
+            .zip(self.timeline)
+            .filter(|(before, record)| *before < share(record))
+            .map(|(_, record)| (record, first_whole(record, self.period)))
+            .filter(|(_, next)| *next <= self.known)
+            .map(|(record, next)| self.period_at(record, next - self.period))
+            .collect()
+    }
+
+    fn period_at(&self, record: &StageRecord, at: i64) -> Period {
+        Period {
+            standby_percent: self.plan.standby_share(&record.weights).get(),
+            stage: record.stage,
+            kind: kind(record),
+            live: self.samples.live.counts_at(at),
+            standby: self.samples.standby.counts_at(at),
+            balancer_failures: self.samples.balancer_errors_at(at),
+        }
+    }
+
     fn periods_of(&self, record: &StageRecord) -> Vec<Period> {
         let end = record.ended_at.map_or(self.known, |end| end.as_second().min(self.known));
         let mut at = first_whole(record, self.period);
         let mut periods = Vec::new();
         while at + self.period <= end {
-            periods.push(Period {
-                standby_percent: self.plan.standby_share(&record.weights).get(),
-                stage: record.stage,
-                kind: kind(record),
-                live: self.samples.live.counts_at(at),
-                standby: self.samples.standby.counts_at(at),
-                balancer_failures: self.samples.balancer_errors_at(at),
-            });
+            periods.push(self.period_at(record, at));
             at += self.period;
         }
         periods

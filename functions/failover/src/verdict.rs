@@ -10,6 +10,10 @@
 //! share itself: it may drift or jump, as long as it does so for both fleets. See [`factor`] for
 //! the formulas with their sources.
 //!
+//! A period in which the standby's weight rose holds requests of both weights. Its failures are
+//! compared as if all of live's had come after the change; so it may convict a standby that fails
+//! from its first request, and never clears one.
+//!
 //! A period may be one second or one minute long; every limit in periods scales with it.
 
 mod bake;

@@ -20,6 +20,7 @@ struct Run {
     history: Vec<Counts>,
     balancer_history: Vec<u64>,
     periods: Vec<Period>,
+    mixed: Vec<Period>,
     stage: Stage,
 }
 
@@ -31,6 +32,7 @@ impl Run {
             history: vec![healthy(2000); 60],
             balancer_history: vec![2; 60],
             periods: Vec::new(),
+            mixed: Vec::new(),
             stage: Stage { index: 0, standby_percent: percent, kind: Kind::Shift, bake_periods: 5 },
         }
     }
@@ -40,16 +42,26 @@ impl Run {
         self
     }
 
-    fn periods(mut self, count: usize, live: Counts, standby: Counts) -> Self {
-        let period = Period {
+    fn period(&self, live: Counts, standby: Counts) -> Period {
+        Period {
             standby_percent: self.stage.standby_percent,
             stage: self.stage.index,
             kind: self.stage.kind,
             live,
             standby,
             balancer_failures: 2,
-        };
+        }
+    }
+
+    fn periods(mut self, count: usize, live: Counts, standby: Counts) -> Self {
+        let period = self.period(live, standby);
         self.periods.extend(std::iter::repeat_n(period, count));
+        self
+    }
+
+    /// The period in which the present stage began.
+    fn begun(mut self, live: Counts, standby: Counts) -> Self {
+        self.mixed.push(self.period(live, standby));
         self
     }
 
@@ -62,6 +74,7 @@ impl Run {
                 history: &self.history,
                 balancer_history: &self.balancer_history,
                 periods: &self.periods,
+                mixed: &self.mixed,
                 stage: self.stage,
             },
         )
@@ -97,6 +110,48 @@ fn an_outage_is_rolled_back_within_one_period_with_the_figures() {
     let words =
         ["failures: prod2 100 % (200 of 200) against prod1 0.056 % (1 of 1,800)", "odds", "against prod2"];
     run.expect(Verdict::RollBack, Some(Ending::Suspect), &words);
+}
+
+#[test]
+fn failing_from_the_first_request_is_enough_in_the_period_of_the_change() {
+    for failures in [100, 15] {
+        let run = Run::at(10).begun(healthy(1900), failing(100, failures));
+        let words =
+            ["failures in the period in which the weights changed: prod2", "of 100) against prod1 0.053 %"];
+        run.expect(Verdict::RollBack, Some(Ending::Suspect), &words);
+    }
+}
+
+#[test]
+fn the_period_of_the_change_is_no_part_of_a_bake_and_proves_nothing_good() {
+    let run = Run::at(10).begun(healthy(36_000), healthy(4000));
+    run.expect(Verdict::Wait, None, &["0 of 5 periods"]);
+    let run = run.periods(4, healthy(36_000), healthy(4000));
+    run.expect(Verdict::Wait, None, &["4 of 5 periods"]);
+}
+
+#[test]
+fn an_outage_of_both_that_lasts_for_a_part_of_the_change_is_not_the_standbys() {
+    // Beside the standby's 20 requests live had 180, and as many failures as it had at any time.
+    for (of_live, of_standby) in [(180, 20), (90, 10), (20, 4), (900, 20)] {
+        let run = Run::at(10).begun(failing(1980, of_live), failing(20, of_standby));
+        run.expect(Verdict::Wait, None, &[]);
+    }
+}
+
+#[test]
+fn what_live_did_before_the_change_does_not_make_a_later_fault_harder_to_see() {
+    let of_live = failing(1800, 18);
+    let bad = |run: Run| run.periods(1, of_live, failing(200, 60)).judge();
+    let with = || {
+        let mut run = Run::at(10);
+        run.history = vec![failing(2000, 20); 60];
+        run
+    };
+    let (without, with) = (bad(with()), bad(with().begun(failing(1990, 20), failing(10, 0))));
+    assert_eq!((without.verdict, with.verdict), (Verdict::RollBack, Verdict::RollBack));
+    // All that it costs is its own stake.
+    assert!(with.odds > 0.8 * without.odds, "{} of {}", with.odds, without.odds);
 }
 
 #[test]

@@ -115,6 +115,7 @@ proptest! {
             history: &history,
             balancer_history: &balancer_history,
             periods: &periods,
+            mixed: &[],
             stage,
         };
         let judgement = judge(&criteria, &evidence);
@@ -132,7 +133,7 @@ proptest! {
         stage in stage(),
     ) {
         let evidence = Evidence {
-            live: "prod1", standby: "prod2", history: &history, balancer_history: &[], periods: &periods, stage,
+            live: "prod1", standby: "prod2", history: &history, balancer_history: &[], periods: &periods, mixed: &[], stage,
         };
         let judgement = judge(&Criteria::default(), &evidence);
         if judgement.verdict == Verdict::Probe {
@@ -147,7 +148,7 @@ proptest! {
         stage in stage(),
     ) {
         let evidence = Evidence {
-            live: "prod1", standby: "prod2", history: &history, balancer_history: &[], periods: &periods, stage,
+            live: "prod1", standby: "prod2", history: &history, balancer_history: &[], periods: &periods, mixed: &[], stage,
         };
         let judgement = judge(&Criteria::default(), &evidence);
         if judgement.verdict == Verdict::Advance && stage.kind == Kind::Shift {

@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use failover::verdict::Criteria;
 
 use crate::peers::Peer;
-use crate::rollout::{Job, OURS, Row};
+use crate::rollout::{Job, OURS, OURS_WITH_CHANGES, Row};
 use crate::scenario::FAULTS;
 
 /// What was asked for on the command line.
@@ -80,7 +80,7 @@ impl Options {
             bases: vec![0.0001, 0.001, 0.01],
             bakes: vec![5, 2, 10],
             faults: FAULTS.iter().map(|f| f.name).collect(),
-            methods: std::iter::once(OURS).chain(Peer::NAMES).collect(),
+            methods: [OURS, OURS_WITH_CHANGES].into_iter().chain(Peer::NAMES).collect(),
             history: 1440,
             criteria: Criteria::default(),
             seed: 20_240_601,

@@ -102,7 +102,7 @@ fn found_at(
     let step = (2 * bake).div_ceil(LOOKS);
     let mut periods = Vec::new();
     for time in 1..=2 * bake {
-        let minute = world.minute(time, 0, weight, rng);
+        let minute = world.minute(time, 0, f64::from(weight) / 100.0, rng);
         periods.push(Period {
             standby_percent: weight,
             live: minute.live,
@@ -113,7 +113,7 @@ fn found_at(
         if time % step != 0 && time != bake {
             continue;
         }
-        let evidence = evidence(&history, &periods, stage);
+        let evidence = evidence(&history, &periods, &[], stage);
         if judge(criteria, &evidence).verdict == Verdict::RollBack {
             return Some(time);
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::Options;
-use crate::rollout::{OURS, Row};
+use crate::rollout::{OURS, OURS_WITH_CHANGES, Row};
 use crate::scenario::FAULTS;
 
 /// A peer counts in a cell if it keeps false rollbacks within this share.
@@ -133,8 +133,13 @@ impl Book<'_> {
 
     /// Beside the peer that harms the fewest users of those that are admissible in the cell.
     fn against_best(&self, label: &str, scenarios: &[&'static str]) {
-        let peers: Vec<&'static str> =
-            self.options.methods.iter().copied().filter(|m| *m != OURS && *m != "LM").collect();
+        let peers: Vec<&'static str> = self
+            .options
+            .methods
+            .iter()
+            .copied()
+            .filter(|m| ![OURS, OURS_WITH_CHANGES, "LM"].contains(m))
+            .collect();
         let faults = self.faults(false);
         if peers.is_empty() || faults.is_empty() || !self.options.methods.contains(&OURS) {
             return;

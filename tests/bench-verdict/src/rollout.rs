@@ -1,7 +1,7 @@
 //! One rollout under one rule, and a cell of many.
 
 use failover::verdict::{Counts, Criteria, Kind, Period, Stage, Verdict, judge};
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
@@ -10,6 +10,10 @@ use crate::scenario::{FAULTS, Fault, STAGES, World, evidence};
 
 /// Our own rule's name in the tables.
 pub const OURS: &str = "ours";
+
+/// The same, where every stage begins in the middle of a minute, which it is shown as well. The
+/// other rules are compared with it in whole minutes only.
+pub const OURS_WITH_CHANGES: &str = "ours+changes";
 
 /// Minutes after which a rollout is ended in any case, beyond its bakes.
 const OVERTIME: u32 = 60;
@@ -65,10 +69,10 @@ pub fn run(job: &Job, criteria: &Criteria, history: usize, seed: u64) -> Row {
     let outcomes: Vec<Outcome> = (0..job.rollouts)
         .map(|_| {
             let world = World::new(fault, f64::from(job.traffic), job.base, 5 * job.bake, &mut rng);
-            if job.method == OURS {
-                ours(&world, criteria, history, job.bake, &mut rng)
-            } else {
-                peer(&world, job, &mut rng)
+            match job.method {
+                OURS => ours(&world, criteria, history, job.bake, false, &mut rng),
+                OURS_WITH_CHANGES => ours(&world, criteria, history, job.bake, true, &mut rng),
+                _ => peer(&world, job, &mut rng),
             }
         })
         .collect();
@@ -80,20 +84,34 @@ fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
-fn ours(world: &World, criteria: &Criteria, history: usize, bake: u32, rng: &mut ChaCha8Rng) -> Outcome {
+fn ours(
+    world: &World,
+    criteria: &Criteria,
+    history: usize,
+    bake: u32,
+    changes: bool,
+    rng: &mut ChaCha8Rng,
+) -> Outcome {
     // As much as the verdict will look at, with a little to spare.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number of minutes")]
     let enough = (1.1 * criteria.history_requests as f64 / world.traffic).ceil() as usize;
     let history: Vec<Counts> = world.history(enough.max(criteria.history_periods as usize).min(history), rng);
-    let mut periods: Vec<Period> = Vec::new();
+    let (mut periods, mut mixed): (Vec<Period>, Vec<Period>) = (Vec::new(), Vec::new());
     let (mut stage, mut kind) = (0, Kind::Shift);
     let mut outcome = Outcome { rolled_back: false, minutes: 0, onset: 0, probe: 0, harmed: 0.0 };
     while stage < STAGES.len() && outcome.minutes < 5 * bake + OVERTIME {
         outcome.minutes += 1;
         let percent = if kind == Kind::Probe { criteria.probe_percent } else { STAGES[stage] };
-        let minute = world.minute(outcome.minutes, stage, percent, rng);
+        let begins = changes && mixed.len() == stage;
+        let mut share = f64::from(percent) / 100.0;
+        if begins {
+            let before = stage.checked_sub(1).map_or(0.0, |earlier| f64::from(STAGES[earlier]) / 100.0);
+            share = before + (share - before) * rng.random::<f64>();
+        }
+        let minute = world.minute(outcome.minutes, stage, share, rng);
         outcome.note(minute.active, minute.harmed);
-        periods.push(Period {
+        let seen = if begins { &mut mixed } else { &mut periods };
+        seen.push(Period {
             standby_percent: percent,
             stage,
             kind,
@@ -102,7 +120,7 @@ fn ours(world: &World, criteria: &Criteria, history: usize, bake: u32, rng: &mut
             balancer_failures: 0,
         });
         let now = Stage { index: stage, standby_percent: percent, kind, bake_periods: bake };
-        let evidence = evidence(&history, &periods, now);
+        let evidence = evidence(&history, &periods, &mixed, now);
         match (judge(criteria, &evidence).verdict, kind) {
             (Verdict::Advance, Kind::Shift) => stage += 1,
             (Verdict::Advance, Kind::Probe) => kind = Kind::Shift,
@@ -128,7 +146,7 @@ fn peer(world: &World, job: &Job, rng: &mut ChaCha8Rng) -> Outcome {
     let mut outcome = Outcome { rolled_back: false, minutes: 0, onset: 0, probe: 0, harmed: 0.0 };
     while stage < STAGES.len() && outcome.minutes < 5 * job.bake + OVERTIME {
         outcome.minutes += 1;
-        let minute = world.minute(outcome.minutes, stage, STAGES[stage], rng);
+        let minute = world.minute(outcome.minutes, stage, f64::from(STAGES[stage]) / 100.0, rng);
         outcome.note(minute.active, minute.harmed);
         in_stage += 1;
         match rule.poll(&minute, STAGES[stage], in_stage >= job.bake) {

@@ -165,8 +165,8 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Minute `time` (from 1) of the rollout, in `stage`, with `percent` on the standby.
-    pub fn minute(&self, time: u32, stage: usize, percent: u8, rng: &mut ChaCha8Rng) -> Minute {
+    /// Minute `time` (from 1) of the rollout, in `stage`, with a share of the requests on the standby.
+    pub fn minute(&self, time: u32, stage: usize, share: f64, rng: &mut ChaCha8Rng) -> Minute {
         let clock = f64::from(time);
         let (mut traffic, mut common, mut slow) = (self.traffic, 1.0, SLOW);
         match self.fault.effect {
@@ -197,7 +197,7 @@ impl<'a> World<'a> {
             (standby_failures, live_failures) = (0.2, 0.2);
         }
         let requests = poisson(rng, traffic);
-        let on_standby = binomial(rng, requests, f64::from(percent) / 100.0);
+        let on_standby = binomial(rng, requests, share);
         let standby = self.counts(rng, on_standby, standby_failures, standby_slow);
         let live = self.counts(rng, requests - on_standby, live_failures, slow);
         let worse = if matches!(self.fault.effect, Effect::Slow(..)) {
@@ -248,6 +248,11 @@ fn cluster(rng: &mut ChaCha8Rng, requests: u64, share: f64) -> u64 {
 }
 
 /// What the verdict is shown of a rollout. The balancer's own errors are not simulated.
-pub fn evidence<'a>(history: &'a [Counts], periods: &'a [Period], stage: Stage) -> Evidence<'a> {
-    Evidence { live: "prod1", standby: "prod2", history, balancer_history: &[], periods, stage }
+pub fn evidence<'a>(
+    history: &'a [Counts],
+    periods: &'a [Period],
+    mixed: &'a [Period],
+    stage: Stage,
+) -> Evidence<'a> {
+    Evidence { live: "prod1", standby: "prod2", history, balancer_history: &[], periods, mixed, stage }
 }

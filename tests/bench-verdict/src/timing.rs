@@ -33,6 +33,7 @@ pub fn print() {
     let evidence = evidence(
         &history,
         &periods,
+        &[],
         Stage { index: 0, standby_percent: 10, kind: Kind::Shift, bake_periods: 400 },
     );
     let criteria = Criteria::default();

@@ -83,6 +83,25 @@ fn a_bad_release_is_rolled_back_at_once() {
 }
 
 #[test]
+fn a_release_that_fails_from_its_first_request_goes_with_the_period_of_the_change() {
+    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let timeline = set(&plan, 20).timeline;
+    let mut samples = run(1, 10, [2, 60]);
+    samples.now = at(PERIOD - 1);
+    let before = decide(&plan, &timeline, &samples);
+    assert_eq!(before.verdict, Verdict::Wait, "the period is not over: {}", before.reason);
+    samples.now = at(PERIOD);
+    let decision = decide(&plan, &timeline, &samples);
+    assert_eq!(decision.verdict, Verdict::RollBack, "{}", decision.reason);
+    assert!(decision.reason.contains("the weights changed: prod2 30 % (60 of 200)"), "{}", decision.reason);
+
+    // Where the standby had as much before, that period is one of before, too.
+    let mut plan = plan;
+    plan.before = plan.weights(plan.stages[0].standby_percent);
+    assert_eq!(decide(&plan, &timeline, &samples).verdict, Verdict::Wait);
+}
+
+#[test]
 fn both_fleets_alike_wait_and_end_as_the_operator_chose() {
     for (choice, end) in [("rollBack", Verdict::RollBack), ("halt", Verdict::Halt)] {
         let mut plan = plan(&[(50, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);

@@ -96,6 +96,21 @@ pub struct Period {
     pub balancer_failures: u64,
 }
 
+impl Period {
+    /// What a period in which the standby's weight rose says at most against it: live's requests are
+    /// as many as there were beside the standby's at the new weight, and all of live's events fall
+    /// among them. At any moment of the period the standby had no more than its new share of the
+    /// requests, so a standby as well as live has no more than that share of the events. None where
+    /// live keeps nothing.
+    pub(super) fn at_one_weight(&self) -> Option<Self> {
+        let (standby, live) =
+            (u64::from(self.standby_percent), 100 - u64::from(self.standby_percent.min(100)));
+        let beside = self.standby.requests.saturating_mul(live).checked_div(standby)?;
+        let requests = beside.min(self.live.requests);
+        (requests > 0).then_some(Self { live: Counts { requests, ..self.live }, ..*self })
+    }
+}
+
 /// Everything that a verdict looks at. The same evidence always gives the same judgement.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
@@ -110,6 +125,10 @@ pub struct Evidence<'a> {
     pub balancer_history: &'a [u64],
     /// Every complete period since the run began, oldest first.
     pub periods: &'a [Period],
+    /// The periods in which the standby's weight rose, oldest first, with the weight that it rose to.
+    /// They hold requests of both weights, so they count against the standby only, and no more than
+    /// [`Period::at_one_weight`] says.
+    pub mixed: &'a [Period],
     /// The stage the run is in now.
     pub stage: Stage,
 }

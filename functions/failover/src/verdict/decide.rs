@@ -228,13 +228,17 @@ impl<'a> Bench<'a> {
         Decision(Verdict::RollBack, Some(Ending::TooLittleTraffic), reason)
     }
 
-    /// Both fleets' shares of one metric in this stage, or in the run while the stage has none.
+    /// Both fleets' shares of one metric in this stage; while it has no period of its own, in the one
+    /// in which it began, or else in the run.
     fn figures(&self, metric: Metric) -> String {
         let evidence = self.evidence;
         let here = |p: &&super::Period| p.stage == evidence.stage.index;
+        let began = || evidence.mixed.iter().rfind(here).filter(|p| p.standby.requests > 0);
         let staged = evidence.periods.iter().any(|p| here(&p));
+        let began = if staged { None } else { began() };
+        let periods = began.map_or(evidence.periods, std::slice::from_ref);
         let (mut live, mut standby) = (Counts::default(), Counts::default());
-        for period in evidence.periods.iter().filter(|p| !staged || here(p)) {
+        for period in periods.iter().filter(|p| !staged || here(p)) {
             live = live.plus(period.live);
             standby = standby.plus(period.standby);
         }
@@ -243,8 +247,9 @@ impl<'a> Bench<'a> {
         } else {
             share(live, metric)
         };
+        let when = if began.is_some() { " in the period in which the weights changed" } else { "" };
         format!(
-            "{}: {} {} against {} {against}",
+            "{}{when}: {} {} against {} {against}",
             metric.word(),
             evidence.standby,
             share(standby, metric),

@@ -26,6 +26,9 @@ pub(super) const ACCEPTANCE: [f64; 2] = [1.0, 0.25];
 pub(super) const STAKE_FIRST: f64 = 0.50;
 const STAKE_STAGE: f64 = 0.15;
 const STAKE_OTHER: f64 = 0.04;
+/// Of the cash before a period in which the standby's weight rose. That period is no part of the
+/// older bets: it would hold all of live's events against them, and few of its requests.
+const STAKE_MIXED: f64 = 0.15;
 
 /// Log wealth of one family of bets, by alternative.
 type Bets = [f64; ALTERNATIVES.len()];
@@ -39,6 +42,43 @@ struct MetricBets {
     concurrent_hits: Bets,
     past: Bets,
     past_hits: Bets,
+}
+
+impl MetricBets {
+    /// The log wealth of bets that nobody has made.
+    const NONE: Self =
+        Self { concurrent: NOTHING, concurrent_hits: NOTHING, past: NOTHING, past_hits: NOTHING };
+
+    /// The log factors that change nothing.
+    const UNCHANGED: Self = Self {
+        concurrent: [0.0; ALTERNATIVES.len()],
+        concurrent_hits: [0.0; ALTERNATIVES.len()],
+        past: [0.0; ALTERNATIVES.len()],
+        past_hits: [0.0; ALTERNATIVES.len()],
+    };
+
+    /// Adds a stake, and lets all bets grow by a period.
+    fn play(&mut self, stake: f64, factors: &Self) {
+        self.change(factors, |wealth, factor| log_sum(wealth, stake) + factor);
+    }
+
+    /// Adds what becomes of a stake in a period that the older bets leave out.
+    fn lay(&mut self, stake: f64, factors: &Self) {
+        self.change(factors, |wealth, factor| log_sum(wealth, stake + factor));
+    }
+
+    fn change(&mut self, factors: &Self, grown: impl Fn(f64, f64) -> f64) {
+        for (bets, factors) in [
+            (&mut self.concurrent, &factors.concurrent),
+            (&mut self.concurrent_hits, &factors.concurrent_hits),
+            (&mut self.past, &factors.past),
+            (&mut self.past_hits, &factors.past_hits),
+        ] {
+            for (wealth, factor) in bets.iter_mut().zip(factors) {
+                *wealth = grown(*wealth, *factor);
+            }
+        }
+    }
 }
 
 /// The state of all bets after the last period.
@@ -66,10 +106,8 @@ pub struct Holding {
 impl Ledger {
     /// Plays the whole run. `history` is the window after it.
     pub fn play(criteria: &Criteria, evidence: &Evidence, history: &mut History) -> Self {
-        let empty =
-            MetricBets { concurrent: NOTHING, concurrent_hits: NOTHING, past: NOTHING, past_hits: NOTHING };
         let mut ledger = Self {
-            bets: [empty; 3],
+            bets: [MetricBets::NONE; 3],
             stage_acceptance: [[0.0; 2]; 3],
             run_acceptance: [[0.0; 2]; 3],
             cash: 1.0,
@@ -77,7 +115,11 @@ impl Ledger {
         };
         let logs = ALTERNATIVES.map(|(multiple, _)| multiple.ln());
         let mut before: Option<&Period> = None;
+        let mut mixed = evidence.mixed.iter().peekable();
         for period in evidence.periods {
+            while let Some(change) = mixed.next_if(|change| change.stage <= period.stage) {
+                ledger.bet_on_change(criteria, history, change, &logs);
+            }
             let new_stage = before.is_none_or(|b| b.stage != period.stage);
             if before.is_some_and(|b| b.kind == Kind::Probe) && period.kind == Kind::Shift {
                 ledger.clear_past();
@@ -93,11 +135,15 @@ impl Ledger {
             let stake = ledger.cash * share;
             ledger.cash -= stake;
             for metric in Metric::ALL {
-                ledger.bet(criteria, history, metric, period, stake.ln(), &logs);
+                let factors = ledger.factors(criteria, history, metric, period, &logs);
+                ledger.bets[metric as usize].play(stake.ln(), &factors);
                 ledger.accept(criteria, history, metric, period);
             }
             history.push(period.live);
             before = Some(period);
+        }
+        for change in mixed {
+            ledger.bet_on_change(criteria, history, change, &logs);
         }
         if evidence.stage.index != before.map_or(0, |p| p.stage) {
             ledger.stage_acceptance = [[0.0; 2]; 3];
@@ -113,15 +159,30 @@ impl Ledger {
         }
     }
 
-    fn bet(
-        &mut self,
+    /// Lays a bet on this one period alone: on failures, since a fleet that has just got its first
+    /// requests may well be slow.
+    fn bet_on_change(&mut self, criteria: &Criteria, history: &History, change: &Period, logs: &Bets) {
+        let Some(period) = change.at_one_weight() else { return };
+        let stake = self.cash * STAKE_MIXED;
+        self.cash -= stake;
+        for metric in Metric::ALL {
+            let factors = match metric {
+                Metric::Failures => self.factors(criteria, history, metric, &period, logs),
+                _ => MetricBets::UNCHANGED,
+            };
+            self.bets[metric as usize].lay(stake.ln(), &factors);
+        }
+    }
+
+    /// The log factors by which the bets on one metric grow in a period.
+    fn factors(
+        &self,
         criteria: &Criteria,
         history: &History,
         metric: Metric,
         period: &Period,
-        stake: f64,
         logs: &Bets,
-    ) {
+    ) -> MetricBets {
         let limits = criteria.metric(metric);
         let ratio = 1.0 + limits.margin_percent / 100.0;
         let floor = limits.floor_percent / 100.0;
@@ -141,22 +202,22 @@ impl Ledger {
                 + dispersion.bursts * standby.requests * rate,
             ..standby
         };
-        let hits = self.hits(metric);
-        let bets = &mut self.bets[metric as usize];
+        let hits = self.hits(metric) > 0.0;
+        let mut factors = MetricBets::UNCHANGED;
         for (k, (multiple, _)) in ALTERNATIVES.into_iter().enumerate() {
             let log = logs[k];
-            let grow = |wealth: &mut f64, factor: f64| *wealth = log_sum(*wealth, stake) + factor;
-            grow(&mut bets.concurrent[k], compared.map_or(0.0, |c| c.log_factor(multiple, log)));
-            grow(&mut bets.past[k], if past_ok { against_rate(past_arm, rate, multiple, log) } else { 0.0 });
-            if hits > 0.0 {
-                grow(
-                    &mut bets.concurrent_hits[k],
-                    compared_hits.map_or(0.0, |c| c.log_factor(multiple, log)),
-                );
-                let past = if past_ok { against_rate(hit, cluster_rate, multiple, log) } else { 0.0 };
-                grow(&mut bets.past_hits[k], past);
+            factors.concurrent[k] = compared.map_or(0.0, |c| c.log_factor(multiple, log));
+            if past_ok {
+                factors.past[k] = against_rate(past_arm, rate, multiple, log);
+            }
+            if hits {
+                factors.concurrent_hits[k] = compared_hits.map_or(0.0, |c| c.log_factor(multiple, log));
+            }
+            if hits && past_ok {
+                factors.past_hits[k] = against_rate(hit, cluster_rate, multiple, log);
             }
         }
+        factors
     }
 
     fn accept(&mut self, criteria: &Criteria, history: &History, metric: Metric, period: &Period) {
@@ -275,6 +336,7 @@ mod tests {
                 history: &past,
                 balancer_history: &[],
                 periods: &periods,
+                mixed: &[],
                 stage,
             };
             let mut history = History::before(&criteria, &past);
