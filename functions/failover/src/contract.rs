@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::claim::Record;
 use crate::duration::Seconds;
+use crate::hook::{self, Hooks};
 use crate::input::Operation;
 use crate::probe::{Configured, Probing};
 use crate::request::Approval;
@@ -42,6 +43,8 @@ pub struct PlanRequest {
     pub execution: Execution,
     /// What the deployment says of application probes.
     pub probing: Configured,
+    /// What it says of hooks.
+    pub hooking: hook::Configured,
 }
 
 /// What `plan-shift` answers.
@@ -182,6 +185,9 @@ pub struct Plan {
     /// The application probes, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probing: Option<Probing>,
+    /// The functions of the team's own that are called, by the moment.
+    #[serde(default, skip_serializing_if = "Hooks::is_empty")]
+    pub hooks: Hooks,
     /// What was checked before the start, in words.
     pub checks: Vec<String>,
 }
@@ -525,7 +531,7 @@ pub struct NoticeRequest {
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Ended {
     /// The ending that follows: `Completed`, or the name of an error.
     pub ending: String,
@@ -533,6 +539,8 @@ pub struct Ended {
     pub cause: Option<String>,
     /// The output of a success.
     pub outcome: Option<Outcome>,
+    /// What went wrong with the hook `afterEnd`, if anything did.
+    pub hook_failed: Option<String>,
 }
 
 /// What `send-notice` answers.

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::duration::Seconds;
 use crate::error::Error;
+use crate::hook::{self, Hooks};
 use crate::probe::{self, Probe};
 use crate::request::Unanswered;
 use crate::verdict::Criteria;
@@ -105,6 +106,8 @@ pub struct Input {
     pub probes: Option<Vec<Probe>>,
     /// Where they go: `public` and fleets by name; the addresses of the deployment where left out.
     pub addresses: Option<BTreeMap<String, String>>,
+    /// Functions that are called at moments of the run; those of the deployment where left out.
+    pub hooks: Option<Hooks>,
     /// Why the run starts outside the deployment's windows.
     pub r#override: Option<String>,
     /// Who or what started the run, for the notices.
@@ -191,6 +194,7 @@ impl Input {
             return Err(format!("`approveWithin`: {} is not between 1s and 24h", self.approve_within));
         }
         self.check_probes()?;
+        hook::check(self.hooks.as_ref().unwrap_or(&Hooks::new()))?;
         check_times(self.bake, self.poll, self.period)?;
         self.criteria.check()?;
         match (&self.stages, self.operation) {
@@ -212,9 +216,9 @@ pub fn restores(input: &Value) -> Option<&str> {
     restore.then(|| input.get("execution")?.as_str()).flatten()
 }
 
-/// The input of a restore of `execution`, which was started with `stopped`: the same app and fleets.
+/// The input of a restore of `execution`, which was started with `stopped`: the same app, fleets and hooks.
 pub fn restore_of(execution: &str, stopped: &Value) -> Value {
-    let kept = ["app", "fleets"].into_iter().filter_map(|k| Some((k.to_owned(), stopped.get(k)?.clone())));
+    let kept = ["app", "fleets", "hooks"].into_iter().filter_map(|k| Some((k.to_owned(), stopped.get(k)?.clone())));
     let own = [("operation", "restore"), ("execution", execution)];
     kept.chain(own.map(|(k, v)| (k.to_owned(), v.into()))).collect()
 }
@@ -455,6 +459,9 @@ mod tests {
             (json!({"app": "web", "dryRun": "yes"}), "`dryRun`"),
             (json!({"app": "web", "force": true}), "`force`"),
             (json!({"app": "web", "execution": "arn:x"}), "`execution`"),
+            (json!({"app": "web", "hooks": {"afterSatge": "arn:x"}}), "afterSatge"),
+            (json!({"app": "web", "hooks": {"afterStage": "arn:x"}}), "`hooks.afterStage`"),
+            (json!({"app": "web", "hooks": {"afterEnd": null}}), "`hooks.afterEnd`"),
         ] {
             let error = Input::parse(&input).expect_err(&input.to_string());
             assert_eq!(error.kind.name(), "PlanRejected");

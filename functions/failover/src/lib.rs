@@ -12,6 +12,7 @@ pub mod claim;
 pub mod contract;
 pub mod duration;
 pub mod error;
+pub mod hook;
 pub mod input;
 pub mod notice;
 pub mod outcome;

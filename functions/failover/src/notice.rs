@@ -226,12 +226,15 @@ fn of_end(request: &NoticeRequest, plan: &Plan, ended: &Ended, now: Timestamp) -
     } else {
         ""
     };
+    let hook = ended.hook_failed.as_ref();
+    let hook = hook.map(|what| format!("Besides, {what}. That changes nothing about the ending.\n\n"));
+    let hook = hook.unwrap_or_default();
     let stages = request.progress.as_ref().map(went).unwrap_or_default();
     let went = if stages.is_empty() { String::new() } else { format!("{}\n", lines(&stages)) };
     let took = now.as_second().saturating_sub(plan.execution.started_at.as_second());
     let took = Seconds(u32::try_from(took).unwrap_or(0));
     let text = format!(
-        "{first}{told}\n\n{went}Took {took}, over at {} UTC.\n{}",
+        "{first}{told}\n\n{hook}{went}Took {took}, over at {} UTC.\n{}",
         clock(now),
         details(request, Some(plan))
     );

@@ -10,6 +10,7 @@ use crate::claim::{Claim, Record};
 use crate::contract::{Execution, Fleet, Plan, Route, RouteWeights, Weights};
 use crate::duration::Seconds;
 use crate::error::Error;
+use crate::hook::Hooks;
 use crate::input::{Input, Operation};
 use crate::roles::{self, RouteSays};
 use crate::samples::Health;
@@ -178,6 +179,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         stages,
         slow_seconds: slow_seconds(input, past),
         probing: None,
+        hooks: Hooks::new(),
         live: fleet(live),
         standby: fleet(standby),
         load_balancer_arn,

@@ -40,6 +40,16 @@ fn told(plan: &Value, progress: &Value, ended: &Value) -> Option<Notice> {
     notice(&request, now)
 }
 
+#[test]
+fn a_hook_that_failed_at_the_end_is_named_beside_the_ending() {
+    let mut ended = ended("RolledBack");
+    ended["hookFailed"] = "the hook afterEnd (tell) failed: Sandbox.Timedout".into();
+    let notice = told(&shift(), &Value::Null, &ended).unwrap();
+    assert_eq!(notice.subject, told(&shift(), &Value::Null, &self::ended("RolledBack")).unwrap().subject);
+    let says = "Besides, the hook afterEnd (tell) failed: Sandbox.Timedout. That changes nothing";
+    assert!(notice.text.contains(says), "{}", notice.text);
+}
+
 fn ended(ending: &str) -> Value {
     json!({ "ending": ending, "cause": "What happened, where the traffic is, what to do.", "outcome": null })
 }

@@ -10,7 +10,7 @@ use failover::contract::{PlanRequest, Planned, Progress};
 use failover::error::{Error, Kind};
 use failover::input::{self, Input, Operation};
 use failover::plan::Found;
-use failover::{outcome, plan, probe};
+use failover::{hook, outcome, plan, probe};
 use futures_util::future::try_join;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -74,6 +74,7 @@ async fn plan_shift(
     let found = Found { permit, ..find(clients, &deployment, asking).await.map_err(untouched)? };
     let plan = plan::plan(&input, &request.execution, &found)?;
     let plan = probe::planned(plan, &input, &request.probing)?;
+    let plan = hook::planned(plan, &input, &request.hooking)?;
     let outcome = outcome::untouched(&plan, input.dry_run);
     tracing::info!(app = plan.app, execution = plan.execution.arn, "{}", outcome.summary);
     let something =

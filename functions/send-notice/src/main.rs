@@ -40,6 +40,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 }
 
 async fn send_notice(clients: Clients, request: NoticeRequest) -> Result<Noticed, Error> {
+    if let Some(what) = request.ended.as_ref().and_then(|ended| ended.hook_failed.as_ref()) {
+        tracing::warn!(execution = request.execution, "{what}");
+    }
     let Some(notice) = notice(&request, aws::now()) else {
         return Ok(Noticed { subject: None });
     };

@@ -31,6 +31,11 @@ pub const BALANCER: &str = "rehearsal";
 /// The app that the deployed schedule balances every minute. Without such an app it says so, quietly.
 pub const SCHEDULED_APP: &str = "nightly";
 
+/// The one function that it may call as a hook; a scenario that wants one makes it.
+pub fn hook_function() -> String {
+    format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:release-hook")
+}
+
 /// How long the local AWS may take from a stop to the execution that the rule starts.
 const RESTORE_STARTS_WITHIN: Duration = Duration::from_secs(20);
 
@@ -94,7 +99,8 @@ impl Ground {
         let notice_topic_arn = make_topic(local_aws.endpoint()).await?;
         let parameters = format!(
             "BalanceApp={SCHEDULED_APP} BalanceSchedule='rate(1 minute)' NoticeTopicArn={notice_topic_arn} \
-             ProbeLoopback=allowed"
+             ProbeLoopback=allowed HookFunctions={}",
+            hook_function()
         );
         let state_machine_arn = deploy(local_aws.endpoint(), &Stack::new(STACK, &parameters)).await?;
         let sfn = aws_sdk_sfn::Client::new(&sdk(local_aws.endpoint()));

@@ -25,7 +25,8 @@ pub use app::{App, FLEETS, Fault, Mark};
 pub use execution::{Ended, Event, Execution};
 pub use family::kill_all;
 pub use ground::{
-    BALANCER, Ground, SCHEDULED_APP, STACK, Stack, balancer_client, cli, deploy, lambda_architecture,
+    BALANCER, Ground, SCHEDULED_APP, STACK, Stack, balancer_client, cli, deploy, hook_function,
+    lambda_architecture,
 };
 pub use load::Load;
 pub use local_aws::{LocalAws, aim, root, tool};

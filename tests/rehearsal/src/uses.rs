@@ -9,6 +9,7 @@ use anyhow::Result;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::Value;
 
+use crate::execution::{Event, Execution};
 use crate::ground::{ACCOUNT, BALANCER, Ground, SCHEDULED_APP};
 use crate::local_aws::REGION;
 
@@ -157,13 +158,31 @@ impl Ground {
         if input["operation"] == "restore" && input["execution"].is_string() {
             started_by("RestoreRule");
         }
-        let history = self.sfn.get_execution_history().execution_arn(execution);
+        let history = self.sfn.get_execution_history().execution_arn(&execution);
         let history = history.max_results(1000).include_execution_data(false).into_paginator().items();
         let events: Vec<_> = history.send().collect::<Result<_, _>>().await?;
         let tasks = events.into_iter().filter_map(|event| event.task_scheduled_event_details);
-        uses.extend(
-            tasks.map(|task| Use::new("FailoverStateMachine", "lambda:InvokeFunction", task.resource)),
-        );
+        let (hooks, functions): (Vec<_>, Vec<_>) =
+            tasks.map(|task| task.resource).partition(|resource| resource.ends_with(":::lambda:invoke"));
+        let invoked = |function| Use::new("FailoverStateMachine", "lambda:InvokeFunction", function);
+        uses.extend(functions.into_iter().map(invoked));
+        if !hooks.is_empty() {
+            uses.extend(self.hooks_of(execution).await?.into_iter().map(invoked));
+        }
         Ok(uses)
+    }
+
+    /// The functions that an execution has called as hooks, as the state says when it is left.
+    async fn hooks_of(&self, execution: String) -> Result<Vec<String>> {
+        let mut execution = Execution::new(self.sfn.clone(), execution);
+        let mut hooks = Vec::new();
+        while let Some(event) = execution.next().await? {
+            if let Event::Left(state, output) = event
+                && state == "CallHook"
+            {
+                hooks.extend(output["function"].as_str().map(str::to_owned));
+            }
+        }
+        Ok(hooks)
     }
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::claim::{Claim, Record};
 use crate::contract::{Execution, Plan, Route};
 use crate::error::{Error, Kind};
+use crate::hook::Hooks;
 use crate::input::Input;
 use crate::weights::weight_of;
 
@@ -116,6 +117,7 @@ pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Re
         criteria: input.criteria.clone(),
         slow_seconds: SLOW_SECONDS,
         probing: None,
+        hooks: Hooks::new(),
         checks: vec!["the routes of an interrupted run, and what it found there".into()],
     })
 }

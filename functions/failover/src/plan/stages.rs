@@ -82,7 +82,8 @@ const EVENTS_PER_RUN: u32 = 25_000;
 /// Of a wait: entered, exited. Of a task: entered, scheduled, started, succeeded, exited. Of a choice:
 /// entered, exited.
 const EVENTS_PER_CHECK: u32 = 9;
-/// Kept for all that is no poll: some 65 of five stages, and three for every attempt that is repeated.
+/// Kept for all that is no poll: some 65 of five stages, seven for every hook that is called, which makes
+/// 750 of fifty stages with one after each, and three for every attempt that is repeated.
 const OTHER_EVENTS: u32 = 1000;
 /// Kept for stages that wait beyond their bake, as long as five stages do by default.
 const LATER_CHECKS: u32 = 300;

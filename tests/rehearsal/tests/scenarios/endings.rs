@@ -45,6 +45,7 @@ pub async fn a_rollback_that_fails_says_what_to_type(ground: &Ground) -> Result<
                     "RollBack",
                     "SettleBeforeRelease",
                     "ReleaseRoutes",
+                    "HasEndHook",
                     "SendEndNotice",
                     "HowItEnded",
                     "RollBackFailed"

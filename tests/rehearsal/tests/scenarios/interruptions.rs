@@ -185,7 +185,7 @@ pub async fn a_restore_that_is_stopped_is_restored(ground: &Ground) -> Result<()
 
 fn restore_path() -> Vec<String> {
     let back = ["RollBack", "IsSettled", "Settle", "RollBack", "IsSettled"];
-    let end = ["SwapRoles", "ReleaseRoutes", "SendEndNotice", "HowItEnded", "Completed"];
+    let end = ["SwapRoles", "ReleaseRoutes", "HasEndHook", "SendEndNotice", "HowItEnded", "Completed"];
     [&CLAIMED[..], &back, &end].concat().into_iter().map(str::to_owned).collect()
 }
 

@@ -12,6 +12,7 @@ mod dev_alb;
 mod endings;
 mod every_call;
 mod healthy;
+mod hooks;
 mod interruptions;
 mod notices;
 mod permissions;

@@ -102,7 +102,7 @@ pub async fn a_notice_that_cannot_be_sent_stops_nothing(ground: &Ground) -> Resu
 }
 
 /// A queue that gets the messages of the topic that pass a filter.
-async fn mailbox(ground: &Ground, app: &App<'_>, name: &str, filter: &str) -> Result<String> {
+pub async fn mailbox(ground: &Ground, app: &App<'_>, name: &str, filter: &str) -> Result<String> {
     let (url, arn) = queue(ground, name).await?;
     let attributes = json!({ "FilterPolicy": filter }).to_string();
     let topic = ground.notice_topic_arn.as_str();
@@ -135,7 +135,7 @@ async fn queue(ground: &Ground, name: &str) -> Result<(String, String)> {
 }
 
 /// At least so many messages of a queue, in the order in which they were sent.
-async fn messages(ground: &Ground, url: &str, count: usize) -> Result<Vec<Value>> {
+pub async fn messages(ground: &Ground, url: &str, count: usize) -> Result<Vec<Value>> {
     let deadline = tokio::time::Instant::now() + DELIVERED_WITHIN;
     let mut found: Vec<Value> = Vec::new();
     let receive = ["sqs", "receive-message", "--queue-url", url, "--max-number-of-messages", "10"];

@@ -10,7 +10,7 @@ use rehearsal::{App, Ended, FLEETS, Ground, Tally, Traffic};
 use serde_json::{Value, json};
 
 use crate::{
-    claims, command, dashboard, dev_alb, endings, every_call, healthy, interruptions, notices, pipeline,
+    claims, command, dashboard, dev_alb, endings, every_call, healthy, hooks, interruptions, notices, pipeline,
     probes, refusals, report, requests, schedule, second_opinion, stacks, upgrade, windows,
 };
 
@@ -50,6 +50,12 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     probes::what_fails_on_both_fleets_waits_and_never_advances,
     probes::a_late_page_and_a_wrong_certificate_are_named,
     probes::where_probes_must_not_go_is_refused_by_name,
+    hooks::a_healthy_run_calls_them_in_order_with_what_it_knows,
+    hooks::whatever_is_no_advance_ends_the_run,
+    hooks::a_function_that_is_not_the_deployments_is_refused_by_name,
+    hooks::a_hook_that_fails_after_the_end_is_named_in_the_notice,
+    hooks::a_restore_calls_the_last_hook_alone,
+    hooks::the_deployments_hook_is_called_and_waited_for_no_longer_than_said,
     refusals::bad_input_is_refused_by_name,
     refusals::what_cannot_be_done_safely_is_refused,
     endings::a_rollback_that_fails_says_what_to_type,
@@ -109,13 +115,20 @@ pub fn path(stages: usize, end: &[&str]) -> Vec<String> {
 }
 
 /// How a run that advanced through its last stage ends.
-pub const COMPLETED: [&str; 6] =
-    ["IsFullyShifted", "SwapRoles", "ReleaseRoutes", "SendEndNotice", "HowItEnded", "Completed"];
+pub const COMPLETED: [&str; 7] = [
+    "IsFullyShifted",
+    "SwapRoles",
+    "ReleaseRoutes",
+    "HasEndHook",
+    "SendEndNotice",
+    "HowItEnded",
+    "Completed",
+];
 /// How a run that is rolled back after a poll ends.
-pub const ROLLED_BACK: [&str; 9] = rolls_back("RolledBack");
+pub const ROLLED_BACK: [&str; 10] = rolls_back("RolledBack");
 
 /// How a run ends that goes through a rollback.
-pub const fn rolls_back(ending: &str) -> [&str; 9] {
+pub const fn rolls_back(ending: &str) -> [&str; 10] {
     [
         "RollBack",
         "IsSettled",
@@ -123,6 +136,7 @@ pub const fn rolls_back(ending: &str) -> [&str; 9] {
         "RollBack",
         "IsSettled",
         "ReleaseRoutes",
+        "HasEndHook",
         "SendEndNotice",
         "HowItEnded",
         ending,

@@ -14,6 +14,7 @@ use failover::contract::{
     Execution, Fleet, MustShow, Plan, Progress, RollBackEnding, RollBackRequest, RolledBack, Route,
     RouteWeights, Stage, Step,
 };
+use failover::hook::Hooks;
 use failover::input::Operation;
 use failover::verdict::Criteria;
 use failover::weights::{GroupWeight, Percent, weight_of};
@@ -209,6 +210,7 @@ impl<'a> App<'a> {
             criteria: Criteria::default(),
             slow_seconds: 1.0,
             probing: None,
+            hooks: Hooks::new(),
             checks: Vec::new(),
         })
     }
