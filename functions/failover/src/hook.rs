@@ -3,42 +3,48 @@
 //! Which of them a run calls is settled here, before anything is touched. The call itself, and what
 //! follows from its answer, is in the definition of the state machine.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::contract::Plan;
 use crate::error::Error;
 use crate::input::{Input, Operation};
 
-/// When a hook is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Moment {
+/// The ARN of a Lambda function, which may name a version or alias, for each moment at which one is
+/// called.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Hooks {
     /// The plan is made, nothing is touched.
-    BeforeRun,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_run: Option<String>,
     /// A stage has shown what it must.
-    AfterStage,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_stage: Option<String>,
     /// The last one has, too, and what the run has reached is about to be recorded.
-    BeforeSwap,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_swap: Option<String>,
     /// The run is over and has released its routes.
-    AfterEnd,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_end: Option<String>,
 }
 
-impl fmt::Display for Moment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::BeforeRun => "beforeRun",
-            Self::AfterStage => "afterStage",
-            Self::BeforeSwap => "beforeSwap",
-            Self::AfterEnd => "afterEnd",
-        })
+impl Hooks {
+    /// Whether nothing is called.
+    pub fn is_empty(&self) -> bool {
+        self.each().next().is_none()
+    }
+
+    /// The moments at which something is called, in their order, with the ARN.
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [
+            ("beforeRun", &self.before_run),
+            ("afterStage", &self.after_stage),
+            ("beforeSwap", &self.before_swap),
+            ("afterEnd", &self.after_end),
+        ];
+        all.into_iter().filter_map(|(moment, arn)| Some((moment, arn.as_deref()?)))
     }
 }
-
-/// The ARN of a Lambda function for each moment at which one is called.
-pub type Hooks = BTreeMap<Moment, String>;
 
 /// What the deployment says, as the text of its parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -53,7 +59,7 @@ pub struct Configured {
 
 /// Checks hooks and names the moment whose function is none.
 pub(crate) fn check(hooks: &Hooks) -> Result<(), String> {
-    match hooks.iter().find(|(_, arn)| function(arn).is_none()) {
+    match hooks.each().find(|(_, arn)| function(arn).is_none()) {
         None => Ok(()),
         Some((moment, arn)) => Err(format!(
             "`hooks.{moment}`: {arn:?} is not the ARN of a Lambda function, such as \
@@ -95,7 +101,7 @@ pub fn planned(mut plan: Plan, input: &Input, configured: &Configured) -> Result
             return Err(Error::rejected(format!("{}: {what}. Nothing was touched.", plan.app)));
         }
     }
-    plan.checks.extend(plan.hooks.iter().map(|(moment, arn)| format!("{moment} calls {arn}")));
+    plan.checks.extend(plan.hooks.each().map(|(moment, arn)| format!("{moment} calls {arn}")));
     Ok(plan)
 }
 
@@ -104,21 +110,23 @@ fn called(input: &Input, configured: &Configured) -> Result<Hooks, String> {
         Some(hooks) => ("", hooks.clone()),
         None => ("the deployment's Hooks: ", configured_hooks(&configured.hooks)?),
     };
-    hooks.retain(|moment, _| input.operation != Operation::Restore || *moment == Moment::AfterEnd);
+    if input.operation == Operation::Restore {
+        hooks = Hooks { after_end: hooks.after_end, ..Hooks::default() };
+    }
     let allowed: Vec<&str> = configured.functions.split(',').map(str::trim).collect();
-    let may_be_called = |arn: &String| function(arn).is_some_and(|function| allowed.contains(&function));
-    match hooks.iter().find(|(_, arn)| !may_be_called(arn)) {
-        None => Ok(hooks),
-        Some((moment, arn)) => Err(format!(
+    let may_be_called = |arn: &str| function(arn).is_some_and(|function| allowed.contains(&function));
+    if let Some((moment, arn)) = hooks.each().find(|(_, arn)| !may_be_called(arn)) {
+        return Err(format!(
             "{whose}`hooks.{moment}`: the state machine may not invoke {arn}; add that function to HookFunctions in \
              the settings of the stack and deploy it, or leave the hook out"
-        )),
+        ));
     }
+    Ok(hooks)
 }
 
 fn configured_hooks(text: &str) -> Result<Hooks, String> {
     if text.is_empty() {
-        return Ok(Hooks::new());
+        return Ok(Hooks::default());
     }
     let mut json = serde_json::Deserializer::from_str(text);
     let read: Result<Hooks, _> = serde_path_to_error::deserialize(&mut json);
@@ -170,14 +178,13 @@ mod tests {
 
     #[test]
     fn the_input_comes_before_the_deployment() {
-        let configured =
-            configured(&json!({ "afterEnd": TELL }).to_string(), &format!("{CHECK}, {TELL}"));
+        let configured = configured(&json!({ "afterEnd": TELL }).to_string(), &format!("{CHECK}, {TELL}"));
         let theirs = planned_for(json!({ "app": "web" }), &configured).unwrap();
-        assert_eq!(theirs.hooks, Hooks::from([(Moment::AfterEnd, TELL.into())]));
+        assert_eq!(theirs.hooks, Hooks { after_end: Some(TELL.into()), ..Hooks::default() });
         let version = format!("{CHECK}:3");
         let own = json!({ "app": "web", "hooks": { "beforeRun": version } });
         let own = planned_for(own, &configured).unwrap();
-        assert_eq!(own.hooks, Hooks::from([(Moment::BeforeRun, version.clone())]));
+        assert_eq!(own.hooks, Hooks { before_run: Some(version.clone()), ..Hooks::default() });
         assert!(own.checks.contains(&format!("beforeRun calls {version}")), "{:?}", own.checks);
         let none = planned_for(json!({ "app": "web", "hooks": {} }), &configured).unwrap();
         assert!(none.hooks.is_empty());
@@ -189,7 +196,11 @@ mod tests {
         for (input, configured, says) in [
             (unknown.clone(), configured("", CHECK), "`hooks.afterStage`: the state machine may not invoke"),
             (unknown, configured("", ""), "HookFunctions"),
-            (json!({ "app": "web" }), configured("{\"afterAll\": 1}", CHECK), "Hooks: afterAll: unknown"),
+            (
+                json!({ "app": "web" }),
+                configured("{\"afterAll\": 1}", CHECK),
+                "Hooks: afterAll: unknown field",
+            ),
             (json!({ "app": "web" }), configured("{\"afterEnd\": \"tell\"}", ""), "Hooks: `hooks.afterEnd`"),
         ] {
             let error = planned_for(input, &configured).unwrap_err();
@@ -204,7 +215,7 @@ mod tests {
         let restore = json!({ "app": "web", "operation": "restore" });
         let both = json!({ "beforeRun": "arn:aws:lambda:eu-central-1:123456789012:function:gone", "afterEnd": TELL });
         let plan = planned_for(restore.clone(), &configured(&both.to_string(), TELL)).unwrap();
-        assert_eq!(plan.hooks, Hooks::from([(Moment::AfterEnd, TELL.into())]));
+        assert_eq!(plan.hooks, Hooks { after_end: Some(TELL.into()), ..Hooks::default() });
         for broken in [configured(&both.to_string(), CHECK), configured("{", TELL)] {
             let plan = planned_for(restore.clone(), &broken).unwrap();
             assert!(plan.hooks.is_empty());

@@ -194,7 +194,7 @@ impl Input {
             return Err(format!("`approveWithin`: {} is not between 1s and 24h", self.approve_within));
         }
         self.check_probes()?;
-        hook::check(self.hooks.as_ref().unwrap_or(&Hooks::new()))?;
+        self.hooks.as_ref().map_or(Ok(()), hook::check)?;
         check_times(self.bake, self.poll, self.period)?;
         self.criteria.check()?;
         match (&self.stages, self.operation) {
@@ -218,7 +218,8 @@ pub fn restores(input: &Value) -> Option<&str> {
 
 /// The input of a restore of `execution`, which was started with `stopped`: the same app, fleets and hooks.
 pub fn restore_of(execution: &str, stopped: &Value) -> Value {
-    let kept = ["app", "fleets", "hooks"].into_iter().filter_map(|k| Some((k.to_owned(), stopped.get(k)?.clone())));
+    let kept =
+        ["app", "fleets", "hooks"].into_iter().filter_map(|k| Some((k.to_owned(), stopped.get(k)?.clone())));
     let own = [("operation", "restore"), ("execution", execution)];
     kept.chain(own.map(|(k, v)| (k.to_owned(), v.into()))).collect()
 }
@@ -461,7 +462,7 @@ mod tests {
             (json!({"app": "web", "execution": "arn:x"}), "`execution`"),
             (json!({"app": "web", "hooks": {"afterSatge": "arn:x"}}), "afterSatge"),
             (json!({"app": "web", "hooks": {"afterStage": "arn:x"}}), "`hooks.afterStage`"),
-            (json!({"app": "web", "hooks": {"afterEnd": null}}), "`hooks.afterEnd`"),
+            (json!({"app": "web", "hooks": {"afterEnd": 3}}), "`hooks.afterEnd`"),
         ] {
             let error = Input::parse(&input).expect_err(&input.to_string());
             assert_eq!(error.kind.name(), "PlanRejected");

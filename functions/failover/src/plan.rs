@@ -179,7 +179,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         stages,
         slow_seconds: slow_seconds(input, past),
         probing: None,
-        hooks: Hooks::new(),
+        hooks: Hooks::default(),
         live: fleet(live),
         standby: fleet(standby),
         load_balancer_arn,

@@ -117,7 +117,7 @@ pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Re
         criteria: input.criteria.clone(),
         slow_seconds: SLOW_SECONDS,
         probing: None,
-        hooks: Hooks::new(),
+        hooks: Hooks::default(),
         checks: vec!["the routes of an interrupted run, and what it found there".into()],
     })
 }

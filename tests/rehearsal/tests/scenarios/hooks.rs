@@ -280,7 +280,10 @@ pub async fn a_function_that_is_not_the_deployments_is_refused_by_name(ground: &
     hooks["beforeSwap"] = hook_function().replace("release-hook", "release-hook-2").into();
     let ended = run(ground, &shift(&app, hooks)).await?;
     let cause = check_failure(&ended, "PlanRejected")?;
-    ensure!(cause.contains("`hooks.beforeSwap`: the state machine may not invoke arn:aws:lambda:"), "{cause}");
+    ensure!(
+        cause.contains("`hooks.beforeSwap`: the state machine may not invoke arn:aws:lambda:"),
+        "{cause}"
+    );
     ensure!(cause.contains("HookFunctions") && cause.ends_with("Nothing was touched."), "{cause}");
     ensure!(ended.path == REFUSED, "{:?}", ended.path);
 
@@ -315,7 +318,8 @@ pub async fn a_hook_that_fails_after_the_end_is_named_in_the_notice(ground: &Gro
     let rolled_back = async {
         let app = site.app("hook-crash", &[RouteKind::Host], Forward::Weighted([0, 100])).await?;
         app.set(0, alb::Behaviour::Errors { share: 1.0 });
-        let (ended, text) = fails_at_end(ground, &app, json!({ "afterEnd": { "raises": "no pager" } })).await?;
+        let (ended, text) =
+            fails_at_end(ground, &app, json!({ "afterEnd": { "raises": "no pager" } })).await?;
         let cause = check_failure(&ended, "RolledBack")?;
         ensure!(ended.path == path(1, &called_at_end(&rolls_back("RolledBack"))), "{:?}", ended.path);
         ensure!(text.starts_with(&cause) && text.contains("no pager"), "{text}");
@@ -356,7 +360,10 @@ pub async fn a_restore_calls_the_last_hook_alone(ground: &Ground) -> Result<()> 
     let restored = ground.restore_of(&execution.arn).await?.finish().await?;
     ensure!(restored.output["status"] == "restored", "{restored:?}");
     let end = [&CALLED[..], &["SendEndNotice", "HowItEnded", "Completed"]].concat();
-    ensure!(restored.path.ends_with(&end.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()), "{restored:?}");
+    ensure!(
+        restored.path.ends_with(&end.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()),
+        "{restored:?}"
+    );
     let calls = hook.check(&["beforeRun", "afterStage", "afterEnd"])?;
     let over = calls.last().context("no calls")?;
     ensure!(over["ended"] == json!({ "ending": "Completed", "outcome": restored.output }), "{over}");
@@ -365,7 +372,9 @@ pub async fn a_restore_calls_the_last_hook_alone(ground: &Ground) -> Result<()> 
 }
 
 /// The deployment's hooks, and the time-out of the state itself, which is shorter here than it ships.
-pub async fn the_deployments_hook_is_called_and_waited_for_no_longer_than_said(ground: &Ground) -> Result<()> {
+pub async fn the_deployments_hook_is_called_and_waited_for_no_longer_than_said(
+    ground: &Ground,
+) -> Result<()> {
     let copy = checkout::copy(ground, "hooking")?;
     let definition = copy.join("statemachine/failover.asl.json");
     let shipped = fs::read_to_string(&definition)?;
@@ -384,7 +393,8 @@ pub async fn the_deployments_hook_is_called_and_waited_for_no_longer_than_said(g
     let plain = input(&app, "shift", json!({}));
     let ended = ground.execute_on(&stack, &plain).await?.finish().await?;
     let cause = check_failure(&ended, "PlanRejected")?;
-    let says = "hooking: nothing was touched, since the hook beforeRun (release-hook:1) did not answer within 60 s";
+    let says =
+        "hooking: nothing was touched, since the hook beforeRun (release-hook:1) did not answer within 60 s";
     ensure!(cause == says, "{cause}");
     hook.check(&["beforeRun"])?;
 

@@ -10,8 +10,8 @@ use rehearsal::{App, Ended, FLEETS, Ground, Tally, Traffic};
 use serde_json::{Value, json};
 
 use crate::{
-    claims, command, dashboard, dev_alb, endings, every_call, healthy, hooks, interruptions, notices, pipeline,
-    probes, refusals, report, requests, schedule, second_opinion, stacks, upgrade, windows,
+    claims, command, dashboard, dev_alb, endings, every_call, healthy, hooks, interruptions, notices,
+    pipeline, probes, refusals, report, requests, schedule, second_opinion, stacks, upgrade, windows,
 };
 
 /// A scenario by name.

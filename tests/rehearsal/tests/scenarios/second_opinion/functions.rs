@@ -210,7 +210,7 @@ impl<'a> App<'a> {
             criteria: Criteria::default(),
             slow_seconds: 1.0,
             probing: None,
-            hooks: Hooks::new(),
+            hooks: Hooks::default(),
             checks: Vec::new(),
         })
     }
