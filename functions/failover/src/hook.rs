@@ -150,8 +150,8 @@ mod tests {
         Configured { hooks: hooks.into(), functions: functions.into() }
     }
 
-    fn planned_for(input: Value, configured: &Configured) -> Result<Plan, Error> {
-        let input = Input::parse(&input)?;
+    fn planned_for(input: &Value, configured: &Configured) -> Result<Plan, Error> {
+        let input = Input::parse(input)?;
         planned(testing::plan(json!({})), &input, configured)
     }
 
@@ -179,14 +179,14 @@ mod tests {
     #[test]
     fn the_input_comes_before_the_deployment() {
         let configured = configured(&json!({ "afterEnd": TELL }).to_string(), &format!("{CHECK}, {TELL}"));
-        let theirs = planned_for(json!({ "app": "web" }), &configured).unwrap();
+        let theirs = planned_for(&json!({ "app": "web" }), &configured).unwrap();
         assert_eq!(theirs.hooks, Hooks { after_end: Some(TELL.into()), ..Hooks::default() });
         let version = format!("{CHECK}:3");
         let own = json!({ "app": "web", "hooks": { "beforeRun": version } });
-        let own = planned_for(own, &configured).unwrap();
+        let own = planned_for(&own, &configured).unwrap();
         assert_eq!(own.hooks, Hooks { before_run: Some(version.clone()), ..Hooks::default() });
         assert!(own.checks.contains(&format!("beforeRun calls {version}")), "{:?}", own.checks);
-        let none = planned_for(json!({ "app": "web", "hooks": {} }), &configured).unwrap();
+        let none = planned_for(&json!({ "app": "web", "hooks": {} }), &configured).unwrap();
         assert!(none.hooks.is_empty());
     }
 
@@ -203,7 +203,7 @@ mod tests {
             ),
             (json!({ "app": "web" }), configured("{\"afterEnd\": \"tell\"}", ""), "Hooks: `hooks.afterEnd`"),
         ] {
-            let error = planned_for(input, &configured).unwrap_err();
+            let error = planned_for(&input, &configured).unwrap_err();
             assert_eq!(error.kind.name(), "PlanRejected");
             assert!(error.message.contains(says), "{}", error.message);
             assert!(error.message.ends_with("Nothing was touched."), "{}", error.message);
@@ -214,10 +214,10 @@ mod tests {
     fn a_restore_calls_a_hook_at_its_end_only_and_is_never_refused_for_one() {
         let restore = json!({ "app": "web", "operation": "restore" });
         let both = json!({ "beforeRun": "arn:aws:lambda:eu-central-1:123456789012:function:gone", "afterEnd": TELL });
-        let plan = planned_for(restore.clone(), &configured(&both.to_string(), TELL)).unwrap();
+        let plan = planned_for(&restore, &configured(&both.to_string(), TELL)).unwrap();
         assert_eq!(plan.hooks, Hooks { after_end: Some(TELL.into()), ..Hooks::default() });
         for broken in [configured(&both.to_string(), CHECK), configured("{", TELL)] {
-            let plan = planned_for(restore.clone(), &broken).unwrap();
+            let plan = planned_for(&restore, &broken).unwrap();
             assert!(plan.hooks.is_empty());
             assert!(plan.checks.iter().any(|check| check.starts_with("no hook is called, since ")));
         }

@@ -258,7 +258,9 @@ async fn events(ground: &Ground, app: &App<'_>, functions: &[Subject]) -> Result
     let input = json!({ "app": app.name, "stages": [50, 100], "bake": "5s", "poll": "1s", "period": "1s" });
     let execution = json!({ "arn": EXECUTION, "startedAt": Timestamp::now().to_string() });
     let probing = json!({ "probes": "", "addresses": "", "loopback": "refused" });
-    let plan_shift = json!({ "input": input, "execution": execution, "probing": probing });
+    let hooking = json!({ "hooks": "", "functions": "" });
+    let plan_shift =
+        json!({ "input": input, "execution": execution, "probing": probing, "hooking": hooking });
     let ask = async |name: &str, event: &Value| {
         let function = functions.iter().find(|function| function.name == name).context("no such function")?;
         function.once(ground, event).await

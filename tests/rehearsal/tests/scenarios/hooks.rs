@@ -98,7 +98,7 @@ fn everywhere() -> Value {
     json!({ "beforeRun": function, "afterStage": version, "beforeSwap": function, "afterEnd": version })
 }
 
-fn shift(app: &App<'_>, hooks: Value) -> Value {
+fn shift(app: &App<'_>, hooks: &Value) -> Value {
     input(app, "shift", json!({ "stages": [40, 100], "hooks": hooks }))
 }
 
@@ -135,7 +135,7 @@ pub async fn a_healthy_run_calls_them_in_order_with_what_it_knows(ground: &Groun
     let swapped = [&COMPLETED[..1], &CALLED, &COMPLETED[1..]].concat();
     let expected = hooked(2, &[&called_at_end(&swapped)]);
     for (number, (live, standby)) in [("prod1", "prod2"), ("prod2", "prod1")].into_iter().enumerate() {
-        let shifted = run(ground, &shift(&app, everywhere())).await?;
+        let shifted = run(ground, &shift(&app, &everywhere())).await?;
         check_success(&shifted, &expected)?;
         let calls = hook.check(&moments.repeat(number + 1))?;
         let [begun, first, second, swap, over] = &calls[number * moments.len()..] else {
@@ -235,26 +235,31 @@ pub async fn whatever_is_no_advance_ends_the_run(ground: &Ground) -> Result<()> 
     try_join_all(CASES.iter().enumerate().map(one)).await.map(drop)
 }
 
-async fn not_passed(ground: &Ground, site: &Site<'_>, case: &Case, before: [u16; 2]) -> Result<()> {
-    let app = site.app(case.name, &[RouteKind::Host], Forward::Weighted(before)).await?;
+async fn not_passed(
+    ground: &Ground,
+    site: &Site<'_>,
+    Case { name, moment, answer, says }: &Case,
+    before: [u16; 2],
+) -> Result<()> {
+    let app = site.app(name, &[RouteKind::Host], Forward::Weighted(before)).await?;
     let _traffic = app.traffic(RATE / 4);
-    let hook = Hook::new(ground, &app, json!({ case.moment: (case.answer)() })).await?;
-    let ended = run(ground, &shift(&app, everywhere())).await?;
+    let hook = Hook::new(ground, &app, json!({ (*moment): answer() })).await?;
+    let ended = run(ground, &shift(&app, &everywhere())).await?;
     check_weights(&app, before).await?;
-    if case.moment == "beforeRun" {
+    if *moment == "beforeRun" {
         let cause = check_failure(&ended, "PlanRejected")?;
-        let begins = format!("{}: nothing was touched, since the hook beforeRun (release-hook) ", case.name);
-        ensure!(cause.starts_with(&begins) && cause.contains(case.says), "{cause}");
+        let begins = format!("{name}: nothing was touched, since the hook beforeRun (release-hook) ");
+        ensure!(cause.starts_with(&begins) && cause.contains(says), "{cause}");
         let expected = [&REFUSED[..1], &["IsWorkPlanned"], &CALLED, &REFUSED[1..]].concat();
         ensure!(ended.path == expected, "{:?}", ended.path);
         ensure!(writes(ground, &app.routes).is_empty(), "a run that was refused has written");
         return hook.check(&["beforeRun"]).map(drop);
     }
     let cause = check_failure(&ended, "RolledBack")?;
-    ensure!(cause.contains(case.says), "{cause}");
+    ensure!(cause.contains(says), "{cause}");
     let back = called_at_end(&rolls_back("RolledBack"));
     // A crash is not tried again: a hook that was called may have done something.
-    let (expected, moments): (_, &[&str]) = if case.moment == "afterStage" {
+    let (expected, moments): (_, &[&str]) = if *moment == "afterStage" {
         (hooked(1, &[&back]), &["beforeRun", "afterStage", "afterEnd"])
     } else {
         let moments = &["beforeRun", "afterStage", "afterStage", "beforeSwap", "afterEnd"];
@@ -278,7 +283,7 @@ pub async fn a_function_that_is_not_the_deployments_is_refused_by_name(ground: &
     let hook = Hook::new(ground, &app, json!({})).await?;
     let mut hooks = everywhere();
     hooks["beforeSwap"] = hook_function().replace("release-hook", "release-hook-2").into();
-    let ended = run(ground, &shift(&app, hooks)).await?;
+    let ended = run(ground, &shift(&app, &hooks)).await?;
     let cause = check_failure(&ended, "PlanRejected")?;
     ensure!(
         cause.contains("`hooks.beforeSwap`: the state machine may not invoke arn:aws:lambda:"),
@@ -289,7 +294,7 @@ pub async fn a_function_that_is_not_the_deployments_is_refused_by_name(ground: &
 
     // One that is allowed and not there fails when it is called.
     let gone = json!({ "beforeRun": format!("{}:99", hook_function()) });
-    let cause = check_failure(&run(ground, &shift(&app, gone)).await?, "PlanRejected")?;
+    let cause = check_failure(&run(ground, &shift(&app, &gone)).await?, "PlanRejected")?;
     ensure!(cause.contains("(release-hook:99) failed: Lambda.ResourceNotFoundException: "), "{cause}");
 
     // Who has nothing to do asks nobody.
@@ -334,7 +339,7 @@ async fn fails_at_end(ground: &Ground, app: &App<'_>, answers: Value) -> Result<
     let filter = json!({ "app": [app.name] }).to_string();
     let mail = mailbox(ground, app, &format!("{}-mail", app.name), &filter).await?;
     let hook = Hook::new(ground, app, answers).await?;
-    let ended = run(ground, &shift(app, json!({ "afterEnd": hook_function() }))).await?;
+    let ended = run(ground, &shift(app, &json!({ "afterEnd": hook_function() }))).await?;
     hook.check(&["afterEnd"])?;
     let mails = messages(ground, &mail, 2).await?;
     let text = mails[1]["Message"].as_str().unwrap_or_default().to_owned();
@@ -349,7 +354,7 @@ pub async fn a_restore_calls_the_last_hook_alone(ground: &Ground) -> Result<()> 
     let app = site.app("hook-stop", &[RouteKind::Host], Forward::Weighted([0, 100])).await?;
     let _traffic = app.traffic(RATE / 2);
     let hook = Hook::new(ground, &app, json!({ "afterStage": { "takes": 2, "verdict": "advance" } })).await?;
-    let mut execution = ground.execute(&shift(&app, everywhere())).await?;
+    let mut execution = ground.execute(&shift(&app, &everywhere())).await?;
     execution.until_stage(1).await?;
     execution.until(|event| *event == Event::Entered("CallHook".into())).await?;
     // Stopped while the function is at it, as far as that can be had from outside.
