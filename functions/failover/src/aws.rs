@@ -9,6 +9,7 @@ pub mod health;
 pub mod listener;
 pub mod metrics;
 pub mod tags;
+pub mod testers;
 
 use std::time::{Duration, Instant};
 

@@ -11,7 +11,7 @@ use crate::claim::Record;
 use crate::duration::Seconds;
 use crate::hook::{self, Hooks};
 use crate::input::Operation;
-use crate::probe::{Configured, Probing};
+use crate::probe::{Configured, Probing, STANDBY_HEADER};
 use crate::request::Approval;
 use crate::samples::Figures;
 use crate::verdict::{Criteria, Ending, Verdict};
@@ -57,6 +57,8 @@ pub struct Planned {
     pub plan: Plan,
     /// Where the run stands: before the first stage.
     pub progress: Progress,
+    /// Whether the application is probed on the standby before the run begins.
+    pub probe_standby: bool,
     /// The output of the execution if nothing is done.
     pub outcome: Outcome,
 }
@@ -90,6 +92,23 @@ pub struct Route {
     pub before: RouteWeights,
     /// The AWS CLI command that puts them back by hand, should nothing else manage to.
     pub put_back: String,
+}
+
+/// A listener rule that leads requests with the testers' header, and no others, to the standby. The
+/// header's value is a secret, and stands nowhere but in the rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TestersRule {
+    /// The rule's ARN.
+    pub rule_arn: String,
+    /// Such as `rule 1 on port 443`.
+    pub label: String,
+    /// The port of its listener.
+    pub port: u16,
+    /// What keeps it from leading testers to the standby as the run begins, if anything does, and the
+    /// way out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub astray: Option<String>,
 }
 
 /// What a stage must show before the run goes on.
@@ -148,6 +167,9 @@ pub struct Plan {
     pub load_balancer_arn: String,
     /// All routes of the app.
     pub routes: Vec<Route>,
+    /// The rules that lead testers to the standby. They are no routes: users never come by them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub testers: Vec<TestersRule>,
     /// The weights found at the start, in percent, rounded.
     pub before: Weights,
     /// The stages, in order; none for a restore.
@@ -197,6 +219,18 @@ const fn one() -> u32 {
 }
 
 impl Plan {
+    /// What keeps testers from the standby, if anything does, and the way out.
+    pub fn testers_astray(&self) -> Option<String> {
+        if self.testers.is_empty() {
+            return Some(format!(
+                "no rule leads requests with the header {STANDBY_HEADER} to a fleet of this app; `make testers \
+                 APP={}` adds one",
+                self.app
+            ));
+        }
+        self.testers.iter().find_map(|rule| Some(format!("{} {}", rule.label, rule.astray.as_ref()?)))
+    }
+
     /// Percent for both fleets by name, from the standby's percent.
     pub fn weights(&self, standby: Percent) -> Weights {
         Weights::from([(self.live.name.clone(), standby.rest()), (self.standby.name.clone(), standby)])

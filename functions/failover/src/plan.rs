@@ -4,6 +4,7 @@
 mod checks;
 mod restore;
 mod stages;
+mod testers;
 
 use crate::calendar::Permit;
 use crate::claim::{Claim, Record};
@@ -22,6 +23,7 @@ use self::checks::{
 };
 use self::restore::restore;
 use self::stages::{approval, may_write, pace, stages};
+use self::testers::{check_testers, testers};
 
 pub use self::stages::total_bake;
 
@@ -65,6 +67,21 @@ pub struct FoundRoute {
     pub put_back: String,
 }
 
+/// A rule for testers as the balancer holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundTesters {
+    /// The rule's ARN.
+    pub rule_arn: String,
+    /// Such as `rule 1 on port 443`.
+    pub label: String,
+    /// The port of its listener.
+    pub port: u16,
+    /// Its target groups with their weights.
+    pub groups: Vec<GroupWeight>,
+    /// A rule of the app for its users that the same listener asks first.
+    pub behind: Option<String>,
+}
+
 /// What a fleet did before the run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Past {
@@ -83,6 +100,8 @@ pub struct Found {
     pub past: [Past; 2],
     /// All routes that forward to one of them.
     pub routes: Vec<FoundRoute>,
+    /// All rules that lead testers to one of them.
+    pub testers: Vec<FoundTesters>,
     /// Those of the operator's alarms that are in ALARM.
     pub alarms: Vec<String>,
     /// Longer than a write takes from the check before it until it shows, in seconds.
@@ -147,6 +166,8 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
 
     let attached = found.routes.iter().all(|r| weight_of(&r.groups, &standby.target_group_arn).is_some());
     checks.extend(check_health(input.operation, live, standby)?);
+    let testers = testers(found, live, standby);
+    checks.extend(check_testers(input.operation, &testers, &standby.name)?);
     if let Some(alarm) = found.alarms.first() {
         return Err(format!("the CloudWatch alarm {alarm} is in ALARM; start again when it is over").into());
     }
@@ -185,6 +206,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         load_balancer_arn,
         before: weights(live, standby, reached(found, live, standby)),
         routes,
+        testers,
         overridden: found.permit.overridden.clone(),
         approval,
         poll_seconds,

@@ -137,10 +137,13 @@ impl<'a> Poll<'a> {
             let reason = format!("two whole periods are needed to call {standby} silent, not there yet");
             self.decision(Verdict::Wait, reason)
         } else if loud > 0 {
-            self.decision(
-                Verdict::Wait,
-                format!("{standby} still had {loud} requests in the last {seconds} s"),
-            )
+            let testers = if self.plan.testers.is_empty() {
+                ""
+            } else {
+                "; those of testers count as well, so they have to pause"
+            };
+            let reason = format!("{standby} still had {loud} requests in the last {seconds} s{testers}");
+            self.decision(Verdict::Wait, reason)
         } else if heard == 0 {
             let reason = format!("no requests at all in the last {seconds} s, so silence proves nothing");
             self.decision(Verdict::Wait, reason)

@@ -23,7 +23,13 @@ pub mod judge;
 /// The place that is no fleet: what users see.
 pub const PUBLIC: &str = "public";
 
-/// All of them are sent at once, to three places at most.
+/// The place that is the standby by way of the balancer, as testers see it. Its name is no fleet's.
+pub const STANDBY: &str = "standby";
+
+/// The header by which the balancer knows testers. Its value is a secret.
+pub const STANDBY_HEADER: &str = "x-failover-standby";
+
+/// All of them are sent at once, to four places at most.
 const MOST_PROBES: usize = 10;
 
 /// Two attempts must fit into the time-out of the function.
@@ -121,6 +127,12 @@ impl Probe {
             if name.is_empty() || !name.bytes().all(token) {
                 return Err(format!("`headers`: {name:?} is not the name of a header"));
             }
+            if name.eq_ignore_ascii_case(STANDBY_HEADER) {
+                return Err(format!(
+                    "`headers`: {name} is sent to the address `standby` and to no other; leave it out, and give \
+                     that address in `addresses`"
+                ));
+            }
             if RESERVED.contains(&name.to_ascii_lowercase().as_str()) {
                 return Err(format!("`headers`: {name} belongs to the connection; leave it out"));
             }
@@ -158,7 +170,7 @@ impl Probe {
 pub struct Probing {
     /// The probes, each of which goes to every address.
     pub probes: Vec<Probe>,
-    /// `public` and the names of fleets, with an address such as `https://shop.example` each.
+    /// `public`, `standby` and the names of fleets, with an address such as `https://shop.example` each.
     pub addresses: BTreeMap<String, String>,
     /// Whether addresses of the machine that probes are allowed, for rehearsals.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -170,6 +182,11 @@ impl Probing {
     pub fn in_words(&self) -> String {
         let (probes, places) = (self.probes.iter().map(Probe::name), self.addresses.keys());
         format!("at every stage {} must pass on {}", listed(probes), listed(places))
+    }
+
+    /// The places that lead to the standby alone.
+    pub fn of_standby<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = (&'a String, &'a String)> {
+        self.addresses.iter().filter(|(place, _)| [STANDBY, &plan.standby.name].contains(&place.as_str()))
     }
 }
 
@@ -209,7 +226,17 @@ pub fn planned(plan: Plan, input: &Input, configured: &Configured) -> Result<Pla
     let mut plan = plan;
     plan.checks.push(probing.in_words());
     plan.probing = Some(probing);
+    if before_the_run(&plan) {
+        plan.checks.push(format!("they must pass on {} before any user is moved", plan.standby.name));
+    }
     Ok(plan)
+}
+
+/// Whether the standby is probed before the run begins: where users are moved to a release, or to a
+/// fleet that was deployed to. A failback is in a hurry and goes to a fleet that users know.
+pub fn before_the_run(plan: &Plan) -> bool {
+    matches!(plan.operation, Operation::Shift | Operation::Balance)
+        && plan.probing.as_ref().is_some_and(|probing| probing.of_standby(plan).next().is_some())
 }
 
 fn probing(plan: &Plan, input: &Input, configured: &Configured) -> Result<Option<Probing>, String> {
@@ -220,11 +247,21 @@ fn probing(plan: &Plan, input: &Input, configured: &Configured) -> Result<Option
     if probes.is_empty() {
         return Ok(None);
     }
-    let (whose, addresses) = match &input.addresses {
+    let (whose, mut addresses) = match &input.addresses {
         Some(addresses) => ("`addresses`", addresses.clone()),
         None => ("the deployment's ProbeAddresses", configured_addresses(&configured.addresses)?),
     };
-    let known = [PUBLIC, &plan.live.name, &plan.standby.name];
+    if let Some(astray) = plan.testers_astray().filter(|_| addresses.contains_key(STANDBY)) {
+        // What is wrong for testers never holds up the way back.
+        if input.operation != Operation::Failback {
+            return Err(format!("{whose}: {STANDBY}: {astray}"));
+        }
+        addresses.remove(STANDBY);
+        if addresses.is_empty() {
+            return Ok(None);
+        }
+    }
+    let known = [PUBLIC, STANDBY, &plan.live.name, &plan.standby.name];
     if addresses.is_empty() {
         return Err(format!(
             "`probes` have nowhere to go; give `addresses` for one or more of {}, such as \

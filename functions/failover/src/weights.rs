@@ -95,6 +95,12 @@ pub fn holds(groups: &[GroupWeight], desired: &[GroupWeight]) -> bool {
     desired.iter().all(|d| weight_of(groups, &d.target_group_arn) == Some(d.weight))
 }
 
+/// Whether the forward sends everything to one group.
+pub fn all_to(groups: &[GroupWeight], target_group_arn: &str) -> bool {
+    weight_of(groups, target_group_arn).is_some()
+        && groups.iter().all(|g| (g.weight > 0) == (g.target_group_arn == target_group_arn))
+}
+
 /// Whether both forwards send the same share to each group of `desired`; a group that is absent
 /// counts as weight 0. This is what "the weights are those found at the start" means for a fixed
 /// forward that the run has converted.
@@ -111,6 +117,16 @@ mod tests {
         proptest::collection::btree_map("[a-f]", 0u16..1000, 0..5).prop_map(|m| {
             m.into_iter().map(|(arn, weight)| GroupWeight { target_group_arn: arn, weight }).collect()
         })
+    }
+
+    #[test]
+    fn everything_goes_to_one_group_or_it_does_not() {
+        let forward =
+            |weights: [u16; 2]| [GroupWeight::new("a", weights[0]), GroupWeight::new("b", weights[1])];
+        assert!(all_to(&[GroupWeight::new("a", 100)], "a"));
+        assert!(all_to(&forward([1, 0]), "a") && !all_to(&forward([1, 0]), "b"));
+        assert!(!all_to(&forward([99, 1]), "a") && !all_to(&forward([0, 0]), "a") && !all_to(&[], "a"));
+        assert!(!all_to(&[GroupWeight::new("third", 100)], "a"));
     }
 
     proptest! {

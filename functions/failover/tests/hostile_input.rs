@@ -140,6 +140,7 @@ fn found() -> Found {
         fleets: [fleet("prod1"), fleet("prod2")],
         past: [Past::default(), Past::default()],
         routes: vec![route],
+        testers: Vec::new(),
         alarms: Vec::new(),
         settle_seconds: 15,
         permit: Permit::default(),

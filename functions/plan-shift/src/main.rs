@@ -80,7 +80,8 @@ async fn plan_shift(
     let something =
         if input.operation == Operation::Restore { !plan.routes.is_empty() } else { !plan.stages.is_empty() };
     let proceed = !input.dry_run && something;
-    Ok(Planned { proceed, plan, progress: Progress::default(), outcome })
+    let probe_standby = probe::before_the_run(&plan);
+    Ok(Planned { proceed, probe_standby, plan, progress: Progress::default(), outcome })
 }
 
 /// What the calendar says; a dry run may look at any time.

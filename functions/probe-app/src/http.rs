@@ -7,8 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use failover::aws::testers::Secret;
 use failover::probe::answer::{Answer, READ_BYTES};
-use failover::probe::{Method, Probe, address};
+use failover::probe::{Method, Probe, STANDBY_HEADER, address};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::header::{HOST, LOCATION, USER_AGENT};
@@ -54,24 +55,47 @@ impl Client {
         Self { tls: Arc::new(config).into() }
     }
 
-    /// Sends a probe to an address and checks the answer.
+    /// Sends a probe to an address, with the `secret` of testers where it goes by their rule, and checks
+    /// the answer. What is wrong never shows that secret.
     ///
     /// # Errors
     /// What is wrong, in words.
-    pub async fn probe(&self, probe: &Probe, address: &str, loopback: bool) -> Result<(), String> {
+    pub async fn probe(
+        &self,
+        probe: &Probe,
+        address: &str,
+        loopback: bool,
+        secret: Option<&Secret>,
+    ) -> Result<(), String> {
         let limit = Duration::from_secs(probe.within.0.into());
-        let answer = tokio::time::timeout(limit, self.follow(probe, address, loopback)).await;
-        let answer = answer.unwrap_or_else(|_| Err(format!("no whole answer within {}", probe.within)))?;
+        let hidden = |text: &str| secret.map_or_else(|| text.to_owned(), |secret| secret.hidden_in(text));
+        let answer = tokio::time::timeout(limit, self.follow(probe, address, loopback, secret)).await;
+        let answer = answer.unwrap_or_else(|_| Err(format!("no whole answer within {}", probe.within)));
+        let mut answer = answer.map_err(|wrong| hidden(&wrong))?;
+        if secret.is_some() {
+            answer.body = hidden(&String::from_utf8_lossy(&answer.body)).into_bytes();
+            answer.location = answer.location.as_deref().map(hidden);
+        }
         answer.lacks(probe).map_or(Ok(()), Err)
     }
 
-    async fn follow(&self, probe: &Probe, address: &str, loopback: bool) -> Result<Answer, String> {
+    async fn follow(
+        &self,
+        probe: &Probe,
+        address: &str,
+        loopback: bool,
+        secret: Option<&Secret>,
+    ) -> Result<Answer, String> {
         let nothing = BTreeMap::new();
+        let mut headers = probe.headers.clone();
+        if let Some(secret) = secret {
+            headers.insert(STANDBY_HEADER.to_owned(), secret.reveal().to_owned());
+        }
         let mut url = address::origin(address, loopback)?;
         let (path, query) = probe.path.split_once('?').map_or((&probe.path[..], None), |(p, q)| (p, Some(q)));
         url.set_path(path);
         url.set_query(query);
-        let mut hop = Hop { url, method: probe.method, headers: &probe.headers, loopback };
+        let mut hop = Hop { url, method: probe.method, headers: &headers, loopback };
         for _ in 0..probe.redirects {
             let answer = self.send(&hop).await?;
             let Some(location) = &answer.location else { return Ok(answer) };
@@ -84,8 +108,15 @@ impl Client {
             if matches!((hop.method, answer.status), (Method::Post, 301..=303)) {
                 hop.method = Method::Get;
             }
-            // What is meant for one server is told to no other.
+            // What is meant for one server is told to no other. Without the secret of testers the answer
+            // would be that of any fleet.
             if next.origin() != hop.url.origin() {
+                if secret.is_some() {
+                    return Err(format!(
+                        "a redirect from {} to {next}, where testers are not known; give the address that it leads to",
+                        hop.url
+                    ));
+                }
                 hop.headers = &nothing;
             }
             hop.url = next;

@@ -1,8 +1,8 @@
-//! Records which fleet is live once the weights of the last stage are proven, and returns the
-//! output of the execution. Its failure never moves traffic.
+//! Records which fleet is live once the weights of the last stage are proven, leads testers to the other
+//! one, and returns the output of the execution. Its failure never moves traffic of users.
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws::{self, claims, tags};
+use failover::aws::{self, claims, tags, testers};
 use failover::contract::{Outcome, SwapRequest};
 use failover::error::{Error, Kind};
 use failover::outcome;
@@ -19,10 +19,24 @@ async fn swap_roles(client: Client, request: SwapRequest) -> Result<Outcome, Err
         let fence = claims::fence(&client, &plan).await?;
         tags::record(&client, &plan, &outcome.weights, &outcome.live, &fence).await
     };
-    record.await.map_err(|error| match error.kind {
-        Kind::AwsUnavailable | Kind::Overtaken => error,
-        _ => Error::new(Kind::SwapFailed, error.message),
+    record.await.map_err(|error| {
+        let way_out = "allow the function to tag the routes, and the next run records it";
+        unfinished(error, "which fleet is live could not be recorded", way_out)
+    })?;
+    testers::lead_to(&client, &plan, &outcome.standby_target_group).await.map_err(|error| {
+        let what = format!("testers may see {}, which is live, instead of {}", outcome.live, outcome.standby);
+        unfinished(error, &what, "once that is mended, a `drain` leads them to the standby")
     })?;
     tracing::info!(app = plan.app, execution = plan.execution.arn, "{}", outcome.summary);
     Ok(outcome)
+}
+
+/// The error with what it means; what may pass is tried again, and somebody else's routes are left.
+fn unfinished(error: Error, what: &str, way_out: &str) -> Error {
+    let kind = match error.kind {
+        Kind::Overtaken => return error,
+        Kind::AwsUnavailable => Kind::AwsUnavailable,
+        _ => Kind::SwapFailed,
+    };
+    Error::new(kind, format!("{what}: {}; {way_out}.", error.message))
 }

@@ -1,4 +1,5 @@
-//! Finding what a plan is made from: the fleets' target groups and every route to them.
+//! Finding what a plan is made from: the fleets' target groups and every route to them, those of
+//! testers apart.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +10,12 @@ use futures_util::future::{join_all, try_join_all};
 use jiff::Timestamp;
 
 use super::error::{code, named};
-use super::{claims, command, health, listener, tags};
+use super::{claims, command, health, listener, tags, testers};
 use crate::calendar::Permit;
 use crate::claim::{Claim, Record};
 use crate::error::{Error, Kind};
 use crate::input::{Input, Operation};
-use crate::plan::{Found, FoundFleet, FoundRoute, Past};
+use crate::plan::{Found, FoundFleet, FoundRoute, FoundTesters, Past};
 use crate::weights::{GroupWeight, weight_of};
 
 /// For whom something is looked up.
@@ -58,8 +59,9 @@ pub async fn find(
     let mut balancers: Vec<&String> = fleets.iter().flat_map(|f| &f.load_balancer_arns).collect();
     balancers.sort();
     balancers.dedup();
-    let mut routes =
-        try_join_all(balancers.into_iter().map(|arn| routes(client, arn, &fleets))).await?.concat();
+    let rules = try_join_all(balancers.into_iter().map(|arn| rules(client, arn, &fleets))).await?;
+    let (routes, testers): (Vec<_>, Vec<_>) = rules.into_iter().flatten().unzip();
+    let (mut routes, testers) = (routes.concat(), testers.concat());
     let arns: Vec<&str> = routes.iter().map(|(route, _)| route.arn.as_str()).collect();
     let marks = tags::read(client, &arns).await?;
     let claims = marks.iter().map(|marks| marks.claim.clone());
@@ -76,6 +78,7 @@ pub async fn find(
         fleets,
         past: [Past::default(), Past::default()],
         routes: routes.into_iter().map(|(route, _)| route).collect(),
+        testers,
         alarms: Vec::new(),
         settle_seconds: asking.settle_seconds,
         permit: Permit::default(),
@@ -123,11 +126,10 @@ async fn fleet(client: &Client, app: &str, name: &str, group: &str) -> Result<Fo
     })
 }
 
-async fn routes(
-    client: &Client,
-    balancer: &str,
-    fleets: &[FoundFleet; 2],
-) -> Result<Vec<(FoundRoute, Vec<Action>)>, Error> {
+/// The rules of a listener that forward to one of the fleets: those for users and those for testers.
+type OfListener = (Vec<(FoundRoute, Vec<Action>)>, Vec<FoundTesters>);
+
+async fn rules(client: &Client, balancer: &str, fleets: &[FoundFleet; 2]) -> Result<Vec<OfListener>, Error> {
     let listeners: Vec<Listener> = client
         .describe_listeners()
         .load_balancer_arn(balancer)
@@ -143,9 +145,47 @@ async fn routes(
         let rules: Result<Vec<Rule>, _> = pages.collect().await;
         let rules = rules.map_err(|error| named("reading the listener rules", &error))?;
         let port = listener.port().unwrap_or_default();
-        Ok::<_, Error>(rules.iter().filter_map(|rule| route(arn, port, rule, fleets)).collect::<Vec<_>>())
+        let (for_testers, for_users): (Vec<_>, Vec<_>) = rules.into_iter().partition(testers::is_for_testers);
+        let for_testers =
+            for_testers.iter().filter_map(|rule| for_testers_of(port, rule, &for_users, fleets));
+        let routes = for_users.iter().filter_map(|rule| route(arn, port, rule, fleets));
+        Ok::<_, Error>((routes.collect(), for_testers.collect()))
     };
-    Ok(try_join_all(listeners.iter().map(of_listener)).await?.concat())
+    try_join_all(listeners.iter().map(of_listener)).await
+}
+
+/// The target groups of a rule, if it forwards to one of the fleets.
+fn groups_of(rule: &Rule, fleets: &[FoundFleet; 2]) -> Option<Vec<GroupWeight>> {
+    let groups = listener::groups(rule.actions())?;
+    fleets.iter().find_map(|fleet| weight_of(&groups, &fleet.target_group_arn))?;
+    Some(groups)
+}
+
+fn label(rule: &Rule, port: i32) -> String {
+    match rule.is_default() {
+        Some(true) => format!("the default action on port {port}"),
+        _ => format!("rule {} on port {port}", rule.priority().unwrap_or("?")),
+    }
+}
+
+/// The rule as one for testers, if it forwards to one of the fleets.
+fn for_testers_of(
+    port: i32,
+    rule: &Rule,
+    for_users: &[Rule],
+    fleets: &[FoundFleet; 2],
+) -> Option<FoundTesters> {
+    // The default action, which comes last, has no number.
+    let priority = |rule: &Rule| rule.priority().and_then(|priority| priority.parse::<u32>().ok());
+    let before = |other: &&Rule| priority(other).zip(priority(rule)).is_some_and(|(other, own)| other < own);
+    let behind = for_users.iter().filter(before).find(|other| groups_of(other, fleets).is_some());
+    Some(FoundTesters {
+        rule_arn: rule.rule_arn()?.to_owned(),
+        label: label(rule, port),
+        port: u16::try_from(port).ok()?,
+        groups: groups_of(rule, fleets)?,
+        behind: behind.map(|other| label(other, port)),
+    })
 }
 
 /// The rule as a route, if it forwards to one of the fleets.
@@ -155,19 +195,14 @@ fn route(
     rule: &Rule,
     fleets: &[FoundFleet; 2],
 ) -> Option<(FoundRoute, Vec<Action>)> {
-    let groups = listener::groups(rule.actions())?;
-    fleets.iter().find_map(|fleet| weight_of(&groups, &fleet.target_group_arn))?;
+    let groups = groups_of(rule, fleets)?;
     let is_default = rule.is_default().unwrap_or(false);
     let rule_arn = rule.rule_arn()?.to_owned();
     let found = FoundRoute {
         arn: if is_default { listener_arn.to_owned() } else { rule_arn.clone() },
         rule_arn,
         default_of: is_default.then(|| listener_arn.to_owned()),
-        label: if is_default {
-            format!("the default action on port {port}")
-        } else {
-            format!("rule {} on port {port}", rule.priority().unwrap_or("?"))
-        },
+        label: label(rule, port),
         groups,
         group_stickiness: listener::is_sticky(rule.actions()),
         live_tag: None,

@@ -56,15 +56,22 @@ pub fn is_sticky(actions: &[Action]) -> bool {
 /// The same actions with the weights of `desired` in the forward. Order, authentication, group
 /// stickiness and every other target group stay as they are.
 pub fn with_weights(actions: &[Action], desired: &[GroupWeight]) -> Vec<Action> {
-    actions.iter().map(|action| rebuilt(action, desired)).collect()
+    actions.iter().map(|action| rebuilt(action, |found| weights::with_weights(found, desired))).collect()
 }
 
-fn rebuilt(action: &Action, desired: &[GroupWeight]) -> Action {
+/// The same actions with everything that they forward sent to one group alone.
+pub fn with_group(actions: &[Action], target_group_arn: &str) -> Vec<Action> {
+    let one = |_: &[GroupWeight]| vec![GroupWeight::new(target_group_arn, 100)];
+    actions.iter().map(|action| rebuilt(action, one)).collect()
+}
+
+/// The action with what `regroup` makes of the groups of its forward.
+fn rebuilt(action: &Action, regroup: impl Fn(&[GroupWeight]) -> Vec<GroupWeight>) -> Action {
     let mut action = action.clone();
     match action.r#type() {
         Some(ActionTypeEnum::Forward) => {
             let found = groups(std::slice::from_ref(&action)).unwrap_or_default();
-            let tuples = weights::with_weights(&found, desired).into_iter().map(|group| {
+            let tuples = regroup(&found).into_iter().map(|group| {
                 let weight = i32::from(group.weight);
                 TargetGroupTuple::builder().target_group_arn(group.target_group_arn).weight(weight).build()
             });
@@ -313,6 +320,9 @@ mod tests {
             found[1].forward_config().unwrap().target_group_stickiness_config()
         );
         assert_eq!(with_weights(&written, &desired(90)), written, "a second write writes the same");
+        let one = with_group(&found, "two");
+        assert_eq!(one[0], written[0]);
+        assert_eq!(groups(&one), Some(vec![GroupWeight::new("two", 100)]));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::checks::one_balancer;
 use super::{
     Found, FoundFleet, FoundRoute, Refusal, SLOW_SECONDS, fleet, found_weights, reached, route, share,
-    weights,
+    testers, weights,
 };
 use crate::claim::{Claim, Record};
 use crate::contract::{Execution, Plan, Route};
@@ -103,6 +103,7 @@ pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Re
         standby: fleet(standby),
         load_balancer_arn,
         routes,
+        testers: testers(found, live, standby),
         before: weights(live, standby, before),
         stages: Vec::new(),
         may_write,

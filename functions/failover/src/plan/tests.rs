@@ -43,11 +43,24 @@ fn found(weights: [u16; 2]) -> Found {
         fleets: [fleet("prod1", ONE), fleet("prod2", TWO)],
         past: [Past::default(), Past::default()],
         routes: vec![route("rule 1", &[(ONE, weights[0]), (TWO, weights[1])])],
+        testers: Vec::new(),
         alarms: Vec::new(),
         settle_seconds: 15,
         permit: Permit::default(),
         chain: Vec::new(),
     }
+}
+
+/// What is found with a rule for testers as well.
+fn with_testers(weights: [u16; 2], groups: &[(&str, u16)], behind: Option<&str>) -> Found {
+    let rule = FoundTesters {
+        rule_arn: "arn:testers".into(),
+        label: "rule 9 on port 443".into(),
+        port: 443,
+        groups: groups.iter().map(|(arn, weight)| GroupWeight::new(*arn, *weight)).collect(),
+        behind: behind.map(Into::into),
+    };
+    Found { testers: vec![rule], ..found(weights) }
 }
 
 fn execution() -> Execution {
@@ -192,6 +205,38 @@ fn a_balance_of_different_releases_must_be_forced() {
     assert!(balance(Some("v2"), Some("v2"), json!({ "release": "v3" })).is_err());
     assert!(balance(Some("v2"), None, json!({})).is_ok());
     assert!(balance(None, Some("v1"), json!({})).is_ok());
+}
+
+#[test]
+fn testers_who_are_not_led_to_the_standby_hold_up_a_shift_and_nothing_else() {
+    for (weights, live, standby) in [([100, 0], ONE, TWO), ([0, 100], TWO, ONE)] {
+        for groups in [&[(standby, 100)][..], &[(live, 0), (standby, 1)]] {
+            let plan = make(json!({}), &with_testers(weights, groups, None)).unwrap();
+            assert_eq!((plan.routes.len(), &plan.testers_astray()), (1, &None));
+            assert!(
+                plan.checks.contains(&format!("rule 9 on port 443 leads testers to {}", plan.standby.name))
+            );
+        }
+        for (groups, behind, says) in [
+            (&[(live, 100)][..], None, "a `drain` puts it in step"),
+            (&[(live, 1), (standby, 99)], None, "leads them to prod"),
+            (&[(standby, 1), ("arn:third", 1)], None, "and arn:third"),
+            (&[(standby, 0)], None, "leads them to no fleet"),
+            (&[(standby, 1)], Some("rule 3 on port 443"), "comes after rule 3 on port 443"),
+        ] {
+            let found = with_testers(weights, groups, behind);
+            let refused = make(json!({}), &found).unwrap_err();
+            assert!(
+                refused.contains("rule 9 on port 443, for testers, ") && refused.contains(says),
+                "{refused}"
+            );
+            for operation in ["drain", "balance", "failback"] {
+                let plan = make(json!({ "operation": operation }), &found).unwrap();
+                assert!(plan.checks.iter().any(|check| check.contains(says)), "{:?}", plan.checks);
+                assert!(plan.testers_astray().is_some_and(|astray| astray.contains(says)));
+            }
+        }
+    }
 }
 
 fn interrupted(settled: bool) -> Claim {

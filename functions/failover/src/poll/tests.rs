@@ -178,7 +178,15 @@ fn a_drain_waits_for_silence_among_requests() {
     assert_eq!(done.reason, "prod2 is silent: 0 requests in 120 s, 4000 on prod1");
 
     let loud = Samples { standby: fleet(4 * PERIOD, 1, 3, 0), ..silent(5) };
-    assert!(decide(&loud).reason.contains("still had 3 requests"), "{}", decide(&loud).reason);
+    assert!(
+        decide(&loud).reason.ends_with("still had 3 requests in the last 120 s"),
+        "{}",
+        decide(&loud).reason
+    );
+    let rule = json!({ "ruleArn": "arn:testers", "label": "rule 1 on port 443", "port": 443 });
+    let with_testers = Plan { testers: vec![serde_json::from_value(rule).unwrap()], ..plan.clone() };
+    let reason = poll(&with_testers, &loud).reason;
+    assert!(reason.ends_with("; those of testers count as well, so they have to pause"), "{reason}");
     let mut nobody = silent(5);
     nobody.live.samples.clear();
     nobody.now = at(10 * PERIOD);

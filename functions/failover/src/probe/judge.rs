@@ -4,24 +4,50 @@
 //! though the fleets pass, tells nothing against the standby and does not let the run go on either: it
 //! waits for a while, as when both fleets are sick. A live fleet that fails alone holds nobody up:
 //! the traffic is on its way to the one that passes.
+//!
+//! Before the run only the standby is asked, and it must pass whatever becomes of the others: a shift
+//! away from a live fleet that fails may be the cure, and one to a standby that fails would stand still
+//! at its first stage, with users on it.
 
 use jiff::Timestamp;
 
-use crate::contract::{Fleet, Plan, Probed, Progress};
+use crate::contract::{Plan, Probed, Progress};
 use crate::error::{Error, Kind};
-use crate::probe::{PUBLIC, Probing, listed};
+use crate::probe::{PUBLIC, Probing, STANDBY, listed};
 use crate::verdict::{BothSick, Verdict};
 use crate::weights::Percent;
 
 /// A probe that did not get what it must, twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// `public`, or the name of a fleet.
+    /// `public`, `standby`, or the name of a fleet.
     pub place: String,
     /// Such as `GET /health`.
     pub probe: String,
     /// What came instead.
     pub found: String,
+}
+
+/// Concludes the round of probes before the run, which the places of the standby have answered.
+///
+/// # Errors
+/// `PlanRejected` where one of them fails; `BadRequest` where the plan has no probes.
+pub fn before_the_run(plan: &Plan, progress: &Progress, failures: &[Failure]) -> Result<Probed, Error> {
+    let Some(probing) = &plan.probing else {
+        return Err(Error::new(Kind::BadRequest, "There is nothing to probe in this run."));
+    };
+    if !failures.is_empty() {
+        return Err(Error::rejected(format!(
+            "{}: {} fails application probes before any user is moved to it: {}. Nothing was touched. See what it \
+             runs and start again once they pass.",
+            plan.app,
+            plan.standby.name,
+            words(failures)
+        )));
+    }
+    let places = listed(probing.of_standby(plan).map(|(place, _)| place));
+    let reason = format!("application probes pass on {places}; no user was moved yet");
+    Ok(Probed { verdict: Verdict::Advance, reason, progress: progress.clone() })
 }
 
 /// Concludes a round of probes after a poll.
@@ -94,17 +120,19 @@ enum Blame {
 
 fn blame(plan: &Plan, probing: &Probing, share: Percent, failures: &[Failure]) -> Blame {
     let fails = |place: &str| failures.iter().any(|failure| failure.place == place);
-    let probed = |fleet: &Fleet| probing.addresses.contains_key(&fleet.name);
+    let (of_live, of_standby) = ([plan.live.name.as_str()], [&plan.standby.name, STANDBY]);
+    let probed = |places: &[&str]| places.iter().any(|place| probing.addresses.contains_key(*place));
     // With all traffic on one fleet, the public address is that fleet's where it has none of its own.
-    let sick =
-        |fleet: &Fleet, alone: bool| if probed(fleet) { fails(&fleet.name) } else { alone && fails(PUBLIC) };
-    let live = sick(&plan.live, share == Percent::NONE);
-    let standby = sick(&plan.standby, share == Percent::ALL);
+    let sick = |places: &[&str], alone: bool| {
+        if probed(places) { places.iter().any(|place| fails(place)) } else { alone && fails(PUBLIC) }
+    };
+    let live = sick(&of_live, share == Percent::NONE);
+    let standby = sick(&of_standby, share == Percent::ALL);
     let explained = !fails(PUBLIC) || (live && share < Percent::ALL);
     match (live, standby) {
         (true, true) => Blame::Both,
         (false, true) => Blame::Standby,
-        (true, false) if probed(&plan.standby) && explained => Blame::Live,
+        (true, false) if probed(&of_standby) && explained => Blame::Live,
         (false, false) if explained => Blame::Nobody,
         _ => Blame::Unclear,
     }

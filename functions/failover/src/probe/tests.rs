@@ -45,6 +45,7 @@ fn refusals_name_the_field() {
         (json!({ "path": "/", "headers": { "a b": "c" } }), "`headers`"),
         (json!({ "path": "/", "headers": { "a": "b\r\nc: d" } }), "`headers`"),
         (json!({ "path": "/", "headers": { "Content-Length": "5" } }), "`headers`"),
+        (json!({ "path": "/", "headers": { "X-Failover-Standby": "guess" } }), "the address `standby`"),
         (json!({ "path": "/", "status": 20 }), "`status`"),
         (json!({ "path": "/", "text": "" }), "`text`"),
         (json!({ "path": "/", "json": { "status": "up" } }), "`json`"),
@@ -62,7 +63,8 @@ fn refusals_name_the_field() {
     let health = json!([{ "path": "/health" }]);
     for (addresses, says) in [
         (json!({}), "nowhere to go"),
-        (json!({ "prod3": "https://shop.example" }), "\"prod3\" is none of public, prod1 and prod2"),
+        (json!({ "prod3": "https://shop.example" }), "\"prod3\" is none of public, standby, prod1 and prod2"),
+        (json!({ "standby": "https://shop.example" }), "`make testers APP=web` adds one"),
         (json!({ "prod1": "shop.example" }), "prod1: \"shop.example\" is not an address"),
         (json!({ "prod1": "ftp://shop.example" }), "neither http:// nor https://"),
         (json!({ "prod1": "https://shop.example/here" }), "must end after host and port"),
@@ -156,6 +158,12 @@ fn the_one_that_fails_alone_is_blamed() {
     // The public address alone tells of a fleet only once that has everything.
     assert_eq!(verdict(10, &["public"], &["public"]), Wait);
     assert_eq!(verdict(100, &["public"], &["public"]), RollBack);
+    // As testers see it, the standby is the standby.
+    let testers = ["prod1", "public", "standby"];
+    assert_eq!(verdict(10, &testers, &["standby"]), RollBack);
+    assert_eq!(verdict(10, &testers, &["standby", "prod1"]), Wait);
+    assert_eq!(verdict(10, &testers, &["prod1", "public"]), Advance);
+    assert_eq!(verdict(10, &["prod2", "standby"], &["prod2"]), RollBack);
     // Nothing is known of a standby without an address.
     assert_eq!(verdict(10, &["prod1"], &["prod1"]), Wait);
 }
@@ -175,6 +183,53 @@ fn a_stage_that_waits_goes_on_and_ends_as_both_sick_says() {
         // One that passes in between begins anew.
         let well = judge(&plan, &first.progress, &[], at(400)).unwrap();
         assert_eq!((well.verdict, well.progress.probes_fail_since), (Verdict::Wait, None));
+    }
+}
+
+/// A run of this operation that probes these places, whose testers are led like this.
+fn planned_with(operation: &str, places: &[&str], testers: &Value) -> Result<Plan, String> {
+    let plan = testing::plan(json!({ "operation": operation, "testers": testers }));
+    let addresses: BTreeMap<_, _> = places.iter().map(|place| (*place, "https://shop.example")).collect();
+    let input =
+        json!({ "app": "web", "operation": operation, "probes": [{ "path": "/" }], "addresses": addresses });
+    planned(plan, &Input::parse(&input).unwrap(), &Configured::default()).map_err(|error| error.message)
+}
+
+#[test]
+fn the_standby_is_probed_before_users_are_moved_to_it() {
+    let rule = json!({ "ruleArn": "arn:testers", "label": "rule 9 on port 443", "port": 443 });
+    let before = |operation, places: &[&str]| {
+        before_the_run(&planned_with(operation, places, &json!([rule])).unwrap())
+    };
+    for operation in ["shift", "balance"] {
+        assert!(before(operation, &["standby"]) && before(operation, &["public", "prod2"]));
+        assert!(!before(operation, &["public", "prod1"]));
+    }
+    assert!(!before("failback", &["standby", "prod2"]));
+
+    let plan = planned_with("shift", &["prod1", "prod2", "public", "standby"], &json!([rule])).unwrap();
+    let asked: Vec<_> = plan.probing.as_ref().unwrap().of_standby(&plan).map(|(place, _)| place).collect();
+    assert_eq!(asked, ["prod2", "standby"]);
+    let passed = judge::before_the_run(&plan, &Progress::default(), &[]).unwrap();
+    assert_eq!((passed.verdict, passed.progress), (Verdict::Advance, Progress::default()));
+    assert!(passed.reason.contains("on prod2 and standby; no user"), "{}", passed.reason);
+    let failed = judge::before_the_run(&plan, &Progress::default(), &failing(&["standby"])).unwrap_err();
+    assert_eq!(failed.kind.name(), "PlanRejected");
+    assert!(failed.message.contains("standby fails GET /health: status 500"), "{}", failed.message);
+    assert!(failed.message.contains("Nothing was touched"), "{}", failed.message);
+}
+
+#[test]
+fn testers_who_are_astray_hold_up_everything_but_the_way_back() {
+    let astray = json!([{ "ruleArn": "arn:testers", "label": "rule 9 on port 443", "port": 443, "astray": "leads to prod1" }]);
+    for testers in [json!([]), astray] {
+        for operation in ["shift", "balance"] {
+            let refused = planned_with(operation, &["public", "standby"], &testers).unwrap_err();
+            assert!(refused.starts_with("web: `addresses`: standby: "), "{refused}");
+        }
+        let back = planned_with("failback", &["public", "standby"], &testers).unwrap();
+        assert_eq!(back.probing.unwrap().addresses.into_keys().collect::<Vec<_>>(), ["public"]);
+        assert_eq!(planned_with("failback", &["standby"], &testers).unwrap().probing, None);
     }
 }
 

@@ -72,7 +72,7 @@ async fn tls_server() -> (u16, RootCertStore) {
 
 async fn sent(to: u16, what: Value) -> Result<(), String> {
     let client = Client::trusting(RootCertStore::empty());
-    client.probe(&probe(what), &format!("http://127.0.0.1:{to}"), true).await
+    client.probe(&probe(what), &format!("http://127.0.0.1:{to}"), true, None).await
 }
 
 #[tokio::test]
@@ -119,6 +119,42 @@ async fn redirects_are_followed_as_far_as_asked() {
     assert!(away.contains("169.254.169.254") && away.contains("link-local"), "{away}");
 }
 
+/// It opens the way to the standby, stays with one server, and is not shown whatever the application does
+/// with it.
+#[tokio::test]
+async fn the_secret_of_testers_is_sent_and_not_shown() {
+    let elsewhere = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&elsewhere);
+    let other = server(move |_| {
+        seen.fetch_add(1, Ordering::Relaxed);
+        answer("200 OK", "", "")
+    })
+    .await;
+    let port = server(move |asked| match asked.split(' ').nth(1).unwrap_or_default() {
+        "/here" => answer("302 Found", "location: /echo\r\n", ""),
+        "/away" => answer("302 Found", &format!("location: http://127.0.0.1:{other}/\r\n"), ""),
+        "/showing" => answer("302 Found", "location: http://127.0.0.1:1/?s3cret-of-testers\r\n", ""),
+        _ => answer("200 OK", "", &format!("{} {asked}", "-".repeat(30))),
+    })
+    .await;
+    let (client, secret) = (Client::trusting(RootCertStore::empty()), Secret::new("s3cret-of-testers"));
+    let address = format!("http://127.0.0.1:{port}");
+    let sent = async |what: Value| client.probe(&probe(what), &address, true, Some(&secret)).await;
+    let echo =
+        json!({ "path": "/here", "redirects": 1, "text": "x-failover-standby: (the testers' secret)" });
+    assert_eq!(sent(echo).await, Ok(()));
+    for (wrong, says) in [
+        (json!({ "path": "/echo", "text": "nothing" }), "which begins with"),
+        (json!({ "path": "/away", "redirects": 1 }), "where testers are not known"),
+        (json!({ "path": "/showing", "redirects": 1 }), "where testers are not known"),
+        (json!({ "path": "/showing" }), "status 302 to"),
+    ] {
+        let said = sent(wrong).await.unwrap_err();
+        assert!(said.contains(says) && !said.contains("s3cret"), "{said}");
+    }
+    assert_eq!(elsewhere.load(Ordering::Relaxed), 0);
+}
+
 #[tokio::test]
 async fn nothing_is_sent_to_a_name_that_leads_here() {
     let asked = Arc::new(AtomicUsize::new(0));
@@ -131,10 +167,10 @@ async fn nothing_is_sent_to_a_name_that_leads_here() {
     let client = Client::trusting(RootCertStore::empty());
     let address = format!("http://localhost:{port}");
     let health = probe(json!({ "path": "/" }));
-    let refused = client.probe(&health, &address, false).await.unwrap_err();
+    let refused = client.probe(&health, &address, false, None).await.unwrap_err();
     assert!(refused.contains("localhost is at") && refused.contains("loopback"), "{refused}");
     assert_eq!(asked.load(Ordering::Relaxed), 0);
-    assert_eq!(client.probe(&health, &address, true).await, Ok(()));
+    assert_eq!(client.probe(&health, &address, true, None).await, Ok(()));
 }
 
 #[tokio::test]
@@ -165,13 +201,13 @@ async fn a_server_that_says_nothing_is_given_up_in_time() {
 async fn certificates_must_be_right() {
     let (port, trusted) = tls_server().await;
     let (asked, knows) = (probe(json!({ "path": "/", "text": "secret" })), Client::trusting(trusted));
-    assert_eq!(knows.probe(&asked, &format!("https://localhost:{port}"), true).await, Ok(()));
-    let other = knows.probe(&asked, &format!("https://127.0.0.1:{port}"), true).await.unwrap_err();
+    assert_eq!(knows.probe(&asked, &format!("https://localhost:{port}"), true, None).await, Ok(()));
+    let other = knows.probe(&asked, &format!("https://127.0.0.1:{port}"), true, None).await.unwrap_err();
     assert!(other.contains("is for another name"), "{other}");
     let stranger = Client::trusting(authorities());
-    let unknown = stranger.probe(&asked, &format!("https://localhost:{port}"), true).await.unwrap_err();
+    let unknown = stranger.probe(&asked, &format!("https://localhost:{port}"), true, None).await.unwrap_err();
     assert!(unknown.contains("certificate of localhost is wrong: it is signed by nobody"), "{unknown}");
     let plain = server(|_| answer("200 OK", "", "")).await;
-    let no_tls = stranger.probe(&asked, &format!("https://localhost:{plain}"), true).await.unwrap_err();
+    let no_tls = stranger.probe(&asked, &format!("https://localhost:{plain}"), true, None).await.unwrap_err();
     assert!(no_tls.contains("no TLS with localhost") || no_tls.contains("no whole answer"), "{no_tls}");
 }

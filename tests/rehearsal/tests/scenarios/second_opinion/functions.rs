@@ -196,6 +196,7 @@ impl<'a> App<'a> {
             standby: fleet(1),
             load_balancer_arn: self.balancer.clone(),
             routes: planned,
+            testers: Vec::new(),
             before: [(FLEETS[0].into(), Percent::ALL), (FLEETS[1].into(), Percent::NONE)].into(),
             stages: vec![stage(20), stage(100)],
             may_write: [percent(20), percent(100)].into(),
