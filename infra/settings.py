@@ -161,4 +161,5 @@ def main():
     write(complete, {**defaults, **read(file, known)})
 
 
-main()
+if __name__ == "__main__":
+    main()
