@@ -8,6 +8,7 @@ use std::time::Duration;
 use alb::{Behaviour, Fleet};
 use anyhow::{Context, Result, ensure};
 use aws_sdk_elasticloadbalancingv2::types::Action;
+use failover::probe::STANDBY_HEADER;
 use failover::weights::GroupWeight;
 use jiff::Timestamp;
 
@@ -123,6 +124,17 @@ impl<'a> App<'a> {
             Traffic::start(format!("http://127.0.0.1:{}/{path}", self.port), host, load, longest)
         };
         self.kinds.iter().map(to).collect()
+    }
+
+    /// What a tester sees with this secret: the name of the fleet that answers, and what it runs.
+    ///
+    /// # Errors
+    /// If no fleet answers.
+    pub async fn tester(&self, secret: &str) -> Result<[String; 2]> {
+        let request = reqwest::Client::new().get(self.public()).header("host", self.host());
+        let answer = request.header(STANDBY_HEADER, secret).send().await?;
+        let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        text("x-fleet").zip(text("x-release")).map(Into::into).context("no fleet answered")
     }
 
     /// The addresses of a fleet's targets, past the balancer.

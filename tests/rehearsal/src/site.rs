@@ -7,9 +7,10 @@ use anyhow::{Context, Result};
 use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, AuthenticateOidcActionConfig, FixedResponseActionConfig, ForwardActionConfig,
-    ProtocolEnum, RuleCondition, TargetDescription, TargetGroupStickinessConfig, TargetGroupTuple,
-    TargetTypeEnum,
+    HttpHeaderConditionConfig, ProtocolEnum, RuleCondition, TargetDescription, TargetGroupStickinessConfig,
+    TargetGroupTuple, TargetTypeEnum,
 };
+use failover::probe::STANDBY_HEADER;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -53,7 +54,10 @@ pub struct Site<'a> {
 }
 
 /// Keeps a priority free for every app and route of a site.
-static PRIORITY: Mutex<i32> = Mutex::new(1);
+static PRIORITY: Mutex<i32> = Mutex::new(BEFORE_USERS);
+
+/// So many rules for testers may come before those for users.
+const BEFORE_USERS: i32 = 20_000;
 
 impl<'a> Site<'a> {
     /// Makes a balancer with a listener that answers 404 until an app takes its routes.
@@ -120,6 +124,40 @@ impl<'a> Site<'a> {
         Ok(app)
     }
 
+    /// Adds a rule that leads requests to the app's host with this secret to one fleet of it, before all
+    /// rules for users or, where it comes too `late`, behind them.
+    ///
+    /// # Errors
+    /// If the balancer refuses.
+    pub async fn testers(&self, app: &App<'_>, fleet: usize, secret: &str, late: bool) -> Result<String> {
+        let header = HttpHeaderConditionConfig::builder().http_header_name(STANDBY_HEADER).values(secret);
+        let header = RuleCondition::builder().field("http-header").http_header_config(header.build());
+        let priority = priority(if late { 0 } else { BEFORE_USERS });
+        let host = RuleCondition::builder().field("host-header").values(app.host());
+        let conditions = vec![host.build(), header.build()];
+        self.rule(priority, conditions, actions(app, RouteKind::Host, Forward::Fixed(fleet))).await
+    }
+
+    async fn rule(
+        &self,
+        priority: i32,
+        conditions: Vec<RuleCondition>,
+        actions: Vec<Action>,
+    ) -> Result<String> {
+        let made = self
+            .ground
+            .balancer
+            .create_rule()
+            .listener_arn(&self.listener_arn)
+            .priority(priority)
+            .set_conditions(Some(conditions))
+            .set_actions(Some(actions))
+            .send()
+            .await
+            .context("cannot make a rule")?;
+        Ok(made.rules().first().and_then(|r| r.rule_arn()).context("a rule without ARN")?.to_owned())
+    }
+
     async fn route(&self, app: &App<'_>, kind: RouteKind, forward: Forward) -> Result<String> {
         let client = &self.ground.balancer;
         let actions = actions(app, kind, forward);
@@ -134,22 +172,15 @@ impl<'a> Site<'a> {
             RouteKind::Path => condition.field("path-pattern").values(format!("/{}/*", app.name)),
             _ => condition.field("host-header").values(app.host()),
         };
-        let priority = {
-            let mut next = PRIORITY.lock().expect("nobody panics with it");
-            *next += 1;
-            *next
-        };
-        let made = client
-            .create_rule()
-            .listener_arn(&self.listener_arn)
-            .priority(priority)
-            .conditions(condition.build())
-            .set_actions(Some(actions))
-            .send()
-            .await
-            .context("cannot make a rule")?;
-        Ok(made.rules().first().and_then(|r| r.rule_arn()).context("a rule without ARN")?.to_owned())
+        self.rule(priority(0), vec![condition.build()], actions).await
     }
+}
+
+/// A priority that no other rule has, so much before those for users.
+fn priority(before: i32) -> i32 {
+    let mut next = PRIORITY.lock().expect("nobody panics with it");
+    *next += 1;
+    *next - before
 }
 
 async fn target_group(client: &Client, name: &str, fleet: &Fleet) -> Result<String> {

@@ -181,6 +181,7 @@ struct Went {
 async fn one(ground: &Ground, case: &Case) -> Result<Went> {
     let site = Site::new(ground, &case.name).await?;
     let app = site.app(&case.name, &[RouteKind::SignedInHost], Forward::Weighted(BEFORE)).await?;
+    let testers = site.testers(&app, 1, &case.name, false).await?;
     let _traffic = app.traffic(12);
     let before = app.actions(&app.routes[0]).await?;
     let armed = Arc::new(AtomicBool::new(case.operation != Operation::Restore));
@@ -189,6 +190,12 @@ async fn one(ground: &Ground, case: &Case) -> Result<Went> {
     let ended = execute(ground, &app, case.operation, &armed).await?;
     armed.store(false, Ordering::Relaxed);
     check(&app, case, &ended).await?;
+    // The fleet that is the standby at the end, unless it could not be told.
+    if ended.error.is_none() {
+        let standby = usize::from(case.operation != Operation::Shift);
+        let led = failover::aws::listener::groups(&app.actions(&testers).await?);
+        ensure!(led == Some(vec![GroupWeight::new(&app.groups[standby], 100)]), "testers are led to {led:?}");
+    }
     let desired = app.groups.iter().zip(app.weights().await?[0]).map(|(arn, w)| GroupWeight::new(arn, w));
     let expected = failover::aws::listener::with_weights(&before, &desired.collect::<Vec<_>>());
     let after = app.actions(&app.routes[0]).await?;

@@ -25,6 +25,7 @@ mod schedule;
 mod second_opinion;
 mod stacks;
 mod support;
+mod testers;
 mod upgrade;
 mod windows;
 

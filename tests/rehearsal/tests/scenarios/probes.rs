@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use rcgen::generate_simple_self_signed;
-use rehearsal::{App, Forward, Ground, RouteKind, Site, Stack, deploy};
+use rehearsal::{App, Ended, Event, Forward, Ground, RouteKind, Site, Stack, deploy};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::{
-    BEGUN, COMPLETED, RATE, check_failure, check_success, check_weights, input, run, writes,
-};
+use crate::support::{COMPLETED, RATE, check_failure, check_success, check_weights, input, run, writes};
 
 /// A stage that is probed at its first poll and before it is left.
 const PROBED: [&str; 10] = [
@@ -27,6 +25,25 @@ const PROBED: [&str; 10] = [
     "IsHealthy",
     "ProbeApp",
 ];
+
+/// How a run begins that probes the standby first.
+const BEGUN_PROBED: [&str; 7] = [
+    "PlanShift",
+    "IsWorkPlanned",
+    "ProbeStandby",
+    "IsWorkPlanned",
+    "ClaimRoutes",
+    "IsRestore",
+    "SendStartNotice",
+];
+
+/// Runs an execution during which fleets change what they run, once they have passed the first probes.
+async fn run_changing(ground: &Ground, input: &Value, change: impl Fn()) -> Result<Ended> {
+    let mut execution = ground.execute(input).await?;
+    execution.until(|event| matches!(event, Event::Entered(state) if state == "ClaimRoutes")).await?;
+    change();
+    execution.finish().await
+}
 
 /// The page of a release, by the balancer and by a target of each fleet.
 fn probing(app: &App<'_>, release: &str) -> Value {
@@ -47,7 +64,7 @@ pub async fn a_release_whose_pages_are_right_goes_out(ground: &Ground) -> Result
     let _traffic = app.traffic(RATE);
     let shifted = run(ground, &input(&app, "shift", probing(&app, "v1"))).await?;
     let stage = [&PROBED[..], &["IsHealthy"]].concat();
-    let path = [&BEGUN[..], &stage, &["IsFullyShifted"], &stage, &COMPLETED].concat();
+    let path = [&BEGUN_PROBED[..], &stage, &["IsFullyShifted"], &stage, &COMPLETED].concat();
     check_success(&shifted, &path.into_iter().map(str::to_owned).collect::<Vec<_>>())?;
     let reason = shifted.output["stages"][1]["reason"].as_str().unwrap_or_default();
     ensure!(reason.ends_with("; application probes pass on prod1, prod2 and public"), "{reason}");
@@ -60,16 +77,16 @@ pub async fn a_standby_with_the_wrong_page_is_rolled_back(ground: &Ground) -> Re
     for (name, weights, standby) in [("page-1", [100, 0], 1), ("page-2", [0, 100], 0)] {
         let app = site.app(name, &[RouteKind::Host], Forward::Weighted(weights)).await?;
         let _traffic = app.traffic(RATE);
-        app.deploy(standby, "v0");
         let mut probing = probing(&app, "v1");
         // What users see changes from one request to the next; the fleets alone tell whose page it is.
         probing["addresses"].as_object_mut().expect("an object").remove("public");
-        let ended = run(ground, &input(&app, "shift", probing)).await?;
+        let ended =
+            run_changing(ground, &input(&app, "shift", probing), || app.deploy(standby, "v0")).await?;
         let cause = check_failure(&ended, "RolledBack")?;
         let says = format!("prod{} fails GET /: /release is \"v0\" instead of \"v1\"", standby + 1);
         ensure!(cause.contains(&says), "{cause}");
         // Soon after the weights stand, before the stage is over.
-        let begins = [&BEGUN[..], &PROBED[..6], &["RollBack"]].concat();
+        let begins = [&BEGUN_PROBED[..], &PROBED[..6], &["RollBack"]].concat();
         ensure!(ended.path[..begins.len()] == begins, "{:?}", ended.path);
         check_weights(&app, weights).await?;
     }
@@ -80,7 +97,10 @@ pub async fn what_fails_on_both_fleets_waits_and_never_advances(ground: &Ground)
     let site = Site::new(ground, "both-pages").await?;
     let app = site.app("both-pages", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
     let _traffic = app.traffic(RATE);
-    let ended = run(ground, &input(&app, "shift", probing(&app, "v2"))).await?;
+    let both = |release| (0..2).for_each(|fleet| app.deploy(fleet, release));
+    both("v2");
+    let shift = input(&app, "shift", probing(&app, "v2"));
+    let ended = run_changing(ground, &shift, || both("v1")).await?;
     let cause = check_failure(&ended, "RolledBack")?;
     ensure!(cause.contains("both fleets fail application probes: prod1 fails GET /: /release"), "{cause}");
     ensure!(!ended.path.contains(&"IsFullyShifted".to_owned()), "{:?}", ended.path);
@@ -89,7 +109,8 @@ pub async fn what_fails_on_both_fleets_waits_and_never_advances(ground: &Ground)
     check_weights(&app, [100, 0]).await
 }
 
-/// A page that takes too long and a certificate that nobody has signed, each on the standby alone.
+/// A page that takes too long and a certificate that nobody has signed, each on the standby alone, where
+/// no user has been moved to it yet.
 pub async fn a_late_page_and_a_wrong_certificate_are_named(ground: &Ground) -> Result<()> {
     let site = Site::new(ground, "late-page").await?;
     let late = json!({ "path": "/", "headers": { "x-takes-milliseconds": "4000" }, "within": "1s" });
@@ -103,8 +124,9 @@ pub async fn a_late_page_and_a_wrong_certificate_are_named(ground: &Ground) -> R
         let _traffic = app.traffic(RATE);
         let address = address.unwrap_or_else(|| app.address(1));
         let probing = json!({ "stages": [30, 100], "probes": [probe], "addresses": { "prod2": address } });
-        let cause = check_failure(&run(ground, &input(&app, "shift", probing)).await?, "RolledBack")?;
+        let cause = check_failure(&run(ground, &input(&app, "shift", probing)).await?, "PlanRejected")?;
         ensure!(cause.contains(says), "{cause}");
+        ensure!(writes(ground, &app.routes).is_empty(), "a run that was refused has written");
         check_weights(&app, [100, 0]).await?;
     }
     Ok(())

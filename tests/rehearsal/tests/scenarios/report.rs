@@ -10,8 +10,8 @@ use tokio::process::Command;
 
 use crate::support::{RATE, input};
 
-/// Draws the page of an execution with the program behind `make report`, and opens it in a browser.
-async fn report(ground: &Ground, execution: &str, file: &Path) -> Result<Value> {
+/// Draws the page of an execution with the program behind `make report`.
+pub async fn draw(ground: &Ground, execution: &str, file: &Path) -> Result<()> {
     let drawn = aim(&mut Command::new(env!("CARGO_BIN_EXE_report")), ground.endpoint())
         .env("AWS_ENDPOINT_URL_CLOUDWATCH", ground.alb.endpoint())
         .args([execution, &file.display().to_string()])
@@ -19,6 +19,12 @@ async fn report(ground: &Ground, execution: &str, file: &Path) -> Result<Value> 
         .output()
         .await?;
     ensure!(drawn.status.success(), "{}", String::from_utf8_lossy(&drawn.stderr));
+    Ok(())
+}
+
+/// The same, opened in a browser.
+async fn report(ground: &Ground, execution: &str, file: &Path) -> Result<Value> {
+    draw(ground, execution, file).await?;
     let seen = Command::new(tool("node"))
         .arg(root().join("tests/tools/browser.mjs"))
         .arg("look")

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::{
     claims, command, dashboard, dev_alb, endings, every_call, healthy, hooks, interruptions, notices,
-    pipeline, probes, refusals, report, requests, schedule, second_opinion, stacks, upgrade, windows,
+    pipeline, probes, refusals, report, requests, schedule, second_opinion, stacks, testers, upgrade,
+    windows,
 };
 
 /// A scenario by name.
@@ -56,6 +57,14 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     hooks::a_hook_that_fails_after_the_end_is_named_in_the_notice,
     hooks::a_restore_calls_the_last_hook_alone,
     hooks::the_deployments_hook_is_called_and_waited_for_no_longer_than_said,
+    testers::testers_see_the_standby_through_whole_cycles,
+    testers::a_release_that_fails_before_any_user_is_moved_is_refused,
+    testers::a_rule_that_is_out_of_step_holds_up_a_shift_until_a_drain,
+    testers::testers_who_cannot_be_led_on_move_no_user,
+    testers::a_rule_that_changes_during_a_run_moves_no_user,
+    testers::a_drain_says_that_testers_have_to_pause,
+    testers::probes_of_the_standby_need_a_rule_for_testers,
+    testers::the_rule_comes_and_goes_by_the_template,
     refusals::bad_input_is_refused_by_name,
     refusals::what_cannot_be_done_safely_is_refused,
     endings::a_rollback_that_fails_says_what_to_type,
