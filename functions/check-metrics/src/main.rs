@@ -9,7 +9,7 @@ use failover::contract::{Check, Plan, Progress, Step};
 use failover::error::Error;
 use failover::verdict::Verdict;
 use failover::{progress, publish, request};
-use futures_util::future::{try_join, try_join5};
+use futures_util::future::{try_join, try_join4};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -35,20 +35,23 @@ async fn poll((balancer, cloudwatch): &Clients, plan: &Plan, progress: &Progress
     let percent = progress::standby_percent(plan, progress)?;
     let now = aws::now();
     let routes = try_join(listener::read(balancer, &plan.routes), claims::requests(balancer, plan));
-    let ((current, requests), mut samples, live, standby, alarms) = try_join5(
+    let ((current, requests), mut samples, targets, alarms) = try_join4(
         routes,
         metrics::samples(cloudwatch, plan, now),
-        health::of(balancer, &plan.live.target_group_arn),
-        health::of(balancer, &plan.standby.target_group_arn),
+        health::of_apps(balancer, plan),
         alarms::in_alarm(cloudwatch, &plan.criteria.alarms),
     )
     .await?;
-    listener::check_not_overtaken(plan, &current, |_| vec![plan.stage_groups(percent)])?;
-    (samples.live.health, samples.standby.health, samples.alarms) = (live, standby, alarms);
-    let answer = request::decide(plan, progress, &samples, &requests);
+    let allowed = |route: &_| vec![plan.stage_groups(route, percent)];
+    listener::check_not_overtaken(plan, &plan.routes, &current, allowed)?;
+    for (samples, [live, standby]) in samples.iter_mut().zip(targets) {
+        (samples.live.health, samples.standby.health) = (live, standby);
+        samples.alarms.clone_from(&alarms);
+    }
+    let answer = request::decide(plan, progress, &samples, &requests, now);
     let decision = &answer.decision;
     tracing::info!(
-        app = plan.app,
+        app = %plan.app,
         execution = plan.execution.arn,
         stage = progress.stage,
         verdict = ?decision.verdict,

@@ -34,7 +34,7 @@ async fn claim_routes(clients: Clients, request: ClaimRequest) -> Result<(), Err
         return Err(Error::rejected("The execution was stopped while it claimed its routes."));
     }
     claimed?;
-    tracing::info!(app = plan.app, execution = plan.execution.arn, "claimed {} route(s)", plan.routes.len());
+    tracing::info!(app = %plan.app, execution = plan.execution.arn, "claimed {} route(s)", plan.routes.len());
     Ok(())
 }
 

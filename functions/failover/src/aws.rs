@@ -8,6 +8,7 @@ pub mod error;
 pub mod health;
 pub mod listener;
 pub mod metrics;
+mod pace;
 pub mod tags;
 pub mod testers;
 

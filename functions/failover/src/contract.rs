@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::claim::Record;
 use crate::duration::Seconds;
 use crate::hook::{self, Hooks};
-use crate::input::Operation;
+use crate::input::{Apps, Operation};
+use crate::outcome::split;
 use crate::probe::{Configured, Probing, STANDBY_HEADER};
 use crate::request::Approval;
 use crate::samples::Figures;
@@ -53,8 +54,8 @@ pub struct PlanRequest {
 pub struct Planned {
     /// Whether there is anything to do: false for a dry run and where the weights are already right.
     pub proceed: bool,
-    /// The plan.
-    pub plan: Plan,
+    /// The plan; nothing for a dry run, whose outcome holds it.
+    pub plan: Option<Plan>,
     /// Where the run stands: before the first stage.
     pub progress: Progress,
     /// Whether the application is probed on the standby before the run begins.
@@ -63,20 +64,41 @@ pub struct Planned {
     pub outcome: Outcome,
 }
 
-/// A fleet as the plan found it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// An app as the plan found it. What the fleets are called and which one is live is the same for all
+/// apps of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Fleet {
-    /// The operator's name for it.
+pub struct PlannedApp {
+    /// Its name.
     pub name: String,
-    /// Its target group.
-    pub target_group_arn: String,
+    /// The target group of its live fleet.
+    pub live_group: String,
+    /// That of its standby.
+    pub standby_group: String,
+    /// The weights found at the start, in percent, rounded.
+    pub before: Weights,
+    /// A response that takes longer than this is slow, in seconds. Fixed before the first write, so
+    /// that a run is measured with one measure.
+    pub slow_seconds: f64,
+}
+
+impl PlannedApp {
+    /// The groups and weights that a stage puts into a route of the app.
+    pub fn groups(&self, standby: Percent) -> Vec<GroupWeight> {
+        vec![
+            GroupWeight::new(&self.live_group, standby.rest().get().into()),
+            GroupWeight::new(&self.standby_group, standby.get().into()),
+        ]
+    }
 }
 
 /// A listener rule, or a listener's default action, that forwards to the app's target groups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Route {
+    /// Which app it leads to, as an index into those of the plan.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub app: usize,
     /// What people and tags know it by: the rule's ARN, or the listener's for a default action.
     pub arn: String,
     /// The rule's ARN; a default action has one as well, for reading only.
@@ -84,7 +106,7 @@ pub struct Route {
     /// Set for a default action, which is written through its listener.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_of: Option<String>,
-    /// Such as `rule 10 on port 443`.
+    /// Such as `rule 10 on port 443`, with the app where there are several.
     pub label: String,
     /// What it holds as the run begins.
     pub found: RouteWeights,
@@ -99,6 +121,9 @@ pub struct Route {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TestersRule {
+    /// Which app it leads to, as an index into those of the plan.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub app: usize,
     /// The rule's ARN.
     pub rule_arn: String,
     /// Such as `rule 1 on port 443`.
@@ -150,8 +175,10 @@ impl Stage {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Plan {
-    /// The application.
-    pub app: String,
+    /// The application, or several, as given.
+    pub app: Apps,
+    /// The same, each with what was found of it.
+    pub apps: Vec<PlannedApp>,
     /// What is done.
     pub operation: Operation,
     /// What the standby runs, if the operator said so.
@@ -160,18 +187,16 @@ pub struct Plan {
     /// The execution that carries the plan out.
     pub execution: Execution,
     /// The fleet that is live when the run begins.
-    pub live: Fleet,
+    pub live: String,
     /// The other one.
-    pub standby: Fleet,
+    pub standby: String,
     /// The balancer of both.
     pub load_balancer_arn: String,
-    /// All routes of the app.
+    /// All routes of all apps.
     pub routes: Vec<Route>,
     /// The rules that lead testers to the standby. They are no routes: users never come by them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub testers: Vec<TestersRule>,
-    /// The weights found at the start, in percent, rounded.
-    pub before: Weights,
     /// The stages, in order; none for a restore.
     pub stages: Vec<Stage>,
     /// The standby's percentages that the run may write, for a restore those of the interrupted run.
@@ -201,9 +226,6 @@ pub struct Plan {
     pub period_seconds: u32,
     /// What a healthy stage means.
     pub criteria: Criteria,
-    /// A response that takes longer than this is slow, in seconds. Fixed before the first write, so
-    /// that a run is measured with one measure.
-    pub slow_seconds: f64,
     /// The application probes, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probing: Option<Probing>,
@@ -219,26 +241,74 @@ const fn one() -> u32 {
 }
 
 impl Plan {
-    /// What keeps testers from the standby, if anything does, and the way out.
-    pub fn testers_astray(&self) -> Option<String> {
-        if self.testers.is_empty() {
+    /// The rules that lead testers to the standby of an app.
+    pub fn testers_of<'a>(&'a self, app: &'a PlannedApp) -> impl Iterator<Item = &'a TestersRule> {
+        self.testers.iter().filter(|rule| self.apps[rule.app].name == app.name)
+    }
+
+    /// What keeps testers of an app from its standby, if anything does, and the way out.
+    pub fn testers_astray(&self, app: &PlannedApp) -> Option<String> {
+        if self.testers_of(app).next().is_none() {
             return Some(format!(
                 "no rule leads requests with the header {STANDBY_HEADER} to a fleet of this app; `make testers \
                  APP={}` adds one",
-                self.app
+                app.name
             ));
         }
-        self.testers.iter().find_map(|rule| Some(format!("{} {}", rule.label, rule.astray.as_ref()?)))
+        self.testers_of(app).find_map(|rule| Some(format!("{} {}", rule.label, rule.astray.as_ref()?)))
+    }
+
+    /// The target group of an app's standby once the operation is done.
+    pub fn standby_group_then<'a>(&self, app: &'a PlannedApp) -> &'a String {
+        if self.operation.swaps_roles() { &app.live_group } else { &app.standby_group }
     }
 
     /// Percent for both fleets by name, from the standby's percent.
     pub fn weights(&self, standby: Percent) -> Weights {
-        Weights::from([(self.live.name.clone(), standby.rest()), (self.standby.name.clone(), standby)])
+        Weights::from([(self.live.clone(), standby.rest()), (self.standby.clone(), standby)])
+    }
+
+    /// Whether several apps move in lockstep, so that it must be said which one is meant.
+    pub fn is_lockstep(&self) -> bool {
+        self.apps.len() > 1
+    }
+
+    /// What stands in front of a sentence about one app: its name where there are several, and else
+    /// nothing.
+    pub fn named(&self, app: &PlannedApp) -> String {
+        if self.is_lockstep() { format!("{}: ", app.name) } else { String::new() }
+    }
+
+    /// The app that a route leads to.
+    pub fn app_of(&self, route: &Route) -> &PlannedApp {
+        &self.apps[route.app]
+    }
+
+    /// What is different from app to app, in words: only once where it is the same for all.
+    pub fn each(&self, words: impl Fn(&PlannedApp) -> String) -> String {
+        let mut alike: Vec<(String, Vec<&str>)> = Vec::new();
+        for app in &self.apps {
+            let words = words(app);
+            match alike.iter_mut().find(|(other, _)| *other == words) {
+                Some((_, names)) => names.push(&app.name),
+                None => alike.push((words, vec![&app.name])),
+            }
+        }
+        if let [(words, _)] = &alike[..] {
+            return words.clone();
+        }
+        let one = |(words, names): &(String, Vec<&str>)| format!("{}: {words}", names.join(", "));
+        alike.iter().map(one).collect::<Vec<_>>().join("; ")
+    }
+
+    /// The weights found at the start, in words.
+    pub fn before_in_words(&self) -> String {
+        self.each(|app| split(&app.before))
     }
 
     /// The standby's part of some weights; nothing where they do not name it.
     pub fn standby_share(&self, weights: &Weights) -> Percent {
-        weights.get(&self.standby.name).copied().unwrap_or(Percent::NONE)
+        weights.get(&self.standby).copied().unwrap_or(Percent::NONE)
     }
 
     /// What the standby gets during a probe.
@@ -247,29 +317,26 @@ impl Plan {
     }
 
     /// The groups and weights that a stage puts into a route.
-    pub fn stage_groups(&self, standby: Percent) -> Vec<GroupWeight> {
-        vec![
-            GroupWeight::new(&self.live.target_group_arn, standby.rest().get().into()),
-            GroupWeight::new(&self.standby.target_group_arn, standby.get().into()),
-        ]
+    pub fn stage_groups(&self, route: &Route, standby: Percent) -> Vec<GroupWeight> {
+        self.app_of(route).groups(standby)
     }
 
     /// The groups and weights that put a route back to where it was before the run. A fixed forward
     /// is not restored as such: the group it lacked stays attached at weight 0, which sends the same
     /// traffic and keeps its targets under health checks.
     pub fn before_groups(&self, route: &Route) -> Vec<GroupWeight> {
-        self.groups(&route.before)
+        self.groups(route, &route.before)
     }
 
     /// The groups and weights that the run found on a route.
     pub fn found_groups(&self, route: &Route) -> Vec<GroupWeight> {
-        self.groups(&route.found)
+        self.groups(route, &route.found)
     }
 
-    fn groups(&self, weights: &RouteWeights) -> Vec<GroupWeight> {
-        let weight = |fleet: &Fleet| weights.get(&fleet.name).copied().unwrap_or(0);
-        [&self.live, &self.standby]
-            .map(|fleet| GroupWeight::new(&fleet.target_group_arn, weight(fleet)))
+    fn groups(&self, route: &Route, weights: &RouteWeights) -> Vec<GroupWeight> {
+        let app = self.app_of(route);
+        [(&self.live, &app.live_group), (&self.standby, &app.standby_group)]
+            .map(|(fleet, group)| GroupWeight::new(group, weights.get(fleet).copied().unwrap_or(0)))
             .to_vec()
     }
 
@@ -277,7 +344,7 @@ impl Plan {
     pub fn record(&self, route: &Route) -> Record {
         Record {
             before: route.before.clone(),
-            live: self.live.name.clone(),
+            live: self.live.clone(),
             done: self.done,
             may_write: self.may_write.clone(),
         }
@@ -333,9 +400,12 @@ pub struct StageRecord {
     /// The reason of that verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// How the stage ended.
+    /// How the stage ended; with several apps, for the one that has shown least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
+    /// How it ended for each app, where there are several.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub endings: BTreeMap<String, Ending>,
 }
 
 /// How far a run has come. It travels through the state machine and is the only memory of a run.
@@ -363,6 +433,11 @@ pub struct Progress {
     pub timeline: Vec<StageRecord>,
     /// How long to wait before the next poll, in seconds.
     pub wait_seconds: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_first(index: &usize) -> bool {
+    *index == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -397,8 +472,8 @@ pub struct Check {
     /// How the stage ended, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
-    /// What was measured.
-    pub figures: Figures,
+    /// What was measured of each app, by its name.
+    pub figures: BTreeMap<String, Figures>,
     /// How far the run has come after this poll.
     pub progress: Progress,
 }
@@ -443,17 +518,25 @@ pub struct Outcome {
     pub status: Status,
     /// What was asked.
     pub operation: Operation,
-    /// The application.
-    pub app: String,
+    /// The application, or several, as given.
+    pub app: Apps,
     /// The fleet that is live now.
     pub live: String,
     /// The other one; after a drain, where to deploy.
     pub standby: String,
-    /// The standby's target group.
-    pub standby_target_group: String,
+    /// The standby's target group, where there is one app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standby_target_group: Option<String>,
+    /// Those of several apps, by the names of the apps.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub standby_target_groups: BTreeMap<String, String>,
     /// The weights that stand now.
-    pub weights: Weights,
-    /// The routes of the app.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Weights>,
+    /// The same by app, where several apps have different ones.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub weights_by_app: BTreeMap<String, Weights>,
+    /// The routes.
     pub routes: Vec<String>,
     /// The stages as they went; as they would go, for a dry run.
     pub stages: Vec<StageOutcome>,
@@ -498,8 +581,8 @@ pub struct SwapRequest {
     pub plan: Plan,
     /// How far it has come: to its end.
     pub progress: Progress,
-    /// What the last poll measured; nothing after a restore.
-    pub figures: Option<Figures>,
+    /// What the last poll measured of each app; nothing after a restore.
+    pub figures: Option<BTreeMap<String, Figures>>,
 }
 
 /// What the state machine sends to `roll-back`.
@@ -522,9 +605,9 @@ pub struct RolledBack {
     pub ending: RollBackEnding,
     /// One sentence for people: why, and where the traffic is now.
     pub cause: String,
-    /// The standby's percent where all traffic went to one fleet, instead of back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub over: Option<Percent>,
+    /// The standby's percent for each app whose traffic all went to one fleet, instead of back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub over: BTreeMap<String, Percent>,
     /// Whether the weights were still in place after the time in which an earlier write of the run
     /// could have arrived.
     pub settled: bool,

@@ -3,6 +3,7 @@
 //! Reading it either succeeds as a whole or names the field and the way out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
@@ -59,12 +60,87 @@ pub struct StageInput {
     pub bake: Option<Seconds>,
 }
 
+/// One app by its name, or several that move in lockstep.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Apps {
+    /// One.
+    One(String),
+    /// Several, in the order in which they were given.
+    Several(Vec<String>),
+}
+
+impl Apps {
+    /// Their names.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Several(names) => names,
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let names = self.names();
+        if names.is_empty() || names.len() > MOST_APPS {
+            return Err(format!(
+                "`app`: {} names; give 1 to {MOST_APPS}, and more apps to another run",
+                names.len()
+            ));
+        }
+        for (index, name) in names.iter().enumerate() {
+            check_name("app", name)?;
+            if names[..index].contains(name) {
+                return Err(format!("`app`: {name} is named twice; name every app once"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `web`, `web and portal`, or the first of many.
+impl fmt::Display for Apps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.names() {
+            [first @ .., last] if first.len() < APPS_IN_WORDS => {
+                let first = first.join(", ");
+                f.write_str(&first)?;
+                f.write_str(if first.is_empty() { "" } else { " and " })?;
+                f.write_str(last)
+            }
+            names => {
+                let shown = names.iter().take(APPS_IN_WORDS - 1).cloned().collect::<Vec<_>>().join(", ");
+                write!(f, "{shown} and {} more", names.len() - names.len().min(APPS_IN_WORDS - 1))
+            }
+        }
+    }
+}
+
+/// So many apps move in lockstep at most: what a poll asks of AWS grows with each.
+pub const MOST_APPS: usize = 16;
+
+/// More names than these are counted in a sentence.
+const APPS_IN_WORDS: usize = 4;
+
+/// What belongs to one app: given as it is where there is one, by the names of the apps where there
+/// are several.
+pub type Belongings = BTreeMap<String, Belonging>;
+
+/// An entry of [`Belongings`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "neither a text nor, for several apps, an object by their names")]
+pub enum Belonging {
+    /// Of the only app.
+    Text(String),
+    /// Those of the app of this name.
+    OfApp(BTreeMap<String, String>),
+}
+
 /// The input of an execution, fields as in the README.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Input {
-    /// The application, one pair of target groups.
-    pub app: String,
+    /// The application, one pair of target groups; or several that move in lockstep.
+    pub app: Apps,
     /// What to do; a shift where left out.
     #[serde(default)]
     pub operation: Operation,
@@ -91,7 +167,7 @@ pub struct Input {
     /// What the standby runs, by the operator's own name for it.
     pub release: Option<String>,
     /// Target group name or ARN of each fleet; the deployment's naming pattern where left out.
-    pub fleets: Option<BTreeMap<String, String>>,
+    pub fleets: Option<Belongings>,
     /// Which fleet the operator takes for the standby.
     pub standby: Option<String>,
     /// For a restore: the interrupted execution, which says which app and fleets it was about.
@@ -105,7 +181,7 @@ pub struct Input {
     /// HTTP requests that show whether the application works; those of the deployment where left out.
     pub probes: Option<Vec<Probe>>,
     /// Where they go: `public` and fleets by name; the addresses of the deployment where left out.
-    pub addresses: Option<BTreeMap<String, String>>,
+    pub addresses: Option<Belongings>,
     /// Functions that are called at moments of the run; those of the deployment where left out.
     pub hooks: Option<Hooks>,
     /// Why the run starts outside the deployment's windows.
@@ -155,6 +231,48 @@ impl Input {
         Ok(input)
     }
 
+    /// The target groups of an app, if the input names any.
+    ///
+    /// # Errors
+    /// A sentence where they are not given for this app and no other.
+    pub fn fleets_of(&self, app: &str) -> Result<Option<BTreeMap<String, String>>, String> {
+        self.belongings("fleets", self.fleets.as_ref(), app)
+    }
+
+    /// Where the probes of an app go, if the input says so.
+    ///
+    /// # Errors
+    /// As [`Input::fleets_of`].
+    pub fn addresses_of(&self, app: &str) -> Result<Option<BTreeMap<String, String>>, String> {
+        self.belongings("addresses", self.addresses.as_ref(), app)
+    }
+
+    fn belongings(
+        &self,
+        field: &str,
+        given: Option<&Belongings>,
+        app: &str,
+    ) -> Result<Option<BTreeMap<String, String>>, String> {
+        let (Some(given), names) = (given, self.app.names()) else { return Ok(None) };
+        if let [_] = names {
+            let text = |(name, value): (&String, &Belonging)| match value {
+                Belonging::Text(text) => Ok((name.clone(), text.clone())),
+                Belonging::OfApp(_) => Err(format!("`{field}.{name}`: an object by app is for several apps")),
+            };
+            return given.iter().map(text).collect::<Result<_, _>>().map(Some);
+        }
+        if let Some(unknown) = given.keys().find(|name| !names.contains(name)) {
+            return Err(format!(
+                "`{field}`: {} is none of the apps; with several apps give an object for each, by its name",
+                quoted(unknown)
+            ));
+        }
+        match given.get(app) {
+            Some(Belonging::OfApp(of_app)) => Ok(Some(of_app.clone())),
+            _ => Err(format!("`{field}`: there is no object for {app}; with several apps each needs one")),
+        }
+    }
+
     /// A drain may leave a dead standby, and a restore does not look at applications.
     fn check_probes(&self) -> Result<(), String> {
         let given = [("probes", self.probes.is_some()), ("addresses", self.addresses.is_some())];
@@ -169,7 +287,7 @@ impl Input {
     }
 
     fn check(&self) -> Result<(), String> {
-        check_name("app", &self.app)?;
+        self.app.check()?;
         if let Some(standby) = &self.standby {
             check_name("standby", standby)?;
         }
@@ -181,8 +299,11 @@ impl Input {
                 check_line(field, line)?;
             }
         }
-        if let Some(fleets) = &self.fleets {
-            check_fleets(fleets)?;
+        for app in self.app.names() {
+            if let Some(fleets) = self.fleets_of(app)? {
+                check_fleets(&fleets)?;
+            }
+            self.addresses_of(app)?;
         }
         if self.execution.is_some() && self.operation != Operation::Restore {
             return Err("`execution`: only a restore is about an execution; leave the field out".into());
@@ -351,6 +472,31 @@ fn quoted(text: &str) -> String {
     format!("{short:?}{dots}")
 }
 
+impl<'de> Deserialize<'de> for Apps {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AppsVisitor)
+    }
+}
+
+/// Written out for the same reason as [`StageVisitor`].
+struct AppsVisitor;
+
+impl<'de> de::Visitor<'de> for AppsVisitor {
+    type Value = Apps;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of an app, or a list of names")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Apps, E> {
+        Ok(Apps::One(name.to_owned()))
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<Apps, A::Error> {
+        Vec::deserialize(de::value::SeqAccessDeserializer::new(list)).map(Apps::Several)
+    }
+}
+
 impl<'de> Deserialize<'de> for StageInput {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(StageVisitor)
@@ -371,7 +517,7 @@ impl StageVisitor {
 impl<'de> de::Visitor<'de> for StageVisitor {
     type Value = StageInput;
 
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a whole number of percent, or {\"weight\": 10, \"bake\": \"15m\"}")
     }
 
@@ -412,6 +558,30 @@ mod tests {
     }
 
     #[test]
+    fn several_apps_are_a_list_and_read_well() {
+        let words = |names: &[&str]| Input::parse(&json!({ "app": names })).unwrap().app.to_string();
+        assert_eq!(words(&["web"]), "web");
+        assert_eq!(words(&["web", "portal"]), "web and portal");
+        assert_eq!(words(&["a", "b", "c", "d"]), "a, b, c and d");
+        assert_eq!(words(&["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
+        // As given, in the output and in the plan.
+        for given in [json!("web"), json!(["web"]), json!(["web", "portal"])] {
+            let input = Input::parse(&json!({ "app": given })).unwrap();
+            assert_eq!(serde_json::to_value(&input.app).unwrap(), given);
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_an_app_is_given_by_its_name() {
+        let input = json!({ "app": ["web", "portal"], "fleets": {
+            "web": { "prod1": "w1", "prod2": "w2" }, "portal": { "prod1": "p1", "prod2": "p2" },
+        }});
+        let input = Input::parse(&input).unwrap();
+        assert_eq!(input.fleets_of("portal").unwrap().unwrap()["prod2"], "p2");
+        assert_eq!(input.addresses_of("portal").unwrap(), None);
+    }
+
+    #[test]
     fn a_stage_may_bring_its_own_bake() {
         let input =
             Input::parse(&json!({"app": "web", "stages": [{"weight": 10, "bake": "15m"}, 100]})).unwrap();
@@ -430,6 +600,24 @@ mod tests {
             (json!({"app": ""}), "`app`"),
             (json!({"app": "w/eb"}), "`app`"),
             (json!({"app": 5}), "`app`"),
+            (json!({"app": []}), "`app`: 0 names"),
+            (json!({"app": (0..17).map(|i| format!("app-{i}")).collect::<Vec<_>>()}), "`app`: 17 names"),
+            (json!({"app": ["web", "portal", "web"]}), "`app`: web is named twice"),
+            (json!({"app": ["web", "p/ortal"]}), "`app`: \"p/ortal\""),
+            (json!({"app": ["web", 5]}), "`app[1]`"),
+            (
+                json!({"app": ["web", "portal"], "fleets": {"prod1": "a", "prod2": "b"}}),
+                "`fleets`: \"prod1\"",
+            ),
+            (
+                json!({"app": ["web", "portal"], "fleets": {"web": {"prod1": "a", "prod2": "b"}}}),
+                "no object for portal",
+            ),
+            (json!({"app": "web", "fleets": {"web": {"prod1": "a", "prod2": "b"}}}), "`fleets.web`"),
+            (
+                json!({"app": ["web", "portal"], "addresses": {"public": "https://shop.example"}}),
+                "`addresses`: \"public\"",
+            ),
             (json!({"app": "web", "stagse": [100]}), "stagse"),
             (json!({"app": "web", "operation": "move"}), "`operation`"),
             (json!({"app": "web", "stages": []}), "`stages`"),

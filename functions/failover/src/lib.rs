@@ -14,6 +14,7 @@ pub mod duration;
 pub mod error;
 pub mod hook;
 pub mod input;
+pub mod lockstep;
 pub mod notice;
 pub mod outcome;
 pub mod plan;

@@ -2,13 +2,13 @@
 //! Text for people, and the same as an event for machines.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::contract::{Ended, MustShow, NoticeRequest, Outcome, Plan, Progress, Status, Weights};
 use crate::duration::Seconds;
 use crate::error::pages;
-use crate::input::Operation;
+use crate::input::{Apps, Operation};
 use crate::outcome::split;
 use crate::request::Unanswered;
 use crate::verdict::Ending;
@@ -53,8 +53,8 @@ impl Moment {
 pub struct Event {
     /// Start, approval or end.
     pub moment: Moment,
-    /// The application; nothing where not even that could be read.
-    pub app: Option<String>,
+    /// The application, or several, as given; nothing where not even that could be read.
+    pub app: Option<Apps>,
     /// What was asked.
     pub operation: Option<Operation>,
     /// The ARN of the execution.
@@ -71,7 +71,8 @@ pub struct Event {
     pub status: Option<Status>,
     /// Whether somebody must look at it now.
     pub pages: bool,
-    /// The weights before the first write, or those that stand; at the end only where that is certain.
+    /// The weights before the first write, or those that stand; at the end only where that is certain,
+    /// and only where they are the same for all apps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<Weights>,
     /// The ARNs of the routes.
@@ -123,7 +124,7 @@ fn told(ending: &str) -> bool {
 
 fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
     let release = plan.release.as_ref().map_or_else(String::new, |release| format!(" (release {release})"));
-    let (live, standby) = (&plan.live.name, &plan.standby.name);
+    let (live, standby) = (&plan.live, &plan.standby);
     let steps = plan.stages.iter().filter(|stage| stage.must_show != MustShow::ReadyStandby).count();
     let steps = if steps == 1 { "one step".into() } else { format!("{steps} stages") };
     let what = match plan.operation {
@@ -139,7 +140,7 @@ fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
         _ => format!(
             "Every stage is watched, and the next one waits until {standby} has shown what it must. If {standby} is \
              not well the weights go back by themselves to {}.",
-            split(&plan.before)
+            plan.before_in_words()
         ),
     };
     let probed = plan.probing.as_ref().map(|p| format!("Application probes: {}.\n\n", p.in_words()));
@@ -153,8 +154,8 @@ fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
         clock(done),
         details(request, Some(plan))
     );
-    let subject = format!("{}: {} begins, {standby}{release}", plan.app, plan.operation.word());
-    let weights = Some(plan.before.clone());
+    let subject = format!("{}: {} begins, {standby}{release}", whom(plan), plan.operation.word());
+    let weights = found(plan);
     finish(request, Some(plan), Part { moment: Moment::Start, subject, text, weights, stages, outcome: None })
 }
 
@@ -181,10 +182,10 @@ fn later(at: Timestamp, seconds: i64) -> Timestamp {
 fn of_approval(request: &NoticeRequest, plan: &Plan, progress: &Progress) -> Option<Notice> {
     let approval = plan.approval.as_ref()?;
     let next = plan.stages.get(progress.stage + 1)?.standby_percent;
-    let (verb, standby) = (plan.operation.word(), &plan.standby.name);
+    let (verb, standby) = (plan.operation.word(), &plan.standby);
     let until = later(progress.waits_since?, approval.within_seconds.into());
     let otherwise = match approval.otherwise {
-        Unanswered::RollBack => format!("the weights go back to {}", split(&plan.before)),
+        Unanswered::RollBack => format!("the weights go back to {}", plan.before_in_words()),
         Unanswered::Halt => "the run ends and leaves the weights as they are".into(),
     };
     let route = plan.routes.first().map_or("", |route| route.arn.as_str());
@@ -203,7 +204,7 @@ fn of_approval(request: &NoticeRequest, plan: &Plan, progress: &Progress) -> Opt
         command("rollBack"),
         details(request, Some(plan))
     );
-    let subject = format!("{}: approve {verb} to {next} on {standby}?", plan.app);
+    let subject = format!("{}: approve {verb} to {next} on {standby}?", whom(plan));
     let weights = progress.timeline.last().map(|record| record.weights.clone());
     let moment = Moment::Approval;
     Some(finish(request, Some(plan), Part { moment, subject, text, weights, stages, outcome: None }))
@@ -213,9 +214,9 @@ fn of_end(request: &NoticeRequest, plan: &Plan, ended: &Ended, now: Timestamp) -
     let verb = plan.operation.word();
     let outcome = ended.outcome.as_ref().filter(|_| ended.ending == "Completed");
     let subject = match outcome {
-        Some(outcome) => format!("{}: {}", plan.app, achieved(outcome)),
-        None if pages(&ended.ending) => format!("{}: LOOK NOW, {verb} ended in {}", plan.app, ended.ending),
-        None => format!("{}: {verb} rolled back, {} carries the traffic", plan.app, plan.live.name),
+        Some(outcome) => format!("{}: {}", whom(plan), achieved(outcome)),
+        None if pages(&ended.ending) => format!("{}: LOOK NOW, {verb} ended in {}", whom(plan), ended.ending),
+        None => format!("{}: {verb} rolled back, {} carries the traffic", whom(plan), plan.live),
     };
     let told = match outcome {
         Some(outcome) => format!("{}.", outcome.summary),
@@ -239,8 +240,8 @@ fn of_end(request: &NoticeRequest, plan: &Plan, ended: &Ended, now: Timestamp) -
         details(request, Some(plan))
     );
     let weights = match (outcome, ended.ending.as_str()) {
-        (Some(outcome), _) => Some(outcome.weights.clone()),
-        (None, "RolledBack") => Some(plan.before.clone()),
+        (Some(outcome), _) => outcome.weights.clone(),
+        (None, "RolledBack") => found(plan),
         _ => None,
     };
     finish(request, Some(plan), Part { moment: Moment::End, subject, text, weights, stages, outcome })
@@ -252,9 +253,32 @@ fn achieved(outcome: &Outcome) -> String {
         Status::Drained => format!("drained, {} may be deployed to", outcome.standby),
         Status::Balanced => "balanced, both fleets carry half".into(),
         Status::FailedBack => format!("failed back, {} carries all traffic", outcome.live),
-        Status::Restored => format!("restored to {}", split(&outcome.weights)),
+        Status::Restored => match &outcome.weights {
+            Some(weights) => format!("restored to {}", split(weights)),
+            None => "restored to what was found".into(),
+        },
         Status::Unchanged | Status::Planned => "unchanged".into(),
     }
+}
+
+/// The apps, short enough to leave room for the rest of a subject.
+fn whom(plan: &Plan) -> String {
+    let whole = plan.app.to_string();
+    match plan.app.names() {
+        [first, others @ ..] if whole.len() > MOST_OF_SUBJECT && !others.is_empty() => {
+            format!("{first} and {} more", others.len())
+        }
+        _ => whole,
+    }
+}
+
+/// Characters of a subject that the names of several apps may take.
+const MOST_OF_SUBJECT: usize = 45;
+
+/// The weights found at the start, where they are the same for all apps.
+fn found(plan: &Plan) -> Option<Weights> {
+    let first = &plan.apps.first()?.before;
+    plan.apps.iter().all(|app| app.before == *first).then(|| first.clone())
 }
 
 fn went(progress: &Progress) -> Vec<EventStage> {
@@ -271,7 +295,8 @@ fn went(progress: &Progress) -> Vec<EventStage> {
 /// A restore that could not even begin leaves what the interrupted run had set.
 fn of_lost_restore(request: &NoticeRequest, ended: &Ended) -> Notice {
     let interrupted = request.input.get("execution").and_then(Value::as_str).unwrap_or("an earlier run");
-    let app = request.input.get("app").and_then(Value::as_str).unwrap_or("an app");
+    let app = request.input.get("app").and_then(|app| Apps::deserialize(app).ok());
+    let app = app.map_or_else(|| "an app".into(), |app| app.to_string());
     let cause = ended.cause.as_deref().unwrap_or("no reason was given");
     let text = format!(
         "Somebody must look at this now: the restore of {interrupted} could not begin, so the routes may hold any stage \

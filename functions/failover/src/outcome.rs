@@ -1,22 +1,24 @@
 //! What an execution says when it ends: its output, or the cause of a rollback.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::contract::{MustShow, Outcome, Plan, StageOutcome, StageRecord, Status, Weights};
+use crate::contract::{MustShow, Outcome, Plan, PlannedApp, StageOutcome, StageRecord, Status, Weights};
 use crate::duration::Seconds;
-use crate::input::Operation;
+use crate::input::{Apps, Operation};
 use crate::plan::total_bake;
-use crate::samples::Figures;
+use crate::samples::{Figures, compared};
 
 /// The output where nothing is done: a dry run, or weights that are already right.
 pub fn untouched(plan: &Plan, dry_run: bool) -> Outcome {
     let restore = plan.operation == Operation::Restore;
     let steps: Vec<String> = plan.stages.iter().map(|s| s.standby_percent.get().to_string()).collect();
     let (status, summary) = if restore && plan.routes.is_empty() {
-        (Status::Unchanged, format!("{}: no run was interrupted; {}", plan.app, split(&plan.before)))
+        (Status::Unchanged, format!("{}: no run was interrupted; {}", plan.app, plan.before_in_words()))
     } else if dry_run && restore {
-        let before = split(&plan.before);
+        let before = plan.before_in_words();
         (Status::Planned, format!("{}: would restore {before}; nothing was touched", plan.app))
     } else if dry_run && !plan.stages.is_empty() {
         (
@@ -26,50 +28,87 @@ pub fn untouched(plan: &Plan, dry_run: bool) -> Outcome {
                 plan.app,
                 plan.operation.word(),
                 steps.join(", "),
-                plan.standby.name,
+                plan.standby,
                 total_bake(&plan.stages)
             ),
         )
     } else {
-        (Status::Unchanged, format!("{}: {}; nothing to do", plan.app, split(&plan.before)))
+        (Status::Unchanged, format!("{}: {}; nothing to do", plan.app, plan.before_in_words()))
     };
     let stages = plan.stages.iter().map(|s| StageOutcome::Would {
         weights: plan.weights(s.standby_percent),
         bake: Seconds(s.bake_seconds),
     });
+    let groups = |app: &PlannedApp| app.standby_group.clone();
+    Outcome {
+        stages: stages.collect(),
+        plan: dry_run.then(|| Box::new(plan.clone())),
+        ..outcome(plan, status, [&plan.live, &plan.standby], groups, None, summary)
+    }
+}
+
+/// What every output says. `weights` are those of all apps; nothing for those found at the start.
+fn outcome(
+    plan: &Plan,
+    status: Status,
+    [live, standby]: [&String; 2],
+    standby_group: impl Fn(&PlannedApp) -> String,
+    weights: Option<&Weights>,
+    summary: String,
+) -> Outcome {
+    let by_app = |app: &PlannedApp| (app.name.clone(), weights.unwrap_or(&app.before).clone());
+    let mut weights_by_app: BTreeMap<String, Weights> = plan.apps.iter().map(by_app).collect();
+    let first = weights_by_app.values().next().cloned();
+    let common = first.filter(|first| weights_by_app.values().all(|other| other == first));
+    if common.is_some() {
+        weights_by_app.clear();
+    }
+    let groups = plan.apps.iter().map(|app| (app.name.clone(), standby_group(app)));
+    let (one, several) = match plan.app {
+        Apps::One(_) => (groups.map(|(_, group)| group).next(), BTreeMap::new()),
+        Apps::Several(_) => (None, groups.collect()),
+    };
     Outcome {
         status,
         operation: plan.operation,
         app: plan.app.clone(),
-        live: plan.live.name.clone(),
-        standby: plan.standby.name.clone(),
-        standby_target_group: plan.standby.target_group_arn.clone(),
-        weights: plan.before.clone(),
+        live: live.clone(),
+        standby: standby.clone(),
+        standby_target_group: one,
+        standby_target_groups: several,
+        weights: common,
+        weights_by_app,
         routes: plan.routes.iter().map(|r| r.arn.clone()).collect(),
-        stages: stages.collect(),
+        stages: Vec::new(),
         summary,
         overridden: plan.overridden.clone(),
-        plan: dry_run.then(|| Box::new(plan.clone())),
+        plan: None,
     }
 }
 
 /// The output once the last stage has shown what it must. `figures` are those of its last poll.
 /// A restore has neither stages nor polls.
-pub fn done(plan: &Plan, timeline: &[StageRecord], figures: Option<&Figures>, now: Timestamp) -> Outcome {
-    let (live, standby) =
-        if plan.operation.swaps_roles() { (&plan.standby, &plan.live) } else { (&plan.live, &plan.standby) };
-    let weights = timeline.last().map_or_else(|| plan.before.clone(), |last| last.weights.clone());
+pub fn done(
+    plan: &Plan,
+    timeline: &[StageRecord],
+    figures: Option<&BTreeMap<String, Figures>>,
+    now: Timestamp,
+) -> Outcome {
+    let swaps = plan.operation.swaps_roles();
+    let (live, standby) = if swaps { (&plan.standby, &plan.live) } else { (&plan.live, &plan.standby) };
+    let weights = timeline.last().map(|last| &last.weights);
+    let stands = weights.map_or_else(|| plan.before_in_words(), split);
     let took = now.as_second().saturating_sub(plan.execution.started_at.as_second());
     let took = Seconds(u32::try_from(took).unwrap_or(0));
     let count = plan.stages.iter().filter(|s| s.must_show != MustShow::ReadyStandby).count();
     let (status, what) = match plan.operation {
-        Operation::Shift => (Status::Shifted, format!("{} now carries all traffic", live.name)),
-        Operation::Failback => (Status::FailedBack, format!("{} carries all traffic again", live.name)),
-        Operation::Balance => (Status::Balanced, split(&weights)),
-        Operation::Restore => (Status::Restored, format!("restored to {}", split(&weights))),
+        Operation::Shift => (Status::Shifted, format!("{live} now carries all traffic")),
+        Operation::Failback => (Status::FailedBack, format!("{live} carries all traffic again")),
+        Operation::Balance => (Status::Balanced, stands),
+        Operation::Restore => (Status::Restored, format!("restored to {stands}")),
         Operation::Drain => (
             Status::Drained,
-            format!("{} is silent and may be deployed to, {} carries all traffic", standby.name, live.name),
+            format!("{standby} is silent and may be deployed to, {live} carries all traffic"),
         ),
     };
     let stages = if count == 1 { "1 stage".into() } else { format!("{count} stages") };
@@ -78,22 +117,13 @@ pub fn done(plan: &Plan, timeline: &[StageRecord], figures: Option<&Figures>, no
         (Operation::Restore, _) => format!("{}: {what} ({took})", plan.app),
         (Operation::Drain, _) | (_, None) => format!("{}: {what} ({stages}, {took})", plan.app),
         (_, Some(figures)) => {
-            format!("{}: {what} ({stages}, {took}, {})", plan.app, figures.compared(&plan.live.name))
+            format!("{}: {what} ({stages}, {took}, {})", plan.app, compared(figures, &plan.live))
         }
     };
+    let group = |app: &PlannedApp| plan.standby_group_then(app).clone();
     Outcome {
-        status,
-        operation: plan.operation,
-        app: plan.app.clone(),
-        live: live.name.clone(),
-        standby: standby.name.clone(),
-        standby_target_group: standby.target_group_arn.clone(),
-        weights,
-        routes: plan.routes.iter().map(|r| r.arn.clone()).collect(),
         stages: timeline.iter().cloned().map(StageOutcome::Went).collect(),
-        summary,
-        overridden: plan.overridden.clone(),
-        plan: None,
+        ..outcome(plan, status, [live, standby], group, weights, summary)
     }
 }
 

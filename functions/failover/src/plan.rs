@@ -8,18 +8,19 @@ mod testers;
 
 use crate::calendar::Permit;
 use crate::claim::{Claim, Record};
-use crate::contract::{Execution, Fleet, Plan, Route, RouteWeights, Weights};
+use crate::contract::{Execution, Plan, PlannedApp, Route, RouteWeights, Weights};
 use crate::duration::Seconds;
 use crate::error::Error;
 use crate::hook::Hooks;
 use crate::input::{Input, Operation};
-use crate::roles::{self, RouteSays};
+use crate::roles::RouteSays;
 use crate::samples::Health;
 use crate::verdict::Counts;
 use crate::weights::{GroupWeight, Percent, weight_of};
 
 use self::checks::{
-    check_claims, check_health, check_releases, check_routes, expectation, in_window, one_balancer,
+    check_apart, check_claims, check_health, check_releases, check_routes, expectation, in_window,
+    one_balancer, one_live,
 };
 use self::restore::restore;
 use self::stages::{approval, may_write, pace, stages};
@@ -91,9 +92,11 @@ pub struct Past {
     pub counts: Vec<Counts>,
 }
 
-/// Everything a plan is made from.
+/// What is found of an app.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
+pub struct FoundApp {
+    /// Its name.
+    pub name: String,
     /// Both fleets, in the order of their names.
     pub fleets: [FoundFleet; 2],
     /// What both did before the run.
@@ -102,6 +105,13 @@ pub struct Found {
     pub routes: Vec<FoundRoute>,
     /// All rules that lead testers to one of them.
     pub testers: Vec<FoundTesters>,
+}
+
+/// Everything a plan is made from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Every app of the input, in its order.
+    pub apps: Vec<FoundApp>,
     /// Those of the operator's alarms that are in ALARM.
     pub alarms: Vec<String>,
     /// Longer than a write takes from the check before it until it shows, in seconds.
@@ -113,12 +123,27 @@ pub struct Found {
 }
 
 impl Found {
-    /// The one balancer whose rules hold the fleets' target groups.
-    ///
-    /// # Errors
-    /// A sentence when there is none, or more than one.
-    pub fn load_balancer_arn(&self) -> Result<&str, String> {
-        one_balancer(self)
+    /// The one balancer whose rules hold the target groups of all apps; nothing where there is none, or
+    /// more than one, so that the plan will be refused.
+    pub fn load_balancer_arn(&self) -> Option<&str> {
+        one_balancer(self).ok()
+    }
+
+    /// The operator's names for the two fleets, the same for every app.
+    fn fleet_names(&self) -> [&str; 2] {
+        self.apps.first().map_or([""; 2], |app| app.fleets.each_ref().map(|fleet| fleet.name.as_str()))
+    }
+
+    /// What a rule is called, with its app where there are several.
+    fn label(&self, label: &str, app: &FoundApp) -> String {
+        match &self.apps[..] {
+            [_] => label.to_owned(),
+            _ => format!("{label} ({})", app.name),
+        }
+    }
+
+    fn routes(&self) -> impl Iterator<Item = &FoundRoute> {
+        self.apps.iter().flat_map(|app| &app.routes)
     }
 }
 
@@ -127,20 +152,29 @@ impl Found {
 /// # Errors
 /// `PlanRejected` with the field or the resource that stands in the way and the way out.
 pub fn plan(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Error> {
-    let made = match input.operation {
+    let made = check_apart(found).map_err(Refusal::from).and_then(|()| match input.operation {
         Operation::Restore => restore(input, execution, found),
         _ => make(input, execution, found),
-    };
+    });
     made.map_err(|what| match what {
         Refusal::Complete(error) => error,
         Refusal::Because(what) => Error::rejected(format!("{}: {what}. Nothing was touched.", input.app)),
+        Refusal::Of(app, what) => Error::rejected(format!("{app}: {what}. Nothing was touched.")),
     })
 }
 
-/// Some come with a complete message of their own.
+/// Some come with a complete message of their own, some are about one of several apps.
 enum Refusal {
     Complete(Error),
     Because(String),
+    Of(String, String),
+}
+
+impl Refusal {
+    /// Makes it from what is wrong with an app.
+    fn of(app: &FoundApp) -> impl FnOnce(String) -> Self {
+        |what| Self::Of(app.name.clone(), what)
+    }
 }
 
 impl From<String> for Refusal {
@@ -151,23 +185,32 @@ impl From<String> for Refusal {
 
 fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Refusal> {
     let load_balancer_arn = one_balancer(found)?.to_owned();
-    let mut checks = vec![format!("{} route(s) on one balancer", found.routes.len())];
-    check_claims(found)?;
-    check_routes(found)?;
+    let mut checks = vec![format!("{} route(s) on one balancer", found.routes().count())];
+    for app in &found.apps {
+        check_claims(app).map_err(Refusal::of(app))?;
+        check_routes(app).map_err(Refusal::of(app))?;
+    }
     checks.push("no stickiness between the fleets, no third target group with weight".into());
 
-    let names = [found.fleets[0].name.as_str(), found.fleets[1].name.as_str()];
-    let any_weights = input.operation == Operation::Drain;
-    let says: Vec<RouteSays> = found.routes.iter().map(|route| says(found, route)).collect();
-    let live = roles::live(names, &says, input.standby.as_deref(), any_weights).map_err(Refusal::Complete)?;
-    let past = &found.past[live];
-    let (live, standby) = (&found.fleets[live], &found.fleets[1 - live]);
-    checks.push(format!("{} is live, {} is the standby", live.name, standby.name));
-
-    let attached = found.routes.iter().all(|r| weight_of(&r.groups, &standby.target_group_arn).is_some());
-    checks.extend(check_health(input.operation, live, standby)?);
-    let testers = testers(found, live, standby);
-    checks.extend(check_testers(input.operation, &testers, &standby.name)?);
+    let live = one_live(input, found)?;
+    let (live_name, standby_name) = (found.fleet_names()[live], found.fleet_names()[1 - live]);
+    checks.push(format!("{live_name} is live, {standby_name} is the standby"));
+    // With several apps each check says which one it is about.
+    let named = |app: &FoundApp, check: String| match &found.apps[..] {
+        [_] => check,
+        _ => format!("{}: {check}", app.name),
+    };
+    for app in &found.apps {
+        let (live, standby) = app.roles(live);
+        let healthy = check_health(input.operation, live, standby).map_err(Refusal::of(app))?;
+        checks.extend(healthy.into_iter().map(|check| named(app, check)));
+    }
+    let testers = testers(found, live);
+    for (index, app) in found.apps.iter().enumerate() {
+        let of_app = testers.iter().filter(|rule| rule.app == index);
+        let checked = check_testers(input.operation, of_app, standby_name).map_err(Refusal::of(app))?;
+        checks.extend(checked.into_iter().map(|check| named(app, check)));
+    }
     if let Some(alarm) = found.alarms.first() {
         return Err(format!("the CloudWatch alarm {alarm} is in ALARM; start again when it is over").into());
     }
@@ -175,11 +218,16 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         checks.push(format!("not in ALARM: {}", input.criteria.alarms.join(", ")));
     }
     if input.operation == Operation::Balance {
-        checks.push(check_releases(input, live, standby)?);
+        for app in &found.apps {
+            let (live, standby) = app.roles(live);
+            checks.push(named(app, check_releases(input, live, standby).map_err(Refusal::of(app))?));
+        }
     }
-    let stages = stages(input, found, &live.target_group_arn, &standby.target_group_arn, attached);
-    let routes = found.routes.iter().map(|r| route(r, found_weights(r, &found.fleets))).collect();
-    checks.extend(expectation(input, &stages, past, &standby.name));
+    let stages = stages(input, found, live)?;
+    for app in &found.apps {
+        let expected = expectation(input, &stages, &app.past[live], standby_name);
+        checks.extend(expected.map(|check| named(app, check)));
+    }
     checks.extend(in_window(&found.permit, &stages, input.period, execution));
     let approval = approval(input)?;
     let (poll_seconds, polls_per_check) = pace(input.poll.0, &stages, approval.as_ref());
@@ -187,9 +235,11 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         let poll = Seconds(poll_seconds);
         checks.push(format!("polled every {poll}, since an execution's history would not hold more polls"));
     }
+    let of_app = |(index, app)| route_of(found, index, app);
 
     Ok(Plan {
         app: input.app.clone(),
+        apps: found.apps.iter().map(|app| planned(app, live, slow_seconds(input, &app.past[live]))).collect(),
         operation: input.operation,
         release: input.release.clone(),
         execution: execution.clone(),
@@ -198,14 +248,12 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         predecessors: Vec::new(),
         done: false,
         stages,
-        slow_seconds: slow_seconds(input, past),
         probing: None,
         hooks: Hooks::default(),
-        live: fleet(live),
-        standby: fleet(standby),
+        live: live_name.to_owned(),
+        standby: standby_name.to_owned(),
         load_balancer_arn,
-        before: weights(live, standby, reached(found, live, standby)),
-        routes,
+        routes: found.apps.iter().enumerate().flat_map(of_app).collect(),
         testers,
         overridden: found.permit.overridden.clone(),
         approval,
@@ -217,19 +265,46 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
     })
 }
 
-fn fleet(found: &FoundFleet) -> Fleet {
-    Fleet { name: found.name.clone(), target_group_arn: found.target_group_arn.clone() }
+impl FoundApp {
+    /// The live fleet and the standby, from the index of the live one.
+    fn roles(&self, live: usize) -> (&FoundFleet, &FoundFleet) {
+        (&self.fleets[live], &self.fleets[1 - live])
+    }
+
+    /// The standby's share as its first route has it.
+    fn first_share(&self, live: usize) -> Percent {
+        let (live, standby) = self.roles(live);
+        let first = self.routes.first();
+        first.map_or(Percent::NONE, |r| percent(&r.groups, &live.target_group_arn, &standby.target_group_arn))
+    }
 }
 
-fn route(found: &FoundRoute, weights: RouteWeights) -> Route {
+fn planned(app: &FoundApp, live: usize, slow_seconds: f64) -> PlannedApp {
+    let share = app.first_share(live);
+    let (live, standby) = app.roles(live);
+    PlannedApp {
+        name: app.name.clone(),
+        live_group: live.target_group_arn.clone(),
+        standby_group: standby.target_group_arn.clone(),
+        before: weights(live, standby, share),
+        slow_seconds,
+    }
+}
+
+fn route_of(found: &Found, index: usize, app: &FoundApp) -> Vec<Route> {
+    app.routes.iter().map(|r| route(found, index, r, found_weights(r, &app.fleets))).collect()
+}
+
+fn route(found: &Found, app: usize, route: &FoundRoute, weights: RouteWeights) -> Route {
     Route {
-        arn: found.arn.clone(),
-        rule_arn: found.rule_arn.clone(),
-        default_of: found.default_of.clone(),
-        label: found.label.clone(),
+        app,
+        arn: route.arn.clone(),
+        rule_arn: route.rule_arn.clone(),
+        default_of: route.default_of.clone(),
+        label: found.label(&route.label, &found.apps[app]),
         before: weights.clone(),
         found: weights,
-        put_back: found.put_back.clone(),
+        put_back: route.put_back.clone(),
     }
 }
 
@@ -239,10 +314,10 @@ fn found_weights(route: &FoundRoute, fleets: &[FoundFleet; 2]) -> RouteWeights {
     fleets.iter().map(|fleet| (fleet.name.clone(), weight(fleet))).collect()
 }
 
-fn says(found: &Found, route: &FoundRoute) -> RouteSays {
+fn says(app: &FoundApp, route: &FoundRoute) -> RouteSays {
     RouteSays {
         label: route.label.clone(),
-        weights: [0, 1].map(|i| weight_of(&route.groups, &found.fleets[i].target_group_arn).unwrap_or(0)),
+        weights: [0, 1].map(|i| weight_of(&route.groups, &app.fleets[i].target_group_arn).unwrap_or(0)),
         live_tag: route.live_tag.clone(),
     }
 }
@@ -268,12 +343,6 @@ fn share(live: u16, standby: u16) -> Percent {
     let all = (live + standby).max(1);
     let rounded = (standby * 100 + all / 2) / all;
     u8::try_from(rounded).ok().and_then(Percent::new).unwrap_or(Percent::ALL)
-}
-
-/// The standby's share as the first route has it.
-fn reached(found: &Found, live: &FoundFleet, standby: &FoundFleet) -> Percent {
-    let first = found.routes.first();
-    first.map_or(Percent::NONE, |r| percent(&r.groups, &live.target_group_arn, &standby.target_group_arn))
 }
 
 fn weights(live: &FoundFleet, standby: &FoundFleet, share: Percent) -> Weights {

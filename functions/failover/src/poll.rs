@@ -7,7 +7,7 @@
 
 use std::iter;
 
-use crate::contract::{MustShow, Plan, Stage, StageRecord};
+use crate::contract::{MustShow, Plan, PlannedApp, Stage, StageRecord};
 use crate::duration::Seconds;
 use crate::samples::{Figures, Odds, Samples, Span};
 use crate::verdict::{self, BothSick, Counts, Ending, Evidence, Kind, Period, Verdict};
@@ -29,13 +29,14 @@ pub struct Decision {
     pub figures: Figures,
 }
 
-/// Concludes a poll of the last stage of `timeline`.
-pub fn decide(plan: &Plan, timeline: &[StageRecord], samples: &Samples) -> Decision {
+/// Concludes a poll of the last stage of `timeline` for one app, by what was measured of it. What follows
+/// for several is for [`crate::lockstep`] to say.
+pub fn decide(plan: &Plan, app: &PlannedApp, timeline: &[StageRecord], samples: &Samples) -> Decision {
     let Some((record, stage)) = timeline.last().and_then(|r| Some((r, plan.stages.get(r.stage)?))) else {
         let reason = "no stage was set yet, so there is nothing to watch".into();
         return Decision { verdict: Verdict::RollBack, reason, ending: None, figures: Figures::default() };
     };
-    let poll = Poll::new(plan, stage, record, timeline, samples);
+    let poll = Poll::new((plan, app), stage, record, timeline, samples);
     if let Some(dead) = poll.dead() {
         return dead;
     }
@@ -49,6 +50,7 @@ pub fn decide(plan: &Plan, timeline: &[StageRecord], samples: &Samples) -> Decis
 /// One poll, with everything its rules look at.
 struct Poll<'a> {
     plan: &'a Plan,
+    app: &'a PlannedApp,
     stage: &'a Stage,
     record: &'a StageRecord,
     timeline: &'a [StageRecord],
@@ -65,7 +67,7 @@ struct Poll<'a> {
 
 impl<'a> Poll<'a> {
     fn new(
-        plan: &'a Plan,
+        (plan, app): (&'a Plan, &'a PlannedApp),
         stage: &'a Stage,
         record: &'a StageRecord,
         timeline: &'a [StageRecord],
@@ -90,7 +92,7 @@ impl<'a> Poll<'a> {
             odds: None,
         };
         let watched = now.saturating_sub(record.started_at.as_second());
-        Self { plan, stage, record, timeline, samples, period, known, span, watched, figures }
+        Self { plan, app, stage, record, timeline, samples, period, known, span, watched, figures }
     }
 
     fn decision(&self, verdict: Verdict, reason: impl Into<String>) -> Decision {
@@ -118,7 +120,7 @@ impl<'a> Poll<'a> {
             (&self.plan.standby, self.figures.standby)
         };
         let (healthy, registered) = (figures.healthy_targets, figures.registered_targets);
-        (healthy > 0, format!("{} has {healthy} of {registered} targets healthy", fleet.name))
+        (healthy > 0, format!("{fleet} has {healthy} of {registered} targets healthy"))
     }
 
     fn ready(&self) -> Decision {
@@ -128,7 +130,7 @@ impl<'a> Poll<'a> {
 
     /// Silent means: in the last two periods the live fleet had requests and the standby had none.
     fn silent(&self) -> Decision {
-        let (live, standby) = (&self.plan.live.name, &self.plan.standby.name);
+        let (live, standby) = (&self.plan.live, &self.plan.standby);
         let seconds = 2 * self.period;
         let recent = Span { from: self.span.to - seconds, to: self.span.to };
         let loud = recent.sum(&self.samples.standby).requests;
@@ -196,8 +198,8 @@ impl<'a> Poll<'a> {
         let judgement = verdict::judge(
             &self.plan.criteria,
             &Evidence {
-                live: &self.plan.live.name,
-                standby: &self.plan.standby.name,
+                live: &self.plan.live,
+                standby: &self.plan.standby,
                 history: &history,
                 balancer_history: &balancer_history,
                 periods: &periods,
@@ -237,7 +239,7 @@ impl<'a> Poll<'a> {
     /// was written, not what the balancer's nodes do.
     fn not_in_the_traffic(&self, periods: &[Period]) -> Option<String> {
         let last = periods.iter().rfind(|period| requests(period) > 0).filter(|period| !agrees(period))?;
-        let name = &self.plan.standby.name;
+        let name = &self.plan.standby;
         Some(format!(
             "the weights have not reached the traffic: desired {name} {} %, current {:.1} % of {} requests",
             last.standby_percent,
@@ -261,7 +263,7 @@ impl<'a> Poll<'a> {
     /// The known periods in which the standby's weight rose.
     fn mixed(&self) -> Vec<Period> {
         let share = |record: &StageRecord| self.plan.standby_share(&record.weights);
-        let found = self.plan.standby_share(&self.plan.before);
+        let found = self.plan.standby_share(&self.app.before);
         let before = iter::once(found).chain(self.timeline.iter().map(share));
         before
             .zip(self.timeline)

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::contract::Plan;
+use crate::contract::{Plan, PlannedApp};
 use crate::duration::Seconds;
 use crate::error::Error;
 use crate::input::{Input, Operation};
@@ -29,8 +29,11 @@ pub const STANDBY: &str = "standby";
 /// The header by which the balancer knows testers. Its value is a secret.
 pub const STANDBY_HEADER: &str = "x-failover-standby";
 
-/// All of them are sent at once, to four places at most.
+/// All of them are sent at once, to four places of each app at most.
 const MOST_PROBES: usize = 10;
+
+/// What the function can keep in the air at once, over all apps.
+const MOST_REQUESTS: usize = 64;
 
 /// Two attempts must fit into the time-out of the function.
 const LONGEST: Seconds = Seconds(10);
@@ -170,8 +173,9 @@ impl Probe {
 pub struct Probing {
     /// The probes, each of which goes to every address.
     pub probes: Vec<Probe>,
-    /// `public`, `standby` and the names of fleets, with an address such as `https://shop.example` each.
-    pub addresses: BTreeMap<String, String>,
+    /// For each app `public`, `standby` and the names of fleets, with an address such as
+    /// `https://shop.example` each.
+    pub addresses: BTreeMap<String, BTreeMap<String, String>>,
     /// Whether addresses of the machine that probes are allowed, for rehearsals.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub loopback: bool,
@@ -180,14 +184,48 @@ pub struct Probing {
 impl Probing {
     /// What must pass where.
     pub fn in_words(&self) -> String {
-        let (probes, places) = (self.probes.iter().map(Probe::name), self.addresses.keys());
-        format!("at every stage {} must pass on {}", listed(probes), listed(places))
+        let probes = self.probes.iter().map(Probe::name);
+        format!("at every stage {} must pass on {}", listed(probes), self.places())
     }
 
-    /// The places that lead to the standby alone.
-    pub fn of_standby<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = (&'a String, &'a String)> {
-        self.addresses.iter().filter(|(place, _)| [STANDBY, &plan.standby.name].contains(&place.as_str()))
+    /// Where they go, in words.
+    fn places(&self) -> String {
+        let mut of_apps = self.addresses.iter().map(|(app, addresses)| (app, listed(addresses.keys())));
+        let Some((_, first)) = of_apps.next() else { return String::new() };
+        if self.addresses.len() == 1 {
+            return first;
+        }
+        if of_apps.all(|(_, places)| places == first) {
+            return format!("{first} of every app");
+        }
+        let one = |(app, addresses): (&String, &BTreeMap<String, String>)| {
+            format!("{} of {app}", listed(addresses.keys()))
+        };
+        self.addresses.iter().map(one).collect::<Vec<_>>().join(", ")
     }
+
+    /// Where probes go.
+    pub fn everywhere(&self) -> impl Iterator<Item = Target<'_>> {
+        self.addresses.iter().flat_map(|(app, addresses)| {
+            addresses.iter().map(move |(place, address)| Target { app, place, address })
+        })
+    }
+
+    /// The places that lead to a standby alone.
+    pub fn of_standby<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Target<'a>> {
+        self.everywhere().filter(|target| [STANDBY, &plan.standby].contains(&target.place))
+    }
+}
+
+/// Where a probe goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// The app.
+    pub app: &'a str,
+    /// `public`, `standby`, or the name of a fleet.
+    pub place: &'a str,
+    /// The address.
+    pub address: &'a str,
 }
 
 /// What the deployment says, as the text of its parameters.
@@ -227,7 +265,7 @@ pub fn planned(plan: Plan, input: &Input, configured: &Configured) -> Result<Pla
     plan.checks.push(probing.in_words());
     plan.probing = Some(probing);
     if before_the_run(&plan) {
-        plan.checks.push(format!("they must pass on {} before any user is moved", plan.standby.name));
+        plan.checks.push(format!("they must pass on {} before any user is moved", plan.standby));
     }
     Ok(plan)
 }
@@ -247,11 +285,41 @@ fn probing(plan: &Plan, input: &Input, configured: &Configured) -> Result<Option
     if probes.is_empty() {
         return Ok(None);
     }
-    let (whose, mut addresses) = match &input.addresses {
-        Some(addresses) => ("`addresses`", addresses.clone()),
+    let mut addresses = BTreeMap::new();
+    for app in &plan.apps {
+        let of_app = addresses_of(plan, input, configured, app)?;
+        addresses.extend(of_app.map(|of_app| (app.name.clone(), of_app)));
+    }
+    if addresses.is_empty() {
+        return Ok(None);
+    }
+    let requests = probes.len() * addresses.values().map(BTreeMap::len).sum::<usize>();
+    if requests > MOST_REQUESTS {
+        return Err(format!(
+            "`probes`: {requests} requests in a round are more than {MOST_REQUESTS}; give fewer probes or `addresses`"
+        ));
+    }
+    Ok(Some(Probing { probes, addresses, loopback: configured.loopback == "allowed" }))
+}
+
+/// Where the probes of an app go; nothing where that could only be by a rule for testers that leads astray.
+fn addresses_of(
+    plan: &Plan,
+    input: &Input,
+    configured: &Configured,
+    app: &PlannedApp,
+) -> Result<Option<BTreeMap<String, String>>, String> {
+    let (whose, mut addresses) = match input.addresses_of(&app.name)? {
+        Some(addresses) => ("`addresses`", addresses),
+        None if plan.is_lockstep() => {
+            return Err(
+                "`probes` of several apps need `addresses` for each, by their names; or give \"probes\": []"
+                    .into(),
+            );
+        }
         None => ("the deployment's ProbeAddresses", configured_addresses(&configured.addresses)?),
     };
-    if let Some(astray) = plan.testers_astray().filter(|_| addresses.contains_key(STANDBY)) {
+    if let Some(astray) = plan.testers_astray(app).filter(|_| addresses.contains_key(STANDBY)) {
         // What is wrong for testers never holds up the way back.
         if input.operation != Operation::Failback {
             return Err(format!("{whose}: {STANDBY}: {astray}"));
@@ -261,7 +329,7 @@ fn probing(plan: &Plan, input: &Input, configured: &Configured) -> Result<Option
             return Ok(None);
         }
     }
-    let known = [PUBLIC, STANDBY, &plan.live.name, &plan.standby.name];
+    let known = [PUBLIC, STANDBY, &plan.live, &plan.standby];
     if addresses.is_empty() {
         return Err(format!(
             "`probes` have nowhere to go; give `addresses` for one or more of {}, such as \
@@ -269,14 +337,14 @@ fn probing(plan: &Plan, input: &Input, configured: &Configured) -> Result<Option
             listed(known)
         ));
     }
-    let loopback = configured.loopback == "allowed";
     for (place, text) in &addresses {
         if !known.contains(&place.as_str()) {
             return Err(format!("{whose}: {place:?} is none of {}", listed(known)));
         }
-        address::origin(text, loopback).map_err(|what| format!("{whose}: {place}: {what}"))?;
+        address::origin(text, configured.loopback == "allowed")
+            .map_err(|what| format!("{whose}: {place}: {what}"))?;
     }
-    Ok(Some(Probing { probes, addresses, loopback }))
+    Ok(Some(addresses))
 }
 
 fn configured_probes(text: &str) -> Result<Vec<Probe>, String> {

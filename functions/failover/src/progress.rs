@@ -1,5 +1,7 @@
 //! How a run moves on: pure steps from one progress to the next.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::contract::{Check, Plan, Progress, Route, Stage, StageRecord};
@@ -45,6 +47,7 @@ pub fn set(plan: &Plan, progress: &Progress, now: Timestamp) -> Result<Progress,
         verdict: None,
         reason: None,
         ending: None,
+        endings: BTreeMap::new(),
     });
     next.probed = false;
     next.wait_seconds = wait_seconds(plan, stage, now, now);
@@ -56,31 +59,31 @@ pub fn set(plan: &Plan, progress: &Progress, now: Timestamp) -> Result<Progress,
 /// it got that far.
 pub fn may_hold_before_set(plan: &Plan, progress: &Progress, route: &Route) -> Vec<Vec<GroupWeight>> {
     let earlier = match progress.timeline.last() {
-        Some(record) => plan.stage_groups(plan.standby_share(&record.weights)),
+        Some(record) => plan.stage_groups(route, plan.standby_share(&record.weights)),
         None => plan.found_groups(route),
     };
-    let own = standby_percent(plan, progress).map(|percent| plan.stage_groups(percent)).ok();
+    let own = standby_percent(plan, progress).map(|percent| plan.stage_groups(route, percent)).ok();
     [earlier].into_iter().chain(own).collect()
 }
 
-/// Refuses weights that give traffic to a fleet without healthy targets.
+/// Refuses weights that give traffic to a fleet without healthy targets. `targets` are those of both
+/// fleets, live and standby, of every app of the plan in their order.
 ///
 /// # Errors
 /// `Unhealthy`, with the fleet.
-pub fn check_health(
-    plan: &Plan,
-    standby_percent: Percent,
-    live: Health,
-    standby: Health,
-) -> Result<(), Error> {
-    let fleets = [(&plan.live, standby_percent.rest(), live), (&plan.standby, standby_percent, standby)];
-    for (fleet, percent, health) in fleets {
-        if percent > Percent::NONE && health.healthy == 0 {
-            let (name, registered) = (&fleet.name, health.registered);
-            return Err(Error::new(
-                Kind::Unhealthy,
-                format!("{name} has 0 of {registered} targets healthy, so it was not given {percent}"),
-            ));
+pub fn check_health(plan: &Plan, standby_percent: Percent, targets: &[[Health; 2]]) -> Result<(), Error> {
+    for (app, [live, standby]) in plan.apps.iter().zip(targets) {
+        let fleets = [(&plan.live, standby_percent.rest(), live), (&plan.standby, standby_percent, standby)];
+        for (fleet, percent, health) in fleets {
+            if percent > Percent::NONE && health.healthy == 0 {
+                let (registered, whose) = (health.registered, plan.named(app));
+                return Err(Error::new(
+                    Kind::Unhealthy,
+                    format!(
+                        "{whose}{fleet} has 0 of {registered} targets healthy, so it was not given {percent}"
+                    ),
+                ));
+            }
         }
     }
     Ok(())
@@ -101,6 +104,7 @@ pub fn polled(plan: &Plan, progress: &Progress, answer: Answer, now: Timestamp) 
         record.verdict = Some(decision.verdict);
         record.reason = Some(decision.reason.clone());
         record.ending = decision.ending;
+        record.endings = decision.endings;
         record.ended_at = (decision.verdict != Verdict::Wait).then_some(now);
         next.wait_seconds = wait_seconds(plan, stage, record.started_at, now);
     }

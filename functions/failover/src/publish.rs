@@ -4,10 +4,12 @@
 //! Every metric of a fleet and of an app costs by the hour in which it is published, so there are
 //! few of them: two for each fleet, two for each app.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::contract::{Plan, Progress, Weights};
+use crate::contract::{Plan, PlannedApp, Progress, Weights};
 use crate::samples::{Figures, FleetFigures};
 
 /// The namespace of all of them.
@@ -60,16 +62,40 @@ impl Metric {
     }
 }
 
-/// The lines about weights that stand.
-pub fn weights(plan: &Plan, weights: &Weights, now: Timestamp) -> Vec<Value> {
-    let of_fleet = |(fleet, percent): (&String, &_)| {
-        line(plan, Some(fleet), &[(Metric::Weight, f64::from(u8::from(*percent)))], now)
-    };
-    weights.iter().map(of_fleet).collect()
+/// The lines about weights of apps that stand.
+pub fn weights<'a>(
+    plan: &Plan,
+    stand: impl IntoIterator<Item = (&'a PlannedApp, Weights)>,
+    now: Timestamp,
+) -> Vec<Value> {
+    let mut lines = Vec::new();
+    for (app, weights) in stand {
+        for (fleet, percent) in &weights {
+            let weight = (Metric::Weight, f64::from(percent.get()));
+            lines.push(line(plan, app, Some(fleet), &[weight], now));
+        }
+    }
+    lines
 }
 
 /// The lines about a poll of the stage that `progress` was at.
-pub fn poll(plan: &Plan, progress: &Progress, figures: &Figures, now: Timestamp) -> Vec<Value> {
+pub fn poll(
+    plan: &Plan,
+    progress: &Progress,
+    figures: &BTreeMap<String, Figures>,
+    now: Timestamp,
+) -> Vec<Value> {
+    let known = plan.apps.iter().filter_map(|app| Some((app, figures.get(&app.name)?)));
+    known.flat_map(|(app, figures)| polled(plan, app, progress, figures, now)).collect()
+}
+
+fn polled(
+    plan: &Plan,
+    app: &PlannedApp,
+    progress: &Progress,
+    figures: &Figures,
+    now: Timestamp,
+) -> [Value; 3] {
     let record = progress.timeline.last();
     let of_fleet = |name: &str, figures: &FleetFigures| {
         let weight = record.and_then(|record| record.weights.get(name));
@@ -77,19 +103,25 @@ pub fn poll(plan: &Plan, progress: &Progress, figures: &Figures, now: Timestamp)
         // A fleet without requests has no share of them that is slow.
         let slow = (figures.requests > 0)
             .then(|| (Metric::SlowShare, 100.0 * figures.slow as f64 / figures.requests as f64));
-        line(plan, Some(name), &weight.into_iter().chain(slow).collect::<Vec<_>>(), now)
+        line(plan, app, Some(name), &weight.into_iter().chain(slow).collect::<Vec<_>>(), now)
     };
     let stage = (Metric::Stage, progress.stage as f64 + 1.0);
     let odds = figures.odds.as_ref().map(|odds| (Metric::Odds, odds.total.min(MOST_ODDS)));
-    vec![
-        of_fleet(&plan.live.name, &figures.live),
-        of_fleet(&plan.standby.name, &figures.standby),
-        line(plan, None, &[stage].into_iter().chain(odds).collect::<Vec<_>>(), now),
+    [
+        of_fleet(&plan.live, &figures.live),
+        of_fleet(&plan.standby, &figures.standby),
+        line(plan, app, None, &[stage].into_iter().chain(odds).collect::<Vec<_>>(), now),
     ]
 }
 
 /// One document of the format, with metrics of the same dimensions.
-fn line(plan: &Plan, fleet: Option<&str>, metrics: &[(Metric, f64)], now: Timestamp) -> Value {
+fn line(
+    plan: &Plan,
+    app: &PlannedApp,
+    fleet: Option<&str>,
+    metrics: &[(Metric, f64)],
+    now: Timestamp,
+) -> Value {
     let definitions: Vec<Value> =
         metrics.iter().map(|(metric, _)| json!({ "Name": metric.name(), "Unit": metric.unit() })).collect();
     let dimensions = metrics.first().map_or(&[][..], |(metric, _)| metric.dimensions());
@@ -104,7 +136,7 @@ fn line(plan: &Plan, fleet: Option<&str>, metrics: &[(Metric, f64)], now: Timest
             }),
         ),
         ("LoadBalancer".to_owned(), balancer_name(&plan.load_balancer_arn).into()),
-        ("App".to_owned(), plan.app.as_str().into()),
+        ("App".to_owned(), app.name.as_str().into()),
     ]);
     line.extend(fleet.map(|fleet| ("Fleet".to_owned(), fleet.into())));
     line.extend(metrics.iter().map(|(metric, value)| (metric.name().to_owned(), (*value).into())));

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::{MustShow, Plan, Progress, Stage};
 use crate::duration::Seconds;
-use crate::poll::{self, Decision};
+use crate::lockstep::{self, Decision};
+use crate::poll;
 use crate::samples::Samples;
 use crate::verdict::Verdict;
 use crate::weights::Percent;
@@ -123,10 +124,21 @@ pub struct Answer {
     pub held: bool,
 }
 
-/// Concludes a poll of the last stage of the run's timeline. Nothing that is asked for keeps a run
+/// Concludes a poll of the last stage of the run's timeline, from the samples of every app of the plan in
+/// their order. Nothing that is asked for keeps a run
 /// from its rollback, or lets it go on without having shown what it must.
-pub fn decide(plan: &Plan, progress: &Progress, samples: &Samples, requests: &Requests) -> Answer {
-    let mut decision = poll::decide(&skipped(plan, progress, samples, requests), &progress.timeline, samples);
+pub fn decide(
+    plan: &Plan,
+    progress: &Progress,
+    samples: &[Samples],
+    requests: &Requests,
+    now: Timestamp,
+) -> Answer {
+    let mut decision = {
+        let plan = skipped(plan, progress, requests, now);
+        let of_app = |(app, samples)| poll::decide(&plan, app, &progress.timeline, samples);
+        lockstep::together(&plan.apps, plan.apps.iter().zip(samples).map(of_app).collect())
+    };
     let answer = |mut decision: Decision, waits_since, held| {
         for what in &requests.unclear {
             decision.reason = format!("{}; {what}", decision.reason);
@@ -158,8 +170,8 @@ pub fn decide(plan: &Plan, progress: &Progress, samples: &Samples, requests: &Re
             answer(decision, progress.waits_since, true)
         }
         Some(Kept::Unapproved(percent, approval)) => {
-            let since = progress.waits_since.unwrap_or(samples.now);
-            unanswered(approval, &mut decision, percent, since, samples.now);
+            let since = progress.waits_since.unwrap_or(now);
+            unanswered(approval, &mut decision, percent, since, now);
             answer(decision, Some(since), false)
         }
     }
@@ -167,14 +179,14 @@ pub fn decide(plan: &Plan, progress: &Progress, samples: &Samples, requests: &Re
 
 /// The plan; if somebody asked for that, with the bake of the current stage cut to what was watched
 /// already. One whole period is the least: no data is never a pass.
-fn skipped<'a>(plan: &'a Plan, progress: &Progress, samples: &Samples, requests: &Requests) -> Cow<'a, Plan> {
+fn skipped<'a>(plan: &'a Plan, progress: &Progress, requests: &Requests, now: Timestamp) -> Cow<'a, Plan> {
     let current = progress.timeline.last().and_then(|record| Some((record, plan.stages.get(record.stage)?)));
     let asked = |stage: &Stage| {
         requests.asked.contains(&Request::Skip(stage.standby_percent))
             && stage.must_show == MustShow::HealthyStandby
     };
     let Some((record, _)) = current.filter(|(_, stage)| asked(stage)) else { return Cow::Borrowed(plan) };
-    let watched = samples.now.as_second().saturating_sub(record.started_at.as_second());
+    let watched = now.as_second().saturating_sub(record.started_at.as_second());
     let period = plan.period_seconds;
     // The first period is mixed, the last one not known yet.
     let periods = u32::try_from(watched).unwrap_or(0) / period.max(1);

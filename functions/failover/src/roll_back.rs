@@ -1,14 +1,16 @@
 //! Where the traffic goes when a run is rolled back: to where it was, unless that is a dead fleet.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use crate::contract::{Fleet, Plan, RollBackEnding, RolledBack, Route, Weights};
+use crate::contract::{Plan, PlannedApp, RollBackEnding, RolledBack, Route, Weights};
 use crate::input::Operation;
 use crate::outcome::{split, why_in_words};
 use crate::samples::Health;
 use crate::weights::{GroupWeight, Percent};
 
-/// A way to roll back.
+/// A way to roll back an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// To the weights of before the run.
@@ -20,17 +22,26 @@ pub enum Way {
     Nowhere,
 }
 
+/// The way of every app of the plan, by the targets of both its fleets now, live and standby. Whatever
+/// becomes of the others, no app is sent to a dead fleet.
+pub fn ways(plan: &Plan, targets: &[[Health; 2]], earlier: Option<&RolledBack>) -> Vec<Way> {
+    let of_app = |(index, [live, standby]): (usize, &[Health; 2])| way(plan, index, *live, *standby, earlier);
+    targets.iter().enumerate().map(of_app).collect()
+}
+
 /// Decides by target health now. A fleet without healthy targets gets no traffic while the other has
 /// some. `earlier` is the answer to the same request before its writes had settled: all traffic that
 /// went to one fleet stays there while that fleet is well, even if the dead one is back, since
 /// somebody should look at it first.
-pub fn way(plan: &Plan, live: Health, standby: Health, earlier: Option<&RolledBack>) -> Way {
+fn way(plan: &Plan, app: usize, live: Health, standby: Health, earlier: Option<&RolledBack>) -> Way {
     let well =
         |percent: Percent| if percent == Percent::ALL { standby.healthy > 0 } else { live.healthy > 0 };
-    if let Some(over) = earlier.and_then(|earlier| earlier.over).filter(|over| well(*over)) {
+    let went_over = |earlier: &RolledBack| earlier.over.get(&plan.apps[app].name).copied();
+    if let Some(over) = earlier.and_then(went_over).filter(|over| well(*over)) {
         return Way::Over(over);
     }
-    let gives = |fleet: &Fleet| plan.routes.iter().any(|r| r.before.get(&fleet.name).is_some_and(|w| *w > 0));
+    let routes = || plan.routes.iter().filter(|route| route.app == app);
+    let gives = |fleet: &String| routes().any(|route| route.before.get(fleet).is_some_and(|w| *w > 0));
     let to_dead_live = live.healthy == 0 && gives(&plan.live);
     let to_dead_standby = standby.healthy == 0 && gives(&plan.standby);
     match (to_dead_live, to_dead_standby) {
@@ -46,15 +57,15 @@ impl Way {
     pub fn groups(self, plan: &Plan, route: &Route) -> Vec<GroupWeight> {
         match self {
             Self::Back => plan.before_groups(route),
-            Self::Over(standby) => plan.stage_groups(standby),
+            Self::Over(standby) => plan.stage_groups(route, standby),
             Self::Nowhere => Vec::new(),
         }
     }
 
-    /// What each fleet gets then; nothing where nothing is written.
-    pub fn weights(self, plan: &Plan) -> Option<Weights> {
+    /// What each fleet of an app gets then; nothing where nothing is written.
+    pub fn weights(self, plan: &Plan, app: &PlannedApp) -> Option<Weights> {
         match self {
-            Self::Back => Some(plan.before.clone()),
+            Self::Back => Some(app.before.clone()),
             Self::Over(standby) => Some(plan.weights(standby)),
             Self::Nowhere => None,
         }
@@ -63,17 +74,17 @@ impl Way {
 
 /// The answer of a restore that no longer holds its routes, where they are as it would leave them.
 pub fn unneeded(plan: &Plan) -> RolledBack {
-    let cause = format!("{}: {}; nothing is left to restore", plan.app, split(&plan.before));
-    RolledBack { ending: RollBackEnding::Unchanged, cause, over: None, settled: true }
+    let cause = format!("{}: {}; nothing is left to restore", plan.app, plan.before_in_words());
+    RolledBack { ending: RollBackEnding::Unchanged, cause, over: BTreeMap::new(), settled: true }
 }
 
 /// What a route may hold when the run is rolled back: anything that it found or may have written,
 /// an earlier attempt at this rollback included. A restore does not count what it found: whoever
 /// stopped the run may have set weights by hand since.
 pub fn may_hold(plan: &Plan, route: &Route) -> Vec<Vec<GroupWeight>> {
-    let written = plan.may_write.iter().map(|percent| plan.stage_groups(*percent));
+    let written = plan.may_write.iter().map(|percent| plan.stage_groups(route, *percent));
     let mut all = vec![plan.before_groups(route)];
-    let over = [Percent::NONE, Percent::ALL].map(|percent| plan.stage_groups(percent));
+    let over = [Percent::NONE, Percent::ALL].map(|percent| plan.stage_groups(route, percent));
     let found = (plan.operation != Operation::Restore).then(|| plan.found_groups(route));
     for groups in found.into_iter().chain(written).chain(over) {
         if !all.contains(&groups) {
@@ -83,58 +94,106 @@ pub fn may_hold(plan: &Plan, route: &Route) -> Vec<Vec<GroupWeight>> {
     all
 }
 
-/// The answer once the weights of `way` stand.
+/// The answer once the weights of these ways, one for each app, stand.
 pub fn answer(
     plan: &Plan,
-    way: Way,
-    live: Health,
-    standby: Health,
+    ways: &[Way],
+    targets: &[[Health; 2]],
     why: &Value,
     earlier: Option<&RolledBack>,
 ) -> RolledBack {
-    let settled = earlier.is_some() || way == Way::Nowhere;
+    let nowhere = |way: &Way| *way == Way::Nowhere;
+    let settled = earlier.is_some() || ways.iter().all(nowhere);
     let why = why_in_words(why);
-    let (app, what) = (&plan.app, plan.operation.word());
-    let dead = |fleet: &Fleet, health: Health| {
-        format!("{} has {} of {} targets healthy", fleet.name, health.healthy, health.registered)
+    // What is left to a person comes before what somebody has to look after.
+    let ending = if ways.iter().any(nowhere) {
+        RollBackEnding::Halted
+    } else if ways.iter().any(|way| matches!(way, Way::Over(_))) {
+        RollBackEnding::FailedOver
+    } else if plan.operation == Operation::Restore {
+        RollBackEnding::Restored
+    } else {
+        RollBackEnding::RolledBack
     };
-    let (live_says, standby_says) = (dead(&plan.live, live), dead(&plan.standby, standby));
-    let (ending, cause, over) = match way {
-        Way::Back if plan.operation == Operation::Restore => {
-            let cause = format!("{app}: restored, read back: {}", split(&plan.before));
-            (RollBackEnding::Restored, cause, None)
+    let (name, what, before) = (&plan.app, plan.operation.word(), plan.before_in_words());
+    let cause = match (ending, ways, targets) {
+        (RollBackEnding::Restored, ..) => format!("{name}: restored, read back: {before}"),
+        (RollBackEnding::RolledBack, ..) => format!(
+            "{name}: {what} rolled back, since {why}. The weights found at the start are back and read back: {before}."
+        ),
+        (_, [way], [targets]) => alone(plan, *way, targets, &why),
+        _ => {
+            let each = plan.apps.iter().zip(ways.iter().zip(targets));
+            let each: Vec<String> =
+                each.map(|(app, (way, targets))| in_lockstep(plan, app, *way, targets)).collect();
+            let next = if ending == RollBackEnding::Halted {
+                "Bring a fleet up where both are dead, then put back what was found there with `restore`, or send the \
+                 traffic to one fleet with `drain` or `failback`."
+            } else {
+                "Look after the dead fleet. The next run starts from these weights; a `drain` with `standby` brings \
+                 the apps to one live fleet again."
+            };
+            format!("{name}: {what} was to be rolled back, since {why}. {}. {next}", each.join(". "))
         }
-        Way::Back => {
-            let cause = format!(
-                "{app}: {what} rolled back, since {why}. The weights found at the start are back and read back: {}.",
-                split(&plan.before)
-            );
-            (RollBackEnding::RolledBack, cause, None)
-        }
+    };
+    let over = plan.apps.iter().zip(ways).filter_map(|(app, way)| match way {
+        Way::Over(percent) => Some((app.name.clone(), *percent)),
+        _ => None,
+    });
+    RolledBack { ending, cause, over: over.collect(), settled }
+}
+
+/// Where the traffic of the only app is, if it could not go back.
+fn alone(plan: &Plan, way: Way, targets: &[Health; 2], why: &str) -> String {
+    let (app, what, before) = (&plan.app, plan.operation.word(), plan.before_in_words());
+    let [live, standby] = in_words(plan, targets);
+    match way {
         Way::Over(percent) => {
-            let (to, reason) =
-                if percent == Percent::ALL { (&plan.standby, live_says) } else { (&plan.live, standby_says) };
-            let cause = format!(
-                "{app}: {what} ended with all traffic on {}, since the weights found at the start ({}) would give \
-                 traffic to a dead fleet: {reason}. It was to be rolled back since {why}. Look after the dead \
-                 fleet; the next run starts from these weights.",
-                to.name,
-                split(&plan.before)
-            );
-            (RollBackEnding::FailedOver, cause, Some(percent))
+            let (to, reason) = gone_over(plan, percent, [&live, &standby]);
+            format!(
+                "{app}: {what} ended with all traffic on {to}, since the weights found at the start ({before}) would \
+                 give traffic to a dead fleet: {reason}. It was to be rolled back since {why}. Look after the dead \
+                 fleet; the next run starts from these weights."
+            )
         }
-        Way::Nowhere => {
-            let cause = format!(
-                "{app}: {what} should be rolled back, since {why}, but both fleets are dead: {live_says}, \
-                 {standby_says}. Nothing was written: the weights stay as the run last set them. Bring a fleet up, \
-                 then put the weights found at the start ({}) back with `restore`, or send the traffic to one \
-                 fleet with `drain` or `failback`.",
-                split(&plan.before)
-            );
-            (RollBackEnding::Halted, cause, None)
+        _ => format!(
+            "{app}: {what} should be rolled back, since {why}, but both fleets are dead: {live}, {standby}. Nothing \
+             was written: the weights stay as the run last set them. Bring a fleet up, then put the weights found at \
+             the start ({before}) back with `restore`, or send the traffic to one fleet with `drain` or `failback`."
+        ),
+    }
+}
+
+/// Where the traffic of one of several apps is.
+fn in_lockstep(plan: &Plan, app: &PlannedApp, way: Way, targets: &[Health; 2]) -> String {
+    let (name, before) = (&app.name, split(&app.before));
+    let [live, standby] = in_words(plan, targets);
+    match way {
+        Way::Back => format!("{name}: the weights found at the start are back and read back, {before}"),
+        Way::Over(percent) => {
+            let (to, reason) = gone_over(plan, percent, [&live, &standby]);
+            format!(
+                "{name}: all traffic is on {to}, since the weights found at the start ({before}) would give traffic \
+                 to a dead fleet, {reason}"
+            )
         }
+        Way::Nowhere => format!(
+            "{name}: both fleets are dead, {live}, {standby}, so nothing was written and the weights stay as the run \
+             last set them; found at the start was {before}"
+        ),
+    }
+}
+
+fn in_words(plan: &Plan, targets: &[Health; 2]) -> [String; 2] {
+    let words = |fleet: &String, health: Health| {
+        format!("{fleet} has {} of {} targets healthy", health.healthy, health.registered)
     };
-    RolledBack { ending, cause, over, settled }
+    [words(&plan.live, targets[0]), words(&plan.standby, targets[1])]
+}
+
+/// To which fleet all traffic went, and how the other one is.
+fn gone_over<'a>(plan: &'a Plan, percent: Percent, targets: [&'a String; 2]) -> (&'a String, &'a String) {
+    if percent == Percent::ALL { (&plan.standby, targets[0]) } else { (&plan.live, targets[1]) }
 }
 
 #[cfg(test)]
@@ -145,23 +204,28 @@ mod tests {
     use super::*;
     use crate::testing;
 
-    fn plan(before: [u16; 2]) -> Plan {
+    fn route(app: usize, before: [u16; 2]) -> Value {
         let before = json!({ "prod1": before[0], "prod2": before[1] });
-        testing::plan(json!({
-            "routes": [{
-                "arn": "arn:rule", "ruleArn": "arn:rule", "label": "rule 1", "putBack": "",
-                "found": before, "before": before,
-            }],
-            "mayWrite": [10, 100],
-        }))
+        json!({
+            "app": app, "arn": format!("arn:rule-{app}"), "ruleArn": format!("arn:rule-{app}"),
+            "label": "rule 1", "putBack": "", "found": before, "before": before,
+        })
+    }
+
+    fn plan(before: [u16; 2]) -> Plan {
+        testing::plan(json!({ "routes": [route(0, before)], "mayWrite": [10, 100] }))
     }
 
     fn health(healthy: u32) -> Health {
         Health { healthy, registered: 2, unused: false }
     }
 
+    fn way_of(plan: &Plan, live: u32, standby: u32, earlier: Option<&RolledBack>) -> Way {
+        ways(plan, &[[health(live), health(standby)]], earlier)[0]
+    }
+
     fn answered(plan: &Plan, way: Way) -> RolledBack {
-        answer(plan, way, health(0), health(2), &json!("it failed."), None)
+        answer(plan, &[way], &[[health(0), health(2)]], &json!("it failed."), None)
     }
 
     #[test]
@@ -176,7 +240,7 @@ mod tests {
             ([50, 50], 0, 1, Over(Percent::ALL)),
             ([0, 100], 0, 2, Back),
         ] {
-            assert_eq!(way(&plan(before), health(live), health(standby), None), expected, "{before:?}");
+            assert_eq!(way_of(&plan(before), live, standby, None), expected, "{before:?}");
         }
     }
 
@@ -185,9 +249,10 @@ mod tests {
         let plan = plan([100, 0]);
         let earlier = answered(&plan, Way::Over(Percent::ALL));
         assert!(!earlier.settled);
-        assert_eq!(way(&plan, health(2), health(2), Some(&earlier)), Way::Over(Percent::ALL));
-        assert_eq!(way(&plan, health(2), health(0), Some(&earlier)), Way::Back);
-        let again = answer(&plan, Way::Over(Percent::ALL), health(0), health(2), &json!("x"), Some(&earlier));
+        assert_eq!(way_of(&plan, 2, 2, Some(&earlier)), Way::Over(Percent::ALL));
+        assert_eq!(way_of(&plan, 2, 0, Some(&earlier)), Way::Back);
+        let targets = [[health(0), health(2)]];
+        let again = answer(&plan, &[Way::Over(Percent::ALL)], &targets, &json!("x"), Some(&earlier));
         assert!(again.settled);
     }
 
@@ -205,22 +270,74 @@ mod tests {
         }
     }
 
+    #[test]
+    fn of_several_apps_each_goes_its_own_way_and_the_cause_says_which() {
+        let plan = testing::lockstep(
+            &["web", "portal", "api"],
+            json!({ "routes": [route(0, [100, 0]), route(1, [100, 0]), route(2, [100, 0])], "mayWrite": [10] }),
+        );
+        let of = |targets: [[u32; 2]; 3]| {
+            let targets = targets.map(|targets| targets.map(health));
+            let ways = ways(&plan, &targets, None);
+            (ways.clone(), answer(&plan, &ways, &targets, &json!("it failed"), None))
+        };
+        let (_, back) = of([[2, 2], [1, 0], [2, 2]]);
+        assert_eq!(back.ending, RollBackEnding::RolledBack);
+        assert_eq!(
+            back.cause,
+            "web, portal and api: shift rolled back, since it failed. The weights found at the start are back and \
+             read back: prod1 100 %, prod2 0 %."
+        );
+
+        let (went, over) = of([[2, 2], [0, 2], [2, 2]]);
+        assert_eq!(went, [Way::Back, Way::Over(Percent::ALL), Way::Back]);
+        assert_eq!((over.ending, over.settled), (RollBackEnding::FailedOver, false));
+        assert_eq!(over.over, [("portal".to_owned(), Percent::ALL)].into());
+        for says in [
+            "web: the weights found at the start are back and read back, prod1 100 %, prod2 0 %. portal: all traffic \
+             is on prod2",
+            "prod1 has 0 of 2 targets healthy. api: the weights found",
+            "`drain` with `standby`",
+        ] {
+            assert!(over.cause.contains(says), "{says:?} is not in {}", over.cause);
+        }
+
+        // One that nobody can help is left to a person, after the others have been seen to twice.
+        let (went, halted) = of([[2, 2], [0, 2], [0, 0]]);
+        assert_eq!(went, [Way::Back, Way::Over(Percent::ALL), Way::Nowhere]);
+        assert_eq!((halted.ending, halted.settled), (RollBackEnding::Halted, false));
+        assert!(halted.cause.contains("api: both fleets are dead"), "{}", halted.cause);
+        assert!(of([[0, 0]; 3]).1.settled, "nothing was written anywhere");
+    }
+
     proptest! {
-        /// No fleet without healthy targets gets weight while the other has some.
+        /// No fleet without healthy targets gets weight while the other has some, whatever becomes of the
+        /// other apps.
         #[test]
         fn never_onto_a_dead_fleet(
-            before in [0u16..1000, 0u16..1000],
-            live in 0u32..3,
-            standby in 0u32..3,
-            over in proptest::option::of(any::<bool>()),
+            apps in proptest::collection::vec(([0u16..1000, 0u16..1000], 0u32..3, 0u32..3, 0u8..3), 1..4),
         ) {
-            let plan = plan(before);
-            let earlier = over.map(|all| answered(&plan, Way::Over(if all { Percent::ALL } else { Percent::NONE })));
-            let way = way(&plan, health(live), health(standby), earlier.as_ref());
-            let groups = way.groups(&plan, &plan.routes[0]);
-            for (group, (own, other)) in groups.iter().zip([(live, standby), (standby, live)]) {
-                prop_assert!(group.weight == 0 || own > 0 || other == 0, "{:?}", way);
+            let names = &["web", "portal", "api"][..apps.len()];
+            let routes: Vec<Value> = apps.iter().enumerate().map(|(i, (before, ..))| route(i, *before)).collect();
+            let plan = testing::lockstep(names, json!({ "routes": routes, "mayWrite": [10, 100] }));
+            let targets: Vec<[Health; 2]> =
+                apps.iter().map(|(_, live, standby, _)| [health(*live), health(*standby)]).collect();
+            let went: Vec<Way> = apps.iter().map(|(.., over)| match over {
+                0 => Way::Back,
+                1 => Way::Over(Percent::NONE),
+                _ => Way::Over(Percent::ALL),
+            }).collect();
+            let earlier = answer(&plan, &went, &targets, &json!("it failed"), None);
+            let ways = ways(&plan, &targets, Some(&earlier));
+            for ((route, way), (_, live, standby, _)) in plan.routes.iter().zip(&ways).zip(&apps) {
+                let groups = way.groups(&plan, route);
+                for (group, (own, other)) in groups.iter().zip([(live, standby), (standby, live)]) {
+                    prop_assert!(group.weight == 0 || *own > 0 || *other == 0, "{:?}", way);
+                }
             }
+            let answer = answer(&plan, &ways, &targets, &json!("x"), Some(&earlier));
+            prop_assert!(answer.settled);
+            prop_assert_eq!(answer.ending == RollBackEnding::Halted, ways.contains(&Way::Nowhere));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What is measured, and the sums that verdicts and reports show of it.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +65,7 @@ impl FleetSamples {
     }
 }
 
-/// What was measured, from well before the run until now.
+/// What was measured of an app, from well before the run until now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Samples {
     /// The time of the poll.
@@ -136,6 +138,17 @@ pub struct FleetFigures {
 }
 
 impl FleetFigures {
+    /// Those of several apps as if they were one.
+    pub fn sum(all: impl Iterator<Item = Self>) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            requests: sum.requests.saturating_add(one.requests),
+            failures: sum.failures.saturating_add(one.failures),
+            slow: sum.slow.saturating_add(one.slow),
+            healthy_targets: sum.healthy_targets.saturating_add(one.healthy_targets),
+            registered_targets: sum.registered_targets.saturating_add(one.registered_targets),
+        })
+    }
+
     fn failure_percent(self) -> f64 {
         100.0 * self.failures as f64 / self.requests.max(1) as f64
     }
@@ -172,13 +185,12 @@ pub struct Figures {
     pub odds: Option<Odds>,
 }
 
-impl Figures {
-    /// The failures of the whole run in words, such as `0.02 % errors against 0.03 % on prod1`.
-    pub fn compared(&self, live_name: &str) -> String {
-        format!(
-            "{:.2} % errors against {:.2} % on {live_name}",
-            self.run_standby.failure_percent(),
-            self.run_live.failure_percent()
-        )
-    }
+/// The failures of the whole run in words, those of all apps together, such as `0.02 % errors against
+/// 0.03 % on prod1`.
+pub fn compared(figures: &BTreeMap<String, Figures>, live_name: &str) -> String {
+    format!(
+        "{:.2} % errors against {:.2} % on {live_name}",
+        FleetFigures::sum(figures.values().map(|figures| figures.run_standby)).failure_percent(),
+        FleetFigures::sum(figures.values().map(|figures| figures.run_live)).failure_percent()
+    )
 }

@@ -6,14 +6,25 @@ use crate::contract::Plan;
 
 /// A shift of `web` from prod1 to prod2 with these fields on top.
 pub(crate) fn plan(fields: Value) -> Plan {
+    lockstep(&["web"], fields)
+}
+
+/// The same of several apps.
+pub(crate) fn lockstep(names: &[&str], fields: Value) -> Plan {
+    let groups = [("arn:one", "arn:two"), ("arn:three", "arn:four"), ("arn:five", "arn:six")];
+    let app = |(name, (live, standby)): (&&str, (&str, &str))| {
+        json!({
+            "name": name, "liveGroup": live, "standbyGroup": standby,
+            "before": { "prod1": 100, "prod2": 0 }, "slowSeconds": 1.0,
+        })
+    };
+    let apps: Vec<Value> = names.iter().zip(groups).map(app).collect();
     let mut plan = json!({
-        "app": "web", "operation": "shift", "loadBalancerArn": "arn:balancer",
+        "app": if let [name] = names { json!(name) } else { json!(names) }, "apps": apps,
+        "operation": "shift", "loadBalancerArn": "arn:balancer",
         "execution": { "arn": "arn:execution", "startedAt": "2026-11-22T10:00:00Z" },
-        "live": { "name": "prod1", "targetGroupArn": "arn:one" },
-        "standby": { "name": "prod2", "targetGroupArn": "arn:two" },
-        "routes": [], "before": { "prod1": 100, "prod2": 0 }, "stages": [], "mayWrite": [],
-        "settleSeconds": 15, "pollSeconds": 30, "periodSeconds": 60, "criteria": {}, "slowSeconds": 1.0,
-        "checks": [],
+        "live": "prod1", "standby": "prod2", "routes": [], "stages": [], "mayWrite": [],
+        "settleSeconds": 15, "pollSeconds": 30, "periodSeconds": 60, "criteria": {}, "checks": [],
     });
     if let (Value::Object(plan), Value::Object(fields)) = (&mut plan, fields) {
         plan.extend(fields);

@@ -4,7 +4,7 @@ use failover::calendar::Permit;
 use failover::claim::Claim;
 use failover::contract::Execution;
 use failover::input::Input;
-use failover::plan::{Found, FoundFleet, FoundRoute, Past, plan};
+use failover::plan::{Found, FoundApp, FoundFleet, FoundRoute, Past, plan};
 use failover::samples::Health;
 use failover::weights::GroupWeight;
 use proptest::prelude::*;
@@ -36,6 +36,16 @@ fn any_json() -> impl Strategy<Value = Value> {
 fn nearly_right() -> impl Strategy<Value = Value> {
     let field = prop_oneof![
         (Just("app"), "[a-zA-Z0-9-]{0,34}").prop_map(|(k, v)| (k, json!(v))),
+        (Just("app"), proptest::collection::vec("[a-z-]{0,3}", 0..19)).prop_map(|(k, v)| (k, json!(v))),
+        (
+            prop_oneof![Just("fleets"), Just("addresses")],
+            proptest::collection::btree_map(
+                "[a-z0-9]{0,4}",
+                proptest::collection::btree_map("[a-z0-9]{0,6}", ".{0,40}", 0..3),
+                0..3
+            )
+        )
+            .prop_map(|(k, v)| (k, json!(v))),
         (
             Just("operation"),
             prop_oneof![
@@ -137,10 +147,13 @@ fn found() -> Found {
         put_back: String::new(),
     };
     Found {
-        fleets: [fleet("prod1"), fleet("prod2")],
-        past: [Past::default(), Past::default()],
-        routes: vec![route],
-        testers: Vec::new(),
+        apps: vec![FoundApp {
+            name: "web".into(),
+            fleets: [fleet("prod1"), fleet("prod2")],
+            past: [Past::default(), Past::default()],
+            routes: vec![route],
+            testers: Vec::new(),
+        }],
         alarms: Vec::new(),
         settle_seconds: 15,
         permit: Permit::default(),

@@ -14,15 +14,18 @@ fn plan(operation: &str, stages: &[(u8, &str)]) -> Value {
     json!({
         "app": "web", "operation": operation, "release": "4f2a", "loadBalancerArn": "arn:balancer",
         "execution": { "arn": ARN, "startedAt": "2026-11-22T10:00:00Z" },
-        "live": { "name": "prod1", "targetGroupArn": "arn:one" },
-        "standby": { "name": "prod2", "targetGroupArn": "arn:two" },
+        "live": "prod1", "standby": "prod2",
+        "apps": [{
+            "name": "web", "liveGroup": "arn:one", "standbyGroup": "arn:two",
+            "before": { "prod1": 100, "prod2": 0 }, "slowSeconds": 1.0,
+        }],
         "routes": [{
             "arn": "arn:rule", "ruleArn": "arn:rule", "label": "rule 10 on port 443", "putBack": "",
             "found": { "prod1": 100, "prod2": 0 }, "before": { "prod1": 100, "prod2": 0 },
         }],
-        "before": { "prod1": 100, "prod2": 0 }, "stages": stages.collect::<Vec<_>>(), "mayWrite": [10, 100],
+        "stages": stages.collect::<Vec<_>>(), "mayWrite": [10, 100],
         "settleSeconds": 15, "pollSeconds": 30, "periodSeconds": 60, "criteria": {},
-        "slowSeconds": 1.0, "checks": [],
+        "checks": [],
     })
 }
 
@@ -78,11 +81,46 @@ fn before_the_first_write_it_says_what_will_happen_when_and_by_whom() {
 }
 
 #[test]
+fn several_apps_are_told_of_together() {
+    let mut plan = shift();
+    let app = |name: &str, before: [u8; 2]| {
+        json!({
+            "name": name, "liveGroup": name, "standbyGroup": name,
+            "before": { "prod1": before[0], "prod2": before[1] }, "slowSeconds": 1.0,
+        })
+    };
+    plan["app"] = json!(["web", "portal"]);
+    plan["apps"] = json!([app("web", [100, 0]), app("portal", [100, 0])]);
+    let notice = told(&plan, &Value::Null, &Value::Null).unwrap();
+    assert_eq!(notice.subject, "web and portal: shift begins, prod2 (release 4f2a)");
+    assert!(notice.text.starts_with("web and portal: a shift begins."), "{}", notice.text);
+    assert!(notice.text.contains("go back by themselves to prod1 100 %, prod2 0 %."), "{}", notice.text);
+    let event = serde_json::to_value(&notice.event).unwrap();
+    assert_eq!(event["app"], json!(["web", "portal"]));
+    assert_eq!(event["weights"], json!({ "prod1": 100, "prod2": 0 }));
+
+    plan["apps"] = json!([app("web", [100, 0]), app("portal", [60, 40])]);
+    let notice = told(&plan, &Value::Null, &Value::Null).unwrap();
+    let says = "to web: prod1 100 %, prod2 0 %; portal: prod1 60 %, prod2 40 %.";
+    assert!(notice.text.contains(says), "{}", notice.text);
+    assert_eq!(serde_json::to_value(&notice.event).unwrap().get("weights"), None);
+
+    // However long their names are, it says what happened.
+    let names: Vec<String> = (0..16).map(|i| format!("an-app-whose-name-is-rather-l-{i:02}")).collect();
+    plan["app"] = json!(names);
+    let notice = told(&plan, &Value::Null, &ended("Halted")).unwrap();
+    assert_eq!(
+        notice.subject,
+        "an-app-whose-name-is-rather-l-00 and 15 more: LOOK NOW, shift ended in Halted"
+    );
+}
+
+#[test]
 fn what_is_probed_is_told_before() {
     let mut plan = shift();
     plan["probing"] = json!({
         "probes": [{ "path": "/health" }, { "path": "/login", "method": "HEAD" }],
-        "addresses": { "prod1": "https://one.example", "prod2": "https://two.example" },
+        "addresses": { "web": { "prod1": "https://one.example", "prod2": "https://two.example" } },
     });
     let text = told(&plan, &Value::Null, &Value::Null).unwrap().text;
     let says = "Application probes: at every stage GET /health and HEAD /login must pass on prod1 and prod2.";

@@ -3,7 +3,7 @@
 use aws_sdk_cloudwatch::Client as CloudWatch;
 use aws_sdk_elasticloadbalancingv2::Client as Balancer;
 use aws_sdk_sfn::Client as StepFunctions;
-use failover::aws::discover::{self, Asking};
+use failover::aws::discover::{self, Asking, Wanted};
 use failover::aws::{self, alarms, claims, metrics};
 use failover::calendar::{Calendar, Permit};
 use failover::contract::{PlanRequest, Planned, Progress};
@@ -76,11 +76,13 @@ async fn plan_shift(
     let plan = probe::planned(plan, &input, &request.probing)?;
     let plan = hook::planned(plan, &input, &request.hooking)?;
     let outcome = outcome::untouched(&plan, input.dry_run);
-    tracing::info!(app = plan.app, execution = plan.execution.arn, "{}", outcome.summary);
+    tracing::info!(app = %plan.app, execution = plan.execution.arn, "{}", outcome.summary);
     let something =
         if input.operation == Operation::Restore { !plan.routes.is_empty() } else { !plan.stages.is_empty() };
     let proceed = !input.dry_run && something;
     let probe_standby = probe::before_the_run(&plan);
+    // That of a dry run is in its outcome; twice it might be more than a state can hand on.
+    let plan = (!input.dry_run).then_some(plan);
     Ok(Planned { proceed, probe_standby, plan, progress: Progress::default(), outcome })
 }
 
@@ -124,22 +126,25 @@ async fn find(
     asking: Asking<'_>,
 ) -> Result<Found, Error> {
     let input = asking.input;
-    let fleets = match &input.fleets {
-        Some(fleets) => fleets.clone(),
-        None => discover::by_pattern(&input.app, &deployment.pattern, &deployment.fleets)?,
+    let fleets = |app: &String| match input.fleets_of(app).map_err(Error::rejected)? {
+        Some(fleets) => Ok((app.clone(), fleets)),
+        None => Ok((app.clone(), discover::by_pattern(app, &deployment.pattern, &deployment.fleets)?)),
     };
-    let mut found = discover::find(&balancer, &step_functions, asking, &fleets).await?;
+    let wanted: Vec<Wanted> = input.app.names().iter().map(fleets).collect::<Result<_, Error>>()?;
+    let mut found = discover::find(&balancer, &step_functions, asking, &wanted).await?;
     // These compare nothing, and without one balancer the plan will be refused anyway.
     let compares = !matches!(input.operation, Operation::Drain | Operation::Restore);
-    let Some(load_balancer_arn) = found.load_balancer_arn().ok().filter(|_| compares) else {
+    let Some(load_balancer_arn) = found.load_balancer_arn().filter(|_| compares) else {
         return Ok(found);
     };
-    let groups = found.fleets.each_ref().map(|fleet| fleet.target_group_arn.as_str());
     let (past, alarms) = try_join(
-        metrics::past(&cloudwatch, load_balancer_arn, groups, input, asking.now),
+        metrics::past(&cloudwatch, load_balancer_arn, &found.apps, input, asking.now),
         alarms::in_alarm(&cloudwatch, &input.criteria.alarms),
     )
     .await?;
-    (found.past, found.alarms) = (past, alarms);
+    for (app, past) in found.apps.iter_mut().zip(past) {
+        app.past = past;
+    }
+    found.alarms = alarms;
     Ok(found)
 }

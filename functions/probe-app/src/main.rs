@@ -3,6 +3,7 @@
 
 mod http;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_elasticloadbalancingv2::Client as Balancer;
@@ -11,7 +12,7 @@ use failover::aws::testers::{self, Secret};
 use failover::contract::{Plan, Probed, Step};
 use failover::error::{Error, Kind};
 use failover::probe::judge::{self, Failure};
-use failover::probe::{Probe, Probing, STANDBY, address};
+use failover::probe::{Probe, Probing, STANDBY, Target, address};
 use futures_util::future::join_all;
 
 use crate::http::Client;
@@ -31,16 +32,16 @@ async fn probe_app((client, balancer): (Client, Balancer), step: Step) -> Result
         return Err(Error::new(Kind::BadRequest, "The plan of this run has no probes."));
     };
     let before_the_run = progress.timeline.is_empty();
-    let addresses: Vec<_> =
-        if before_the_run { probing.of_standby(&plan).collect() } else { probing.addresses.iter().collect() };
-    let secret = secret(&balancer, &plan, probing).await.map_err(|error| {
+    let targets: Vec<Target<'_>> =
+        if before_the_run { probing.of_standby(&plan).collect() } else { probing.everywhere().collect() };
+    let secrets = secrets(&balancer, &plan, probing).await.map_err(|error| {
         let touched = if before_the_run { ". Nothing was touched." } else { "" };
         Error { message: format!("{}{touched}", error.message), ..error }
     })?;
-    let (client, secret) = (&client, secret.as_ref());
-    let everywhere = addresses.into_iter().flat_map(|(place, address)| {
-        let secret = secret.filter(|_| place == STANDBY);
-        probing.probes.iter().map(move |probe| failure(client, probing, place, address, probe, secret))
+    let (client, secrets) = (&client, &secrets);
+    let everywhere = targets.into_iter().flat_map(|target| {
+        let secret = secrets.get(target.app).filter(|_| target.place == STANDBY);
+        probing.probes.iter().map(move |probe| failure(client, probing, target, probe, secret))
     });
     let failures: Vec<Failure> = join_all(everywhere).await.into_iter().flatten().collect();
     let answer = if before_the_run {
@@ -49,7 +50,7 @@ async fn probe_app((client, balancer): (Client, Balancer), step: Step) -> Result
         judge::judge(&plan, &progress, &failures, aws::now())?
     };
     tracing::info!(
-        app = plan.app,
+        app = %plan.app,
         execution = plan.execution.arn,
         stage = answer.progress.stage,
         verdict = ?answer.verdict,
@@ -59,26 +60,36 @@ async fn probe_app((client, balancer): (Client, Balancer), step: Step) -> Result
     Ok(answer)
 }
 
-/// What probes of the standby by way of the balancer carry, read each time: it may be changed.
-async fn secret(balancer: &Balancer, plan: &Plan, probing: &Probing) -> Result<Option<Secret>, Error> {
-    let Some(address) = probing.addresses.get(STANDBY) else { return Ok(None) };
-    let origin = address::origin(address, probing.loopback);
-    let port = origin.ok().and_then(|url| url.port_or_known_default()).unwrap_or_default();
-    testers::secret(balancer, plan, port).await.map(Some)
+/// What probes of the standby of each app by way of the balancer carry, read each time: it may be changed.
+async fn secrets<'a>(
+    balancer: &Balancer,
+    plan: &'a Plan,
+    probing: &Probing,
+) -> Result<BTreeMap<&'a str, Secret>, Error> {
+    let mut secrets = BTreeMap::new();
+    for app in &plan.apps {
+        let Some(address) = probing.addresses.get(&app.name).and_then(|of_app| of_app.get(STANDBY)) else {
+            continue;
+        };
+        let origin = address::origin(address, probing.loopback);
+        let port = origin.ok().and_then(|url| url.port_or_known_default()).unwrap_or_default();
+        secrets.insert(app.name.as_str(), testers::secret(balancer, plan, app, port).await?);
+    }
+    Ok(secrets)
 }
 
 async fn failure(
     client: &Client,
     probing: &Probing,
-    place: &str,
-    address: &str,
+    target: Target<'_>,
     probe: &Probe,
     secret: Option<&Secret>,
 ) -> Option<Failure> {
+    let Target { app, place, address } = target;
     if client.probe(probe, address, probing.loopback, secret).await.is_ok() {
         return None;
     }
     tokio::time::sleep(AGAIN_AFTER).await;
     let found = client.probe(probe, address, probing.loopback, secret).await.err()?;
-    Some(Failure { place: place.to_owned(), probe: probe.name(), found })
+    Some(Failure { app: app.to_owned(), place: place.to_owned(), probe: probe.name(), found })
 }

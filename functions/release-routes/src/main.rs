@@ -18,7 +18,7 @@ async fn release_routes(client: Client, request: ReleaseRequest) -> Result<Relea
     let held = claims::held(&client, &plan).await?;
     tags::release(&client, &held, plan.keeps_record(&ending), &fence).await?;
     tracing::info!(
-        app = plan.app,
+        app = %plan.app,
         execution = plan.execution.arn,
         ending,
         "released {} route(s)",

@@ -8,7 +8,6 @@ use failover::contract::{RollBackRequest, RolledBack, Route};
 use failover::error::{Error, Kind};
 use failover::input::Operation;
 use failover::{publish, roll_back, weights};
-use futures_util::future::try_join3;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -17,14 +16,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 
 async fn roll_back(client: Client, request: RollBackRequest) -> Result<RolledBack, Error> {
     let RollBackRequest { plan, why, earlier } = request;
+    let targets = health::of_apps(&client, &plan).await?;
     // In this order: the weights that are read belong to whoever holds the claim.
     let fence = claims::fence(&client, &plan).await;
-    let (current, live, standby) = try_join3(
-        listener::read(&client, &plan.routes),
-        health::of(&client, &plan.live.target_group_arn),
-        health::of(&client, &plan.standby.target_group_arn),
-    )
-    .await?;
+    let current = listener::read(&client, &plan.routes).await?;
     let fence = match fence {
         Err(error) if error.kind == Kind::Overtaken && plan.operation == Operation::Restore => {
             let as_wanted = |(route, current): (&Route, &Current)| {
@@ -37,17 +32,17 @@ async fn roll_back(client: Client, request: RollBackRequest) -> Result<RolledBac
         }
         fence => fence?,
     };
-    listener::check_not_overtaken(&plan, &current, |route| roll_back::may_hold(&plan, route))?;
-    let way = roll_back::way(&plan, live, standby, earlier.as_ref());
+    let allowed = |route: &_| roll_back::may_hold(&plan, route);
+    listener::check_not_overtaken(&plan, &plan.routes, &current, allowed)?;
+    let ways = roll_back::ways(&plan, &targets, earlier.as_ref());
     // A route that sends its traffic as wanted is left alone, even if it was found as a fixed forward.
-    let desired = |route: &_| way.groups(&plan, route);
-    listener::write(&client, &plan, &current, &fence, weights::gives, desired).await?;
-    if let Some(weights) = way.weights(&plan) {
-        aws::publish(&publish::weights(&plan, &weights, aws::now()));
-    }
-    let answer = roll_back::answer(&plan, way, live, standby, &why, earlier.as_ref());
+    let desired = |route: &Route| ways[route.app].groups(&plan, route);
+    listener::write(&client, &plan, &current, fence, allowed, weights::gives, desired).await?;
+    let stand = plan.apps.iter().zip(&ways).filter_map(|(app, way)| Some((app, way.weights(&plan, app)?)));
+    aws::publish(&publish::weights(&plan, stand, aws::now()));
+    let answer = roll_back::answer(&plan, &ways, &targets, &why, earlier.as_ref());
     tracing::warn!(
-        app = plan.app,
+        app = %plan.app,
         execution = plan.execution.arn,
         ending = ?answer.ending,
         settled = answer.settled,

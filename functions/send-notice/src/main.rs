@@ -11,6 +11,7 @@ use failover::aws;
 use failover::aws::error::named;
 use failover::contract::{NoticeRequest, Noticed};
 use failover::error::{Error, Kind};
+use failover::input::Apps;
 use failover::notice::{Notice, notice};
 
 /// The source of the events.
@@ -61,14 +62,23 @@ async fn publish(client: &aws_sdk_sns::Client, notice: &Notice) -> Result<(), Er
     };
     let attribute =
         |value: &str| MessageAttributeValue::builder().data_type("String").string_value(value).build();
+    // A filter that names one of several apps meets them all.
+    let app = |app: Option<&Apps>| match app {
+        Some(Apps::Several(names)) => MessageAttributeValue::builder()
+            .data_type("String.Array")
+            .string_value(serde_json::Value::from(names.as_slice()).to_string())
+            .build(),
+        Some(Apps::One(name)) => attribute(name),
+        None => attribute("unknown"),
+    };
     let event = &notice.event;
     let mut call = client.publish().topic_arn(&topic).subject(&notice.subject).message(&notice.text);
     for (name, value) in [
-        ("app", event.app.as_deref().unwrap_or("unknown")),
-        ("ending", event.ending.as_deref().unwrap_or("none")),
-        ("pages", if event.pages { "true" } else { "false" }),
+        ("app", app(event.app.as_ref())),
+        ("ending", attribute(event.ending.as_deref().unwrap_or("none"))),
+        ("pages", attribute(if event.pages { "true" } else { "false" })),
     ] {
-        call = call.message_attributes(name, attribute(value).map_err(|error| never(&error))?);
+        call = call.message_attributes(name, value.map_err(|error| never(&error))?);
     }
     call.send().await.map_err(|error| named(&format!("publishing a notice to {topic}"), &error))?;
     Ok(())

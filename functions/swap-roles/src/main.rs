@@ -14,20 +14,21 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 
 async fn swap_roles(client: Client, request: SwapRequest) -> Result<Outcome, Error> {
     let SwapRequest { plan, progress, figures } = request;
+    let weights = progress.timeline.last().map(|record| record.weights.clone()).unwrap_or_default();
     let outcome = outcome::done(&plan, &progress.timeline, figures.as_ref(), aws::now());
     let record = async {
         let fence = claims::fence(&client, &plan).await?;
-        tags::record(&client, &plan, &outcome.weights, &outcome.live, &fence).await
+        tags::record(&client, &plan, &weights, &outcome.live, &fence).await
     };
     record.await.map_err(|error| {
         let way_out = "allow the function to tag the routes, and the next run records it";
         unfinished(error, "which fleet is live could not be recorded", way_out)
     })?;
-    testers::lead_to(&client, &plan, &outcome.standby_target_group).await.map_err(|error| {
+    testers::lead_on(&client, &plan).await.map_err(|error| {
         let what = format!("testers may see {}, which is live, instead of {}", outcome.live, outcome.standby);
         unfinished(error, &what, "once that is mended, a `drain` leads them to the standby")
     })?;
-    tracing::info!(app = plan.app, execution = plan.execution.arn, "{}", outcome.summary);
+    tracing::info!(app = %plan.app, execution = plan.execution.arn, "{}", outcome.summary);
     Ok(outcome)
 }
 

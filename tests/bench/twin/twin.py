@@ -39,10 +39,11 @@ def handler(event, _context):
     except (KeyError, IndexError) as error:
         raise BadRequest(f"The request was not understood ({error!r})") from error
     percent = stage["standbyPercent"]
-    desired = {plan["live"]["targetGroupArn"]: 100 - percent, plan["standby"]["targetGroupArn"]: percent}
+    app = plan["apps"][0]
+    desired = {app["liveGroup"]: 100 - percent, app["standbyGroup"]: percent}
+    check_health(desired)
     check_claims(plan)
     current = read(plan)
-    check_health(plan, desired)
     check_not_overtaken(plan, progress, current, desired)
     write(plan, current, desired)
     return set_progress(plan, progress, stage, percent)
@@ -75,19 +76,19 @@ def weights_of(actions):
     return {group["TargetGroupArn"]: group.get("Weight", 1) for group in groups}
 
 
-def check_health(plan, desired):
-    for fleet in (plan["live"], plan["standby"]):
-        answer = BALANCER.describe_target_health(TargetGroupArn=fleet["targetGroupArn"])
+def check_health(desired):
+    for group, percent in desired.items():
+        answer = BALANCER.describe_target_health(TargetGroupArn=group)
         states = [target["TargetHealth"]["State"] for target in answer["TargetHealthDescriptions"]]
-        if desired[fleet["targetGroupArn"]] > 0 and "healthy" not in states:
-            raise Unhealthy(f"{fleet['name']} has 0 of {len(states)} targets healthy")
+        if percent > 0 and "healthy" not in states:
+            raise Unhealthy(f"{group} has 0 of {len(states)} targets healthy")
 
 
 def check_not_overtaken(plan, progress, current, desired):
     for route, actions in zip(plan["routes"], current):
         earlier = progress["timeline"][-1]["weights"] if progress["timeline"] else route["found"]
-        fleets = (plan["live"], plan["standby"])
-        allowed = [{fleet["targetGroupArn"]: earlier[fleet["name"]] for fleet in fleets}, desired]
+        app = plan["apps"][0]
+        allowed = [{app["liveGroup"]: earlier[plan["live"]], app["standbyGroup"]: earlier[plan["standby"]]}, desired]
         found = weights_of(actions)
         if not any(gives(found, weights) for weights in allowed):
             raise Overtaken(f"Somebody else changed {route['label']}: it holds {found}")
@@ -131,7 +132,7 @@ def keep_secret(action):
 def set_progress(plan, progress, stage, percent):
     record = {
         "stage": progress["stage"],
-        "weights": {plan["live"]["name"]: 100 - percent, plan["standby"]["name"]: percent},
+        "weights": {plan["live"]: 100 - percent, plan["standby"]: percent},
         "startedAt": datetime.now(timezone.utc).isoformat(),
     }
     wait = max(1, min(plan["pollSeconds"], stage["bakeSeconds"]))

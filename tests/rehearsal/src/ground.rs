@@ -134,8 +134,9 @@ impl Ground {
     /// # Errors
     /// If Step Functions refuses it.
     pub async fn execute_on(&self, state_machine_arn: &str, input: &Value) -> Result<Execution> {
-        // Named after its app, so that calls about the execution can be told from those about others.
-        let app = input["app"].as_str().filter(|app| !app.is_empty()).unwrap_or("unnamed");
+        // Named after its app, or its first one, so that calls about the execution can be told from those about others.
+        let app = input["app"].as_str().or(input["app"][0].as_str());
+        let app = app.filter(|app| !app.is_empty()).unwrap_or("unnamed");
         let name = app.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40);
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let started = self

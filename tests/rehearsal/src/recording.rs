@@ -70,8 +70,6 @@ impl Recorder {
         let Some(plan) = self.plan else { return Ok(()) };
         let from = collect::period_start(self.began, plan.period_seconds)?;
         let until = collect::period_start(Timestamp::now(), plan.period_seconds)?;
-        let [(first, of_first), (second, of_second)] =
-            collect::samples(&ground.cloudwatch, &plan, from, until).await?;
         let mut events = self.events;
         events.extend(app.faults().into_iter().map(|fault| Event {
             at: fault.from,
@@ -82,12 +80,12 @@ impl Recorder {
         events.sort_by_key(|event| event.at);
         let recording = Recording {
             title: "Rehearsal".into(),
-            fleets: [first, second],
+            fleets: collect::fleets(&plan),
             from,
             until,
             period_seconds: plan.period_seconds,
             runs: self.runs,
-            samples: [of_first, of_second],
+            apps: collect::samples(&ground.cloudwatch, &plan, from, until).await?,
             events,
             notices: self.notices,
             figures,

@@ -108,9 +108,9 @@ pub struct Marks {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chart {
     /// A word for it, unique on the page.
-    pub id: &'static str,
+    pub id: String,
     /// What it shows.
-    pub title: &'static str,
+    pub title: String,
     /// Its values in words.
     pub description: String,
     /// What its values are written with.

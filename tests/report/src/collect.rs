@@ -1,16 +1,20 @@
 //! From AWS to a recording: the history of an execution, and what the balancer counted meanwhile.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::MetricDataQuery;
 use aws_sdk_sfn::types::HistoryEvent;
 use failover::aws::metrics::{self, Series, whole};
-use failover::contract::{Check, Plan, Planned, Probed, Progress, RollBackEnding, RolledBack, StageRecord};
+use failover::contract::{
+    Check, Plan, Planned, PlannedApp, Probed, Progress, RollBackEnding, RolledBack, StageRecord, Weights,
+};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{Poll, Run, Sample, Step, What};
+use crate::{App, Poll, Run, Sample, Step, What};
 
 /// A run with its plan, if it got so far as to have one.
 ///
@@ -37,7 +41,7 @@ pub async fn run(client: &aws_sdk_sfn::Client, execution: &str) -> Result<(Run, 
         release: text(&input, "release"),
         started_at: time(told.start_date())?,
         ended_at: told.stop_date().map(time).transpose()?,
-        before: plan.as_ref().map(|plan| plan.before.clone()).unwrap_or_default(),
+        before: plan.as_ref().map(before).unwrap_or_default(),
         steps: found.steps,
         polls: found.polls,
         odds_needed: plan.as_ref().map(|plan| 1.0 / plan.criteria.alpha),
@@ -48,6 +52,11 @@ pub async fn run(client: &aws_sdk_sfn::Client, execution: &str) -> Result<(Run, 
         sentence: told.cause().map(str::to_owned).or_else(|| text(&output, "summary")).unwrap_or_default(),
     };
     Ok((run, plan))
+}
+
+/// The weights found at the start, by app.
+fn before(plan: &Plan) -> BTreeMap<String, Weights> {
+    plan.apps.iter().map(|app| (app.name.clone(), app.before.clone())).collect()
 }
 
 /// What the history has told so far.
@@ -71,7 +80,10 @@ impl Found {
         let Some(answer) = of_function.or(of_task) else { return Ok(()) };
         let at = time(event.timestamp())?;
         match self.state.as_str() {
-            "PlanShift" => self.plan = Some(read::<Planned>(answer)?.plan),
+            "PlanShift" => {
+                let Planned { plan, outcome, .. } = read(answer)?;
+                self.plan = plan.or(outcome.plan.map(|plan| *plan));
+            }
             "SetWeights" => self.set(&read::<Progress>(answer)?),
             "CheckMetrics" => {
                 let Check { verdict, reason, figures, .. } = read(answer)?;
@@ -95,17 +107,25 @@ impl Found {
             return;
         };
         let what = if *probe { What::Probe(stage + 1, of) } else { What::Stage(stage + 1, of) };
-        self.steps.push(Step { at: *started_at, weights: weights.clone(), what });
+        self.steps.push(Step { at: *started_at, weights: weights.clone(), app: None, what });
     }
 
     /// A rollback looks twice; it is shown once.
     fn rolled_back(&mut self, at: Timestamp, answer: &RolledBack) {
         let Some(plan) = &self.plan else { return };
         let again = self.steps.last().is_some_and(|step| step.what == What::RollBack);
-        let wrote = !matches!(answer.ending, RollBackEnding::Halted | RollBackEnding::Unchanged);
-        if wrote && !again {
-            let weights = answer.over.map_or_else(|| plan.before.clone(), |percent| plan.weights(percent));
-            self.steps.push(Step { at, weights, what: What::RollBack });
+        if again || matches!(answer.ending, RollBackEnding::Halted | RollBackEnding::Unchanged) {
+            return;
+        }
+        let weights = plan.apps.iter().map(|app| match answer.over.get(&app.name) {
+            Some(percent) => plan.weights(*percent),
+            None => app.before.clone(),
+        });
+        let weights: Vec<Weights> = weights.collect();
+        let alike = weights.iter().all(|other| *other == weights[0]);
+        for (app, weights) in plan.apps.iter().zip(weights).take(if alike { 1 } else { plan.apps.len() }) {
+            let app = (!alike).then(|| app.name.clone());
+            self.steps.push(Step { at, weights, app, what: What::RollBack });
         }
     }
 }
@@ -114,8 +134,15 @@ fn read<Answer: DeserializeOwned>(text: &str) -> Result<Answer> {
     serde_json::from_str(text).context("the history is not of this version of the project")
 }
 
-/// What the balancer counted of the fleets of a plan from one time to another, in the order of their
-/// names, each with its name.
+/// The names of both fleets of a plan, in the order in which they are shown.
+pub fn fleets(plan: &Plan) -> [String; 2] {
+    let mut fleets = [plan.live.clone(), plan.standby.clone()];
+    fleets.sort();
+    fleets
+}
+
+/// What the balancer counted of the fleets of every app of a plan from one time to another, in the order
+/// of their names.
 ///
 /// # Errors
 /// If CloudWatch does not answer.
@@ -124,10 +151,24 @@ pub async fn samples(
     plan: &Plan,
     from: Timestamp,
     until: Timestamp,
-) -> Result<[(String, Vec<Sample>); 2]> {
-    let mut fleets = [&plan.live, &plan.standby];
-    fleets.sort_by_key(|fleet| &fleet.name);
-    let queries = queries(plan, fleets.map(|fleet| fleet.target_group_arn.as_str()));
+) -> Result<Vec<App>> {
+    let mut apps = Vec::new();
+    for app in &plan.apps {
+        apps.push(App { name: app.name.clone(), samples: of_app(client, plan, app, from, until).await? });
+    }
+    Ok(apps)
+}
+
+async fn of_app(
+    client: &aws_sdk_cloudwatch::Client,
+    plan: &Plan,
+    app: &PlannedApp,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<[Vec<Sample>; 2]> {
+    let mut fleets = [(&plan.live, &app.live_group), (&plan.standby, &app.standby_group)];
+    fleets.sort();
+    let queries = queries(plan, app, fleets.map(|(_, group)| group.as_str()));
     let mut series = metrics::fetch(client, queries, from.as_second(), until.as_second()).await?;
     let mut of_fleet = |number: usize| -> Result<Vec<Sample>> {
         let mut take = |id: &str| series.remove(&format!("{id}_{number}")).unwrap_or_default();
@@ -152,14 +193,12 @@ pub async fn samples(
             })
             .collect()
     };
-    let samples = [of_fleet(0)?, of_fleet(1)?];
-    let mut names = fleets.map(|fleet| fleet.name.clone()).into_iter();
-    Ok(samples.map(|samples| (names.next().unwrap_or_default(), samples)))
+    Ok([of_fleet(0)?, of_fleet(1)?])
 }
 
-fn queries(plan: &Plan, target_group_arns: [&str; 2]) -> Vec<MetricDataQuery> {
+fn queries(plan: &Plan, app: &PlannedApp, target_group_arns: [&str; 2]) -> Vec<MetricDataQuery> {
     let period = i32::try_from(plan.period_seconds).unwrap_or(60);
-    let slow = format!("TC({}:)", plan.slow_seconds);
+    let slow = format!("TC({}:)", app.slow_seconds);
     let asked = [
         ("requests", "RequestCount", "Sum"),
         ("failed", "HTTPCode_Target_5XX_Count", "Sum"),

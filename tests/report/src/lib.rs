@@ -11,6 +11,8 @@ pub mod page;
 pub mod panels;
 mod time;
 
+use std::collections::BTreeMap;
+
 use failover::contract::Weights;
 use failover::samples::Figures;
 use failover::verdict::Verdict;
@@ -33,14 +35,24 @@ pub struct Recording {
     pub period_seconds: u32,
     /// The runs, oldest first.
     pub runs: Vec<Run>,
-    /// What the balancer counted of each fleet, oldest first.
-    pub samples: [Vec<Sample>; 2],
+    /// What the balancer counted of each app; more than one where they moved in lockstep.
+    pub apps: Vec<App>,
     /// What else happened, oldest first.
     pub events: Vec<Event>,
     /// The notices as they were sent, oldest first.
     pub notices: Vec<Notice>,
     /// What it comes to.
     pub figures: Vec<Figure>,
+}
+
+/// An app.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct App {
+    /// Its name.
+    pub name: String,
+    /// What the balancer counted of each fleet, oldest first.
+    pub samples: [Vec<Sample>; 2],
 }
 
 /// One execution.
@@ -57,8 +69,8 @@ pub struct Run {
     pub started_at: Timestamp,
     /// When it ended; none while it goes on.
     pub ended_at: Option<Timestamp>,
-    /// The weights found at its start; none where it did not get so far as to plan.
-    pub before: Weights,
+    /// The weights found at its start, by app; none where it did not get so far as to plan.
+    pub before: BTreeMap<String, Weights>,
     /// The weights it set, oldest first.
     pub steps: Vec<Step>,
     /// Its polls, oldest first.
@@ -81,6 +93,8 @@ pub struct Step {
     pub at: Timestamp,
     /// The weights.
     pub weights: Weights,
+    /// Of which app alone; of all where that is not said.
+    pub app: Option<String>,
     /// What for.
     pub what: What,
 }
@@ -107,8 +121,20 @@ pub struct Poll {
     pub verdict: Verdict,
     /// Why.
     pub reason: String,
-    /// What was measured.
-    pub figures: Figures,
+    /// What was measured of each app.
+    pub figures: BTreeMap<String, Figures>,
+}
+
+impl Poll {
+    /// The odds against the standby of an app.
+    pub fn odds(&self, app: &str) -> Option<f64> {
+        Some(self.figures.get(app)?.odds.as_ref()?.total)
+    }
+
+    /// The highest odds against the standby of any app.
+    pub fn worst_odds(&self) -> Option<f64> {
+        self.figures.keys().filter_map(|app| self.odds(app)).max_by(f64::total_cmp)
+    }
 }
 
 /// What the balancer counted of a fleet in one period.

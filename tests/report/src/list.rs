@@ -28,7 +28,10 @@ impl Entry<'_> {
                 li.set {
                     (time(step.at)) " "
                     span.what { (what(step.what)) } " "
-                    p { (split(&step.weights)) }
+                    p {
+                        @if let Some(app) = &step.app { (app) ": " }
+                        (split(&step.weights))
+                    }
                 }
             },
             Self::Poll(poll) => html! {
@@ -37,8 +40,8 @@ impl Entry<'_> {
                     span.what.(class(poll.verdict)) { (word(poll.verdict)) } " "
                     p {
                         (poll.reason)
-                        @if let Some(odds) = &poll.figures.odds {
-                            " " span.odds { "odds " (words::odds(odds.total)) }
+                        @if let Some(odds) = poll.worst_odds() {
+                            " " span.odds { "odds " (words::odds(odds)) }
                         }
                     }
                 }

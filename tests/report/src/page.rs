@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::panels::{marks, panels, span, thinned};
 use crate::time::{clock, day, span as duration};
-use crate::{Recording, Sample, list};
+use crate::{App, Recording, Sample, list};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -39,10 +39,12 @@ pub fn render(recording: &Recording) -> String {
                         h2 #over-time { "Over time" }
                         div #panels {
                             (list::strip(recording))
-                            @for chart in panels(recording) { (chart.render(axis, &marks)) }
+                            @for app in &recording.apps {
+                                @for chart in panels(recording, app) { (chart.render(axis, &marks)) }
+                            }
                         }
                         (signs(recording))
-                        (numbers(recording))
+                        @for app in &recording.apps { (numbers(recording, app)) }
                     }
                     (events(recording))
                     section aria-labelledby="runs" {
@@ -128,8 +130,12 @@ fn notices(recording: &Recording) -> Markup {
 }
 
 /// The numbers behind the charts, for whoever cannot see them.
-fn numbers(recording: &Recording) -> Markup {
-    let [first, second] = thinned(recording);
+fn numbers(recording: &Recording, app: &App) -> Markup {
+    let [first, second] = thinned(recording, app);
+    let behind = match &recording.apps[..] {
+        [_] => "The numbers behind the charts".to_owned(),
+        _ => format!("The numbers behind the charts of {}", app.name),
+    };
     let cells = |sample: &Sample| {
         html! {
             td { (sample.requests) } td { (sample.failures) } td { (sample.slow) }
@@ -139,8 +145,8 @@ fn numbers(recording: &Recording) -> Markup {
     };
     html! {
         details {
-            summary { "The numbers behind the charts" }
-            div.scroll tabindex="0" role="region" aria-label="The numbers behind the charts" {
+            summary { (behind) }
+            div.scroll tabindex="0" role="region" aria-label=(behind) {
                 table {
                     thead {
                         tr {

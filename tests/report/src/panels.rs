@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::chart::{Chart, Marks, Scale, Series, Shape, Span};
 use crate::time::clock;
-use crate::{Recording, Run, Sample, What};
+use crate::{App, Recording, Run, Sample, Step, What};
 
 /// What the panels are called, here and on the dashboard.
 pub const TITLES: [&str; 8] = [
@@ -27,11 +27,11 @@ const MOST_POINTS: usize = 80;
 /// The classes of both fleets.
 const FLEETS: [&str; 2] = ["first", "second"];
 
-/// All panels.
-pub fn panels(recording: &Recording) -> Vec<Chart> {
-    let samples = thinned(recording);
+/// All panels of an app.
+pub fn panels(recording: &Recording, app: &App) -> Vec<Chart> {
+    let samples = thinned(recording, app);
     let seconds = seconds(recording);
-    let of_fleets = |title, id, unit, least, value: &dyn Fn(&Sample) -> Option<f64>| {
+    let of_fleets = |title: &str, id: &str, unit, least, value: &dyn Fn(&Sample) -> Option<f64>| {
         let series: Vec<Series> = [0, 1]
             .map(|i| Series {
                 name: recording.fleets[i].clone(),
@@ -42,21 +42,37 @@ pub fn panels(recording: &Recording) -> Vec<Chart> {
             .into();
         let known = series.iter().flat_map(|series| series.points.iter().filter_map(|(_, value)| *value));
         let scale = Scale::up_to(known, least);
-        Chart { id, title, description: words(&series, unit), unit, scale, threshold: None, series }
+        Chart {
+            id: id.to_owned(),
+            title: String::from(title),
+            description: words(&series, unit),
+            unit,
+            scale,
+            threshold: None,
+            series,
+        }
     };
     let share = |events: fn(&Sample) -> u64| {
         move |s: &Sample| (s.requests > 0).then(|| 100.0 * events(s) as f64 / s.requests as f64)
     };
-    vec![
-        weights(recording, &samples),
+    let mut panels = vec![
+        weights(recording, app, &samples),
         stages(recording),
         of_fleets(TITLES[2], "requests", "", 1.0, &|s| Some(s.requests as f64 / seconds as f64)),
         of_fleets(TITLES[3], "failures", " %", 1.0, &share(|s| s.failures.min(s.requests))),
         of_fleets(TITLES[4], "slow", " %", 10.0, &share(|s| s.slow.min(s.requests))),
         of_fleets(TITLES[5], "time", " s", 0.01, &|s| s.usual_seconds),
         of_fleets(TITLES[6], "targets", "", 4.0, &|s| s.healthy.map(f64::from)),
-        odds(recording),
-    ]
+        odds(recording, app),
+    ];
+    // With several apps it must be told which one a chart is about.
+    if recording.apps.len() > 1 {
+        for chart in &mut panels {
+            chart.id = format!("{}-{}", chart.id, app.name);
+            chart.title = format!("{}: {}", app.name, chart.title);
+        }
+    }
+    panels
 }
 
 /// What every panel marks.
@@ -76,9 +92,9 @@ pub fn span(recording: &Recording) -> Span {
 }
 
 /// The samples, some together where there are too many to draw; all of the same length.
-pub fn thinned(recording: &Recording) -> [Vec<Sample>; 2] {
+pub fn thinned(recording: &Recording, app: &App) -> [Vec<Sample>; 2] {
     let together = together(recording);
-    [0, 1].map(|fleet| recording.samples[fleet].chunks_exact(together).filter_map(sum).collect())
+    [0, 1].map(|fleet| app.samples[fleet].chunks_exact(together).filter_map(sum).collect())
 }
 
 /// What one point covers.
@@ -93,7 +109,8 @@ fn middle(recording: &Recording, sample: &Sample) -> Timestamp {
 
 /// How many samples make one point.
 fn together(recording: &Recording) -> usize {
-    recording.samples[0].len().div_ceil(MOST_POINTS).max(1)
+    let samples = recording.apps.first().map_or(0, |app| app.samples[0].len());
+    samples.div_ceil(MOST_POINTS).max(1)
 }
 
 fn sum(samples: &[Sample]) -> Option<Sample> {
@@ -108,18 +125,19 @@ fn sum(samples: &[Sample]) -> Option<Sample> {
     })
 }
 
-/// What the routes held over time: what each run found, and what it set.
-fn weights_over_time(recording: &Recording) -> Vec<(Timestamp, &Weights)> {
+/// What the routes of an app held over time: what each run found, and what it set.
+fn weights_over_time<'a>(recording: &'a Recording, app: &App) -> Vec<(Timestamp, &'a Weights)> {
     let mut over_time = Vec::new();
     for run in &recording.runs {
-        over_time.extend((!run.before.is_empty()).then_some((run.started_at, &run.before)));
-        over_time.extend(run.steps.iter().map(|step| (step.at, &step.weights)));
+        over_time.extend(run.before.get(&app.name).map(|before| (run.started_at, before)));
+        let of_app = |step: &&Step| step.app.as_ref().is_none_or(|name| *name == app.name);
+        over_time.extend(run.steps.iter().filter(of_app).map(|step| (step.at, &step.weights)));
     }
     over_time
 }
 
-fn weights(recording: &Recording, samples: &[Vec<Sample>; 2]) -> Chart {
-    let over_time = weights_over_time(recording);
+fn weights(recording: &Recording, app: &App, samples: &[Vec<Sample>; 2]) -> Chart {
+    let over_time = weights_over_time(recording, app);
     let percent =
         |weights: &Weights| weights.get(&recording.fleets[0]).map(|percent| f64::from(percent.get()));
     let first = over_time.first().map(|(_, weights)| (recording.from, percent(weights)));
@@ -141,8 +159,8 @@ fn weights(recording: &Recording, samples: &[Vec<Sample>; 2]) -> Chart {
     let told: Vec<String> =
         changes.iter().map(|(at, weights)| format!("{} {}", clock(*at), crate::split(weights))).collect();
     Chart {
-        id: "weights",
-        title: TITLES[0],
+        id: "weights".into(),
+        title: TITLES[0].into(),
         description: format!(
             "{}. The line between the areas is the share of requests as measured.",
             told.join("; ")
@@ -183,8 +201,8 @@ fn stages(recording: &Recording) -> Chart {
     // Even, so that the half of it is a stage as well.
     let top = most.max().unwrap_or(0).max(2).next_multiple_of(2);
     Chart {
-        id: "stages",
-        title: TITLES[1],
+        id: "stages".into(),
+        title: TITLES[1].into(),
         description: "The number of the stage under watch; 0 between runs.".into(),
         unit: "",
         scale: Scale::Linear(top as f64),
@@ -193,10 +211,9 @@ fn stages(recording: &Recording) -> Chart {
     }
 }
 
-fn odds(recording: &Recording) -> Chart {
+fn odds(recording: &Recording, app: &App) -> Chart {
     let of_run = |run: &Run| {
-        let polls =
-            run.polls.iter().filter_map(|poll| Some((poll.at, Some(poll.figures.odds.as_ref()?.total))));
+        let polls = run.polls.iter().filter_map(|poll| Some((poll.at, Some(poll.odds(&app.name)?))));
         // A gap after each run: the next one begins anew.
         polls.chain([(run.ended_at.unwrap_or(recording.until), None)]).collect::<Vec<_>>()
     };
@@ -206,8 +223,8 @@ fn odds(recording: &Recording) -> Chart {
     let threshold = needed.map(|odds| (odds, format!("rolled back at {} to 1", odds.round())));
     let words = words(&series, " to 1");
     Chart {
-        id: "odds",
-        title: TITLES[7],
+        id: "odds".into(),
+        title: TITLES[7].into(),
         description: format!("{words} {}", threshold.as_ref().map_or("", |(_, label)| label)),
         unit: "",
         scale: Scale::Log(0.1, 1000.0),

@@ -9,7 +9,7 @@ use failover::samples::{Figures, Odds};
 use failover::verdict::Verdict;
 use failover::weights::Percent;
 use jiff::{SignedDuration, Timestamp};
-use report::{Event, Figure, Notice, Poll, Recording, Run, Sample, Step, What, page, panels};
+use report::{App, Event, Figure, Notice, Poll, Recording, Run, Sample, Step, What, page, panels};
 use serde::Deserialize;
 
 /// What the browser saw.
@@ -72,7 +72,7 @@ fn poll(second: i64, verdict: Verdict, odds: f64, reason: &str) -> Poll {
         at: at(second),
         verdict,
         reason: reason.into(),
-        figures: Figures { odds: Some(odds), ..Figures::default() },
+        figures: [("web".to_owned(), Figures { odds: Some(odds), ..Figures::default() })].into(),
     }
 }
 
@@ -88,7 +88,7 @@ fn recording() -> Recording {
     };
     let first = (0..60).map(|s| sample(s, 100 + u64::try_from(s).unwrap(), 0)).collect();
     let second = (0..60).map(|s| if (20..40).contains(&s) { sample(s, 20, 4) } else { sample(s, 0, 0) });
-    let step = |second, first, what| Step { at: at(second), weights: weights(first), what };
+    let step = |second, first, what| Step { at: at(second), weights: weights(first), app: None, what };
     Recording {
         title: "Rehearsal <of> a test".into(),
         fleets: ["prod1".into(), "prod2".into()],
@@ -101,7 +101,7 @@ fn recording() -> Recording {
             release: Some("v3".into()),
             started_at: at(15),
             ended_at: Some(at(45)),
-            before: weights(100),
+            before: [("web".to_owned(), weights(100))].into(),
             steps: vec![step(20, 80, What::Stage(1, 2)), step(40, 100, What::RollBack)],
             polls: vec![
                 poll(30, Verdict::Wait, 1.5, "odds 1.5 to 1 against prod2, which may well be chance"),
@@ -112,7 +112,7 @@ fn recording() -> Recording {
             succeeded: false,
             sentence: "web: shift rolled back. The weights found at the start are back.".into(),
         }],
-        samples: [first, second.collect()],
+        apps: vec![App { name: "web".into(), samples: [first, second.collect()] }],
         events: vec![
             Event { at: at(10), until: None, fault: false, text: "v3 to prod2".into() },
             Event {
@@ -151,7 +151,7 @@ fn the_charts_hold_the_numbers_of_the_run() {
     };
     let requests = series("requests", "prod1");
     assert_eq!(requests.len(), 60);
-    for ((share, value), sample) in requests.iter().zip(&recording.samples[0]) {
+    for ((share, value), sample) in requests.iter().zip(&recording.apps[0].samples[0]) {
         assert!(close(*value, sample.requests as f64, 200.0), "{value} instead of {}", sample.requests);
         assert!(close(*share, (sample.at.duration_since(at(0)).as_secs_f64() + 0.5) / 60.0, 1.0));
     }
@@ -201,6 +201,32 @@ fn everything_recorded_is_said_and_everybody_can_read_it() {
 }
 
 #[test]
+fn every_app_has_charts_of_its_own() {
+    let mut recording = recording();
+    let mut portal = recording.apps[0].clone();
+    portal.name = "portal".into();
+    portal.samples.reverse();
+    recording.apps.push(portal);
+    let run = &mut recording.runs[0];
+    run.before.insert("portal".into(), weights(100));
+    // One went back, the other over to the fleet that is well.
+    run.steps.last_mut().unwrap().app = Some("web".into());
+    let over = Step { at: at(40), weights: weights(0), app: Some("portal".into()), what: What::RollBack };
+    run.steps.push(over);
+    let seen = look(&recording);
+    assert_eq!((&seen.complaints, &seen.violations), (&vec![], &vec![]));
+    assert_eq!(seen.images.len(), 2 * panels::TITLES.len());
+    let name = |app: &str| format!("{app}: {}", panels::TITLES[0]);
+    for app in ["web", "portal"] {
+        assert!(seen.images.iter().any(|image| image.name == name(app)), "{:?}", seen.images);
+    }
+    let last = |chart: &str| seen.charts[chart].series[0].points.last().unwrap().1;
+    assert_eq!((last("weights-web"), last("weights-portal")), (100.0, 0.0));
+    assert_eq!(seen.charts["requests-portal"].series[1].points.len(), 60);
+    assert!(seen.text.contains("portal: prod1 0 %, prod2 100 %"), "{}", seen.text);
+}
+
+#[test]
 fn a_recording_survives_as_json() {
     let recording = recording();
     let text = serde_json::to_string(&recording).unwrap();
@@ -211,10 +237,10 @@ fn a_recording_survives_as_json() {
 fn a_run_that_was_refused_has_a_page_too() {
     let mut recording = recording();
     let run = &mut recording.runs[0];
-    (run.before, run.odds_needed, run.ending) = (Weights::new(), None, "PlanRejected".into());
+    (run.before, run.odds_needed, run.ending) = (BTreeMap::new(), None, "PlanRejected".into());
     run.steps.clear();
     run.polls.clear();
-    recording.samples = [Vec::new(), Vec::new()];
+    recording.apps.clear();
     let seen = look(&recording);
     assert_eq!(seen.complaints, [""; 0]);
     assert_eq!(seen.violations, [""; 0]);

@@ -48,8 +48,16 @@ impl Fence {
 /// # Errors
 /// `Overtaken`, with who holds the route; otherwise as AWS answers.
 pub async fn fence(client: &Client, plan: &Plan) -> Result<Fence, Error> {
+    fence_of(client, plan, plan.routes.iter().collect()).await
+}
+
+/// The same for some of the routes, which are written to next.
+///
+/// # Errors
+/// As [`fence`].
+pub async fn fence_of(client: &Client, plan: &Plan, routes: Vec<&Route>) -> Result<Fence, Error> {
     let fence = Fence::now(plan.settle_seconds);
-    for (route, marks) in marks(client, plan).await? {
+    for (route, marks) in marks_of(client, routes).await? {
         let holder = match marks.claim {
             Some(claim) if plan.owns(&claim) => continue,
             Some(other) => format!("{other} holds it"),
@@ -83,8 +91,13 @@ pub async fn held<'a>(client: &Client, plan: &'a Plan) -> Result<Vec<&'a Route>,
 /// # Errors
 /// As AWS answers.
 pub async fn marks<'a>(client: &Client, plan: &'a Plan) -> Result<Vec<(&'a Route, Marks)>, Error> {
-    let arns: Vec<&str> = plan.routes.iter().map(|route| route.arn.as_str()).collect();
-    Ok(plan.routes.iter().zip(tags::read(client, &arns).await?).collect())
+    marks_of(client, plan.routes.iter().collect()).await
+}
+
+async fn marks_of<'a>(client: &Client, routes: Vec<&'a Route>) -> Result<Vec<(&'a Route, Marks)>, Error> {
+    let arns: Vec<&str> = routes.iter().map(|route| route.arn.as_str()).collect();
+    let marks = tags::read(client, &arns).await?;
+    Ok(routes.into_iter().zip(marks).collect())
 }
 
 /// What people ask of the run.

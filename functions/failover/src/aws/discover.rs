@@ -1,21 +1,22 @@
 //! Finding what a plan is made from: the fleets' target groups and every route to them, those of
 //! testers apart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::types::{Action, Listener, Rule, TargetGroup};
 use aws_sdk_sfn::Client as StepFunctions;
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use super::error::{code, named};
+use super::pace::paced;
 use super::{claims, command, health, listener, tags, testers};
 use crate::calendar::Permit;
 use crate::claim::{Claim, Record};
 use crate::error::{Error, Kind};
 use crate::input::{Input, Operation};
-use crate::plan::{Found, FoundFleet, FoundRoute, FoundTesters, Past};
+use crate::plan::{Found, FoundApp, FoundFleet, FoundRoute, FoundTesters, Past};
 use crate::weights::{GroupWeight, weight_of};
 
 /// For whom something is looked up.
@@ -33,7 +34,10 @@ pub struct Asking<'a> {
     pub now: Timestamp,
 }
 
-/// Reads the two fleets and all their routes, with their claims. What the fleets did and the
+/// An app to find: its name, and the target group of each fleet by name or ARN.
+pub type Wanted = (String, BTreeMap<String, String>);
+
+/// Reads the two fleets of every app and all their routes, with their claims. What the fleets did and the
 /// operator's alarms are left for the caller to fill in.
 ///
 /// # Errors
@@ -42,48 +46,84 @@ pub async fn find(
     client: &Client,
     step_functions: &StepFunctions,
     asking: Asking<'_>,
-    fleets: &BTreeMap<String, String>,
+    wanted: &[Wanted],
 ) -> Result<Found, Error> {
-    let app = &asking.input.app;
-    // Where both are missing it is always the first that is named, whichever answer comes first.
-    let fleets = join_all(fleets.iter().map(|(name, group)| fleet(client, app, name, group))).await;
-    let fleets = fleets.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let mut fleets: [FoundFleet; 2] = fleets.try_into().map_err(|_| {
-        Error::rejected(format!("{app}: exactly two fleets are needed. Nothing was touched."))
-    })?;
-    let groups = fleets.each_ref().map(|fleet| fleet.target_group_arn.as_str());
-    let releases = tags::read(client, &groups).await?;
-    for (fleet, marks) in fleets.iter_mut().zip(releases) {
-        fleet.release = marks.release;
-    }
-    let mut balancers: Vec<&String> = fleets.iter().flat_map(|f| &f.load_balancer_arns).collect();
+    let mut apps = apps(client, wanted).await?;
+    let mut balancers: Vec<&String> =
+        apps.iter().flat_map(|app| &app.fleets).flat_map(|f| &f.load_balancer_arns).collect();
     balancers.sort();
     balancers.dedup();
-    let rules = try_join_all(balancers.into_iter().map(|arn| rules(client, arn, &fleets))).await?;
+    let rules = try_join_all(balancers.into_iter().map(|arn| rules(client, arn, &apps))).await?;
     let (routes, testers): (Vec<_>, Vec<_>) = rules.into_iter().flatten().unzip();
     let (mut routes, testers) = (routes.concat(), testers.concat());
-    let arns: Vec<&str> = routes.iter().map(|(route, _)| route.arn.as_str()).collect();
+    let arns: Vec<&str> = routes.iter().map(|(_, route, _)| route.arn.as_str()).collect();
     let marks = tags::read(client, &arns).await?;
     let claims = marks.iter().map(|marks| marks.claim.clone());
     let claims = claims::owners(step_functions, claims, asking.execution, asking.now).await?;
     // What a run left at its end stands on all of its routes, even where that is not recorded yet.
     let end = marks.iter().filter_map(|marks| marks.record.as_ref()).find(|record| record.done).cloned();
-    for (((route, actions), marks), claim) in routes.iter_mut().zip(marks).zip(claims) {
+    for (((app, route, actions), marks), claim) in routes.iter_mut().zip(marks).zip(claims) {
         (route.live_tag, route.record, route.claim) = (marks.live, marks.record, claim);
         let recorded = end.as_ref().or(route.record.as_ref());
         let recorded = recorded.filter(|_| asking.input.operation == Operation::Restore);
-        route.put_back = put_back(recorded, route, actions, &fleets);
+        route.put_back = put_back(recorded, route, actions, &apps[*app].fleets);
+    }
+    for (app, route, _) in routes {
+        apps[app].routes.push(route);
+    }
+    for (app, found) in testers {
+        apps[app].testers.push(found);
     }
     Ok(Found {
-        fleets,
-        past: [Past::default(), Past::default()],
-        routes: routes.into_iter().map(|(route, _)| route).collect(),
-        testers,
+        apps,
         alarms: Vec::new(),
         settle_seconds: asking.settle_seconds,
         permit: Permit::default(),
         chain: asking.chain.to_vec(),
     })
+}
+
+/// The apps with their fleets and without their routes.
+async fn apps(client: &Client, wanted: &[Wanted]) -> Result<Vec<FoundApp>, Error> {
+    let mut known = groups(client, wanted.iter().flat_map(|(_, fleets)| fleets.values())).await?;
+    let mut found = Vec::new();
+    for (app, fleets) in wanted {
+        for (name, group) in fleets {
+            // Where several are missing it is always the first that is named.
+            let group = match known.remove(group) {
+                Some(group) => group,
+                None => group_of(client, app, name, group).await?,
+            };
+            found.push((name.clone(), group));
+        }
+    }
+    let health = paced(found.iter().map(|(_, group)| health::of(client, arn_of(group)))).await?;
+    let arns: Vec<&str> = found.iter().map(|(_, group)| arn_of(group)).collect();
+    let releases = tags::read(client, &arns).await?;
+    let fleets = found.iter().zip(health).zip(releases).map(|(((name, group), health), marks)| FoundFleet {
+        name: name.clone(),
+        target_group_arn: arn_of(group).to_owned(),
+        load_balancer_arns: group.load_balancer_arns().to_vec(),
+        health,
+        release: marks.release,
+    });
+    let mut fleets = fleets;
+    let mut apps = Vec::new();
+    for (app, wanted) in wanted {
+        let of_app: Vec<FoundFleet> = fleets.by_ref().take(wanted.len()).collect();
+        let of_app: [FoundFleet; 2] = of_app.try_into().map_err(|_| {
+            Error::rejected(format!("{app}: exactly two fleets are needed. Nothing was touched."))
+        })?;
+        let past = [Past::default(), Past::default()];
+        apps.push(FoundApp {
+            name: app.clone(),
+            fleets: of_app,
+            past,
+            routes: Vec::new(),
+            testers: Vec::new(),
+        });
+    }
+    Ok(apps)
 }
 
 /// The command for what a rollback puts back: what is found, or for a restore what was recorded.
@@ -101,7 +141,44 @@ fn put_back(
     command::put_back(route.default_of.as_deref(), &route.rule_arn, &listener::with_weights(actions, &groups))
 }
 
-async fn fleet(client: &Client, app: &str, name: &str, group: &str) -> Result<FoundFleet, Error> {
+/// As many target groups as are asked for at once.
+const GROUPS_PER_CALL: usize = 20;
+
+/// The target groups that exist, by the name or ARN that they are asked for by. Those of a call in which one
+/// is missing are all left out.
+async fn groups(
+    client: &Client,
+    wanted: impl Iterator<Item = &String>,
+) -> Result<HashMap<String, TargetGroup>, Error> {
+    let (arns, names): (Vec<&String>, Vec<&String>) = wanted.partition(|group| group.starts_with("arn:"));
+    let calls = arns.chunks(GROUPS_PER_CALL).chain(names.chunks(GROUPS_PER_CALL)).map(|some| async move {
+        let some_of: Vec<String> = some.iter().map(ToString::to_string).collect();
+        let call = client.describe_target_groups();
+        let is_arn = some[0].starts_with("arn:");
+        let call =
+            if is_arn { call.set_target_group_arns(Some(some_of)) } else { call.set_names(Some(some_of)) };
+        match call.send().await {
+            Ok(answer) => Ok(answer.target_groups.unwrap_or_default()),
+            Err(error) if is_unknown(code(&error)) => Ok(Vec::new()),
+            Err(error) => Err(named("looking up the target groups", &error)),
+        }
+    });
+    let found = try_join_all(calls).await?.concat();
+    Ok(found
+        .into_iter()
+        .flat_map(|group| {
+            let known_by = [group.target_group_arn.clone(), group.target_group_name.clone()];
+            known_by.into_iter().flatten().map(move |key| (key, group.clone()))
+        })
+        .collect())
+}
+
+fn is_unknown(code: Option<&str>) -> bool {
+    matches!(code, Some("TargetGroupNotFound" | "ValidationError"))
+}
+
+/// One target group, by name or ARN.
+async fn group_of(client: &Client, app: &str, name: &str, group: &str) -> Result<TargetGroup, Error> {
     let call = client.describe_target_groups();
     let call = if group.starts_with("arn:") { call.target_group_arns(group) } else { call.names(group) };
     let unknown = || {
@@ -110,26 +187,25 @@ async fn fleet(client: &Client, app: &str, name: &str, group: &str) -> Result<Fo
              target groups in `fleets`. Nothing was touched."
         ))
     };
-    let answer = call.send().await.map_err(|error| match code(&error) {
-        Some("TargetGroupNotFound" | "ValidationError") => unknown(),
-        _ => named(&format!("looking up the target group {group}"), &error),
+    let answer = call.send().await.map_err(|error| {
+        if is_unknown(code(&error)) {
+            unknown()
+        } else {
+            named(&format!("looking up the target group {group}"), &error)
+        }
     })?;
-    let found: &TargetGroup = answer.target_groups().first().ok_or_else(unknown)?;
-    let target_group_arn = found.target_group_arn().ok_or_else(unknown)?.to_owned();
-    let health = health::of(client, &target_group_arn).await?;
-    Ok(FoundFleet {
-        name: name.to_owned(),
-        target_group_arn,
-        load_balancer_arns: found.load_balancer_arns().to_vec(),
-        health,
-        release: None,
-    })
+    answer.target_groups.unwrap_or_default().into_iter().next().ok_or_else(unknown)
 }
 
-/// The rules of a listener that forward to one of the fleets: those for users and those for testers.
-type OfListener = (Vec<(FoundRoute, Vec<Action>)>, Vec<FoundTesters>);
+fn arn_of(group: &TargetGroup) -> &str {
+    group.target_group_arn().unwrap_or_default()
+}
 
-async fn rules(client: &Client, balancer: &str, fleets: &[FoundFleet; 2]) -> Result<Vec<OfListener>, Error> {
+/// The rules of a listener that forward to one of an app's fleets, each with the index of the app: those
+/// for users and those for testers.
+type OfListener = (Vec<(usize, FoundRoute, Vec<Action>)>, Vec<(usize, FoundTesters)>);
+
+async fn rules(client: &Client, balancer: &str, apps: &[FoundApp]) -> Result<Vec<OfListener>, Error> {
     let listeners: Vec<Listener> = client
         .describe_listeners()
         .load_balancer_arn(balancer)
@@ -146,10 +222,15 @@ async fn rules(client: &Client, balancer: &str, fleets: &[FoundFleet; 2]) -> Res
         let rules = rules.map_err(|error| named("reading the listener rules", &error))?;
         let port = listener.port().unwrap_or_default();
         let (for_testers, for_users): (Vec<_>, Vec<_>) = rules.into_iter().partition(testers::is_for_testers);
-        let for_testers =
-            for_testers.iter().filter_map(|rule| for_testers_of(port, rule, &for_users, fleets));
-        let routes = for_users.iter().filter_map(|rule| route(arn, port, rule, fleets));
-        Ok::<_, Error>((routes.collect(), for_testers.collect()))
+        let (mut routes, mut testers) = (Vec::new(), Vec::new());
+        for (index, app) in apps.iter().enumerate() {
+            let found = for_users.iter().filter_map(|rule| route(arn, port, rule, &app.fleets));
+            routes.extend(found.map(|(route, actions)| (index, route, actions)));
+            let found =
+                for_testers.iter().filter_map(|rule| for_testers_of(port, rule, &for_users, &app.fleets));
+            testers.extend(found.map(|found| (index, found)));
+        }
+        Ok::<_, Error>((routes, testers))
     };
     try_join_all(listeners.iter().map(of_listener)).await
 }

@@ -4,8 +4,20 @@ use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum as State;
 
 use super::error::named;
+use super::pace::paced;
+use crate::contract::Plan;
 use crate::error::Error;
 use crate::samples::Health;
+
+/// The targets of both fleets, live and standby, of every app of the plan in their order.
+///
+/// # Errors
+/// As AWS answers.
+pub async fn of_apps(client: &Client, plan: &Plan) -> Result<Vec<[Health; 2]>, Error> {
+    let groups = plan.apps.iter().flat_map(|app| [&app.live_group, &app.standby_group]);
+    let all = paced(groups.map(|group| of(client, group))).await?;
+    Ok(all.chunks_exact(2).map(|fleets| [fleets[0], fleets[1]]).collect())
+}
 
 /// Counts a group's targets by what the balancer says of them.
 ///

@@ -10,7 +10,7 @@ use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, ForwardActionConfig, TargetGroupTuple};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use super::claims::Fence;
+use super::claims::{self, Fence};
 use super::error::named;
 use crate::contract::{Plan, Route};
 use crate::error::{Error, Kind};
@@ -18,6 +18,9 @@ use crate::weights::{self, GroupWeight};
 
 /// Writes side by side. AWS throttles an account at some ten changes a second.
 const WRITES_AT_ONCE: usize = 4;
+
+/// Writes after one look at the claims: even where AWS throttles them, these are over in time.
+const WRITES_PER_FENCE: usize = 16;
 
 /// A route as the balancer holds it now.
 #[derive(Clone, Debug)]
@@ -98,11 +101,15 @@ fn rebuilt(action: &Action, regroup: impl Fn(&[GroupWeight]) -> Vec<GroupWeight>
     action
 }
 
-/// Reads all routes in one call.
+/// Reads all of these routes in one call.
 ///
 /// # Errors
 /// As AWS answers, and `Overtaken` when a rule is gone or forwards nothing any more.
-pub async fn read(client: &Client, routes: &[Route]) -> Result<Vec<Current>, Error> {
+pub async fn read<'a>(
+    client: &Client,
+    routes: impl IntoIterator<Item = &'a Route>,
+) -> Result<Vec<Current>, Error> {
+    let routes: Vec<&Route> = routes.into_iter().collect();
     let arns = routes.iter().map(|route| route.rule_arn.clone()).collect();
     let mut rules = HashMap::new();
     let mut marker = None;
@@ -130,26 +137,25 @@ pub async fn read(client: &Client, routes: &[Route]) -> Result<Vec<Current>, Err
         })?;
         Ok(Current { actions, groups })
     };
-    routes.iter().map(current).collect()
+    routes.into_iter().map(current).collect()
 }
 
-/// Refuses to go on when a route holds weights that the run did not write.
+/// Refuses to go on when one of these routes holds weights that the run did not write.
 ///
 /// # Errors
 /// `Overtaken`, with what is found and what was expected.
-pub fn check_not_overtaken(
+pub fn check_not_overtaken<'a>(
     plan: &Plan,
+    routes: impl IntoIterator<Item = &'a Route>,
     current: &[Current],
     allowed: impl Fn(&Route) -> Vec<Vec<GroupWeight>>,
 ) -> Result<(), Error> {
-    for (route, current) in plan.routes.iter().zip(current) {
-        let allowed = allowed(route);
-        let ours = |g: &GroupWeight| {
-            [&plan.live, &plan.standby].iter().any(|fleet| fleet.target_group_arn == g.target_group_arn)
-        };
+    for (route, current) in routes.into_iter().zip(current) {
+        let (allowed, app) = (allowed(route), plan.app_of(route));
+        let ours = |g: &GroupWeight| [&app.live_group, &app.standby_group].contains(&&g.target_group_arn);
         let foreign = current.groups.iter().any(|g| !ours(g) && g.weight > 0);
         if foreign || !allowed.iter().any(|desired| weights::gives(&current.groups, desired)) {
-            let expected: Vec<String> = allowed.iter().map(|groups| shown(plan, groups)).collect();
+            let expected: Vec<String> = allowed.iter().map(|groups| shown(plan, route, groups)).collect();
             return Err(Error::new(
                 Kind::Overtaken,
                 format!(
@@ -157,7 +163,7 @@ pub fn check_not_overtaken(
                      written; see who changed the rule before you start again.",
                     route.label,
                     route.arn,
-                    shown(plan, &current.groups),
+                    shown(plan, route, &current.groups),
                     expected.join(" or ")
                 ),
             ));
@@ -167,39 +173,62 @@ pub fn check_not_overtaken(
 }
 
 /// Puts the desired weights into every route and reads them back. A route for which they already
-/// `stand` is not written to, so a second call changes nothing. Every write ends before `fence` is out
-/// of date.
+/// `stand` is not written to, so a second call changes nothing, and one after a call that failed half-way
+/// completes it. Every write ends before its fence is out of date: where there are many, each lot has a
+/// fence of its own, after which its routes must hold what is `allowed`, as those have that are written
+/// after the caller's.
 ///
 /// # Errors
-/// As AWS answers; `AwsUnavailable` when a route does not read back as written.
+/// As AWS answers; `Overtaken` where a fence shows that; `AwsUnavailable` when a route does not read back
+/// as written.
 pub async fn write(
     client: &Client,
     plan: &Plan,
     current: &[Current],
-    fence: &Fence,
+    fence: Fence,
+    allowed: impl Fn(&Route) -> Vec<Vec<GroupWeight>>,
     stand: Stand,
     desired: impl Fn(&Route) -> Vec<GroupWeight>,
 ) -> Result<(), Error> {
-    let changes: Vec<(&Route, Vec<Action>)> = plan
+    let changes: Vec<(&Route, &Current)> = plan
         .routes
         .iter()
         .zip(current)
         .filter(|(route, current)| !stand(&current.groups, &desired(route)))
-        .map(|(route, current)| (route, with_weights(&current.actions, &desired(route))))
         .collect();
     if changes.is_empty() {
         return Ok(());
     }
-    stream::iter(changes.into_iter().map(|(route, actions)| modify(client, route, actions, fence)))
-        .buffer_unordered(WRITES_AT_ONCE)
-        .try_collect::<Vec<()>>()
-        .await?;
+    for (number, lot) in changes.chunks(WRITES_PER_FENCE).enumerate() {
+        if number == 0 {
+            modify_all(client, lot.iter().copied(), &fence, &desired).await?;
+            continue;
+        }
+        let routes: Vec<&Route> = lot.iter().map(|(route, _)| *route).collect();
+        let fence = claims::fence_of(client, plan, routes.clone()).await?;
+        let current = read(client, routes.iter().copied()).await?;
+        check_not_overtaken(plan, routes.iter().copied(), &current, &allowed)?;
+        modify_all(client, routes.into_iter().zip(&current), &fence, &desired).await?;
+    }
     verify(plan, &read(client, &plan.routes).await?, stand, desired)
 }
 
 /// When weights count as standing: [`weights::holds`] asks for every group, [`weights::gives`] for
 /// what the traffic gets.
 type Stand = fn(&[GroupWeight], &[GroupWeight]) -> bool;
+
+async fn modify_all<'a>(
+    client: &Client,
+    changes: impl Iterator<Item = (&'a Route, &'a Current)>,
+    fence: &Fence,
+    desired: impl Fn(&Route) -> Vec<GroupWeight>,
+) -> Result<(), Error> {
+    let modifying = changes.map(|(route, current)| {
+        let actions = with_weights(&current.actions, &desired(route));
+        modify(client, route, actions, fence)
+    });
+    stream::iter(modifying).buffer_unordered(WRITES_AT_ONCE).try_collect::<Vec<()>>().await.map(drop)
+}
 
 async fn modify(client: &Client, route: &Route, actions: Vec<Action>, fence: &Fence) -> Result<(), Error> {
     let doing = || format!("changing the weights of {} ({})", route.label, route.arn);
@@ -232,8 +261,8 @@ fn verify(
                     "{} ({}) was written but does not read back: current {}, desired {}",
                     route.label,
                     route.arn,
-                    shown(plan, &current.groups),
-                    shown(plan, &desired)
+                    shown(plan, route, &current.groups),
+                    shown(plan, route, &desired)
                 ),
             ));
         }
@@ -242,10 +271,11 @@ fn verify(
 }
 
 /// Groups and weights with the fleets' names, for messages.
-fn shown(plan: &Plan, groups: &[GroupWeight]) -> String {
-    let name = |arn: &str| {
-        let fleet = [&plan.live, &plan.standby].into_iter().find(|f| f.target_group_arn == arn);
-        fleet.map_or_else(|| arn.to_owned(), |f| f.name.clone())
+fn shown(plan: &Plan, route: &Route, groups: &[GroupWeight]) -> String {
+    let app = plan.app_of(route);
+    let name = |arn: &String| {
+        let fleets = [(&app.live_group, &plan.live), (&app.standby_group, &plan.standby)];
+        fleets.into_iter().find(|(group, _)| *group == arn).map_or(arn, |(_, fleet)| fleet).clone()
     };
     let mut parts: Vec<String> =
         groups.iter().map(|g| format!("{} {}", name(&g.target_group_arn), g.weight)).collect();

@@ -86,7 +86,7 @@ pub async fn claim(client: &Client, plan: &Plan, fence: &Fence) -> Result<(), Er
             // What was asked of an earlier run is not asked of this one.
             (REQUEST, NOTHING),
             // Weights that are interrupted at an even split cannot tell which fleet was live.
-            (LIVE, &plan.live.name),
+            (LIVE, &plan.live),
         ];
         add(client, &arns, &tags, fence).await?;
     }
@@ -127,7 +127,7 @@ pub async fn release(client: &Client, routes: &[&Route], kept: bool, fence: &Fen
 }
 
 /// Records on every route that the run has reached its end and with which fleet live, and the release
-/// on the fleet that was the standby when the run began, if the operator named one.
+/// on the fleets that were the standby when the run began, if the operator named one.
 ///
 /// # Errors
 /// As AWS answers.
@@ -143,8 +143,8 @@ pub async fn record(
         add(client, &arns, &[(LIVE, live), (BEFORE, &record.before_tag())], fence).await?;
     }
     if let Some(release) = &plan.release {
-        let group = plan.standby.target_group_arn.clone();
-        add(client, &[group], &[(RELEASE, release)], fence).await?;
+        let groups: Vec<String> = plan.apps.iter().map(|app| app.standby_group.clone()).collect();
+        add(client, &groups, &[(RELEASE, release)], fence).await?;
     }
     Ok(())
 }

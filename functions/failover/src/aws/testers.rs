@@ -9,7 +9,7 @@ use aws_sdk_elasticloadbalancingv2::types::{HttpHeaderConditionConfig, Rule};
 use super::claims;
 use super::error::{code, named};
 use super::listener;
-use crate::contract::{Plan, TestersRule};
+use crate::contract::{Plan, PlannedApp, Route, TestersRule};
 use crate::error::{Error, Kind};
 use crate::probe::STANDBY_HEADER;
 use crate::weights;
@@ -53,22 +53,28 @@ fn condition(rule: &Rule) -> Option<&HttpHeaderConditionConfig> {
     rule.conditions().iter().filter_map(|condition| condition.http_header_config()).find(named)
 }
 
-/// Makes every rule for testers forward to one fleet alone. One that does already is not written to, so
+/// Makes every rule for testers forward to the fleet alone that is the standby once the operation is done. One that does already is not written to, so
 /// a second call changes nothing, and neither is one that was removed meanwhile. Only a run that holds its
 /// routes writes, and looks at its claims right before.
 ///
 /// # Errors
 /// As AWS answers; `Overtaken` when the routes are somebody else's, `AwsRefused` when a rule is not for testers any more, `AwsUnavailable` when it does
 /// not read back as written.
-pub async fn lead_to(client: &Client, plan: &Plan, target_group_arn: &str) -> Result<(), Error> {
+pub async fn lead_on(client: &Client, plan: &Plan) -> Result<(), Error> {
     for testers in &plan.testers {
+        let routes: Vec<&Route> = plan.routes.iter().filter(|route| route.app == testers.app).collect();
+        // An app of which a restore holds nothing is somebody else's.
+        if routes.is_empty() {
+            continue;
+        }
+        let target_group_arn = plan.standby_group_then(&plan.apps[testers.app]);
         let Some(rule) = read(client, testers).await? else { continue };
         if leads_to(&rule, target_group_arn) {
             continue;
         }
         let TestersRule { rule_arn, label, .. } = testers;
         let actions = listener::with_group(rule.actions(), target_group_arn);
-        let fence = claims::fence(client, plan).await?;
+        let fence = claims::fence_of(client, plan, routes).await?;
         let call = client.modify_rule().rule_arn(rule_arn).set_actions(Some(actions));
         let call = call.customize().config_override(fence.in_time()?);
         call.send().await.map_err(|error| {
@@ -83,20 +89,20 @@ pub async fn lead_to(client: &Client, plan: &Plan, target_group_arn: &str) -> Re
     Ok(())
 }
 
-/// What a request to a port of the balancer must carry to get to the standby.
+/// What a request to a port of the balancer must carry to get to the standby of an app.
 ///
 /// # Errors
 /// As AWS answers; `AwsRefused` when no rule leads there any more.
-pub async fn secret(client: &Client, plan: &Plan, port: u16) -> Result<Secret, Error> {
+pub async fn secret(client: &Client, plan: &Plan, app: &PlannedApp, port: u16) -> Result<Secret, Error> {
     // An address in front of the balancer may have a port of its own.
-    let of_port = plan.testers.iter().find(|rule| rule.port == port).or(plan.testers.first());
+    let of_port = plan.testers_of(app).find(|rule| rule.port == port).or(plan.testers_of(app).next());
     let lost = |what: String| Error::new(Kind::AwsRefused, what);
     let testers = of_port.ok_or_else(|| lost("This plan knows no rule for testers.".into()))?;
     let TestersRule { rule_arn, label, .. } = testers;
     let rule = read(client, testers).await?;
     let rule = rule.ok_or_else(|| lost(format!("{label} ({rule_arn}), for testers, is gone")))?;
-    if !leads_to(&rule, &plan.standby.target_group_arn) {
-        let standby = &plan.standby.name;
+    if !leads_to(&rule, &app.standby_group) {
+        let standby = &plan.standby;
         return Err(lost(format!("{label} ({rule_arn}) does not lead testers to {standby} any more")));
     }
     let value = condition(&rule).and_then(|condition| condition.values().first());

@@ -1,21 +1,51 @@
 //! What must be so before a run starts, in words, or the sentence that refuses it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Found, FoundFleet, Past, found_weights};
+use super::{Found, FoundApp, FoundFleet, Past, Refusal, found_weights, says};
 use crate::calendar::Permit;
 use crate::claim;
 use crate::contract::{Execution, MustShow, Stage};
 use crate::duration::Seconds;
+use crate::error::Error;
 use crate::input::{Input, Operation};
+use crate::roles::{self, RouteSays};
 use crate::samples::Health;
 use crate::verdict::proposed_bake;
 use crate::weights::GroupWeight;
 
+/// Weights are given by the names of the fleets, so all apps must have the same. And two apps with a target
+/// group in common would be one, moved twice; a naming pattern without `{app}` makes such.
+pub(super) fn check_apart(found: &Found) -> Result<(), String> {
+    let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+    let names = found.fleet_names();
+    for app in &found.apps {
+        let own = app.fleets.each_ref().map(|fleet| fleet.name.as_str());
+        if own != names {
+            return Err(format!(
+                "`fleets`: those of {} are called {}, others {}; give those of all apps the same names",
+                app.name,
+                own.join(" and "),
+                names.join(" and ")
+            ));
+        }
+        for fleet in &app.fleets {
+            let group = &fleet.target_group_arn;
+            match known.insert(group, &app.name) {
+                Some(other) if other != app.name => {
+                    return Err(format!("{other} and {} have the target group {group} in common", app.name));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
 /// One run at a time: a route that another run holds refuses this one.
-pub(super) fn check_claims(found: &Found) -> Result<(), String> {
-    for route in &found.routes {
-        let weights = found_weights(route, &found.fleets);
+pub(super) fn check_claims(app: &FoundApp) -> Result<(), String> {
+    for route in &app.routes {
+        let weights = found_weights(route, &app.fleets);
         if let Some(why) = claim::refusal(&route.claim, route.record.as_ref(), &weights) {
             return Err(format!("{} {why}", route.label));
         }
@@ -23,29 +53,95 @@ pub(super) fn check_claims(found: &Found) -> Result<(), String> {
     Ok(())
 }
 
-/// The one balancer whose rules hold the fleets' target groups.
-pub(super) fn one_balancer(found: &Found) -> Result<&str, String> {
-    let balancers: BTreeSet<&String> = found.fleets.iter().flat_map(|f| &f.load_balancer_arns).collect();
+/// The one balancer whose rules hold the target groups of all apps.
+pub(super) fn one_balancer(found: &Found) -> Result<&str, Refusal> {
+    let mut one: Option<(&FoundApp, &str)> = None;
+    for app in &found.apps {
+        let balancer = balancer_of(app).map_err(Refusal::of(app))?;
+        match one {
+            Some((other, elsewhere)) if elsewhere != balancer => {
+                return Err(format!(
+                    "the apps are behind different balancers ({} behind {elsewhere}, {} behind {balancer}); start \
+                     one run for each balancer",
+                    other.name, app.name
+                )
+                .into());
+            }
+            _ => one = Some((app, balancer)),
+        }
+    }
+    one.map(|(_, balancer)| balancer).ok_or_else(|| String::from("no app was found").into())
+}
+
+/// The one balancer whose rules hold the target groups of both fleets of an app.
+fn balancer_of(app: &FoundApp) -> Result<&str, String> {
+    let balancers: BTreeSet<&String> = app.fleets.iter().flat_map(|f| &f.load_balancer_arns).collect();
     let mut balancers = balancers.into_iter();
     match (balancers.next(), balancers.next()) {
-        (Some(one), None) if !found.routes.is_empty() => Ok(one),
+        (Some(one), None) if !app.routes.is_empty() => Ok(one),
         (Some(_), Some(_)) => Err(format!(
             "the fleets are on different balancers ({} and {} on {}); put both target groups behind one",
-            found.fleets[0].name,
-            found.fleets[1].name,
-            found.fleets.iter().flat_map(|f| &f.load_balancer_arns).cloned().collect::<Vec<_>>().join(", ")
+            app.fleets[0].name,
+            app.fleets[1].name,
+            app.fleets.iter().flat_map(|f| &f.load_balancer_arns).cloned().collect::<Vec<_>>().join(", ")
         )),
         _ => Err(format!(
             "no listener rule and no default action forwards to {} or {}; add one that forwards to the fleet \
              that is live today",
-            found.fleets[0].target_group_arn, found.fleets[1].target_group_arn
+            app.fleets[0].target_group_arn, app.fleets[1].target_group_arn
         )),
     }
 }
 
+/// The fleet that is live for every app, as an index. Each app tells it by routes of its own: what one
+/// says is no evidence about another.
+pub(super) fn one_live(input: &Input, found: &Found) -> Result<usize, Refusal> {
+    let names = found.fleet_names();
+    let any_weights = input.operation == Operation::Drain;
+    let live = |app: &FoundApp, standby: Option<&str>| {
+        let says: Vec<RouteSays> = app.routes.iter().map(|route| says(app, route)).collect();
+        roles::live(names, &says, standby, any_weights)
+    };
+    if let Some(apart) = apart(found, names, |app| live(app, None).ok()) {
+        let declared = input.standby.as_deref().and_then(|name| names.iter().position(|n| *n == name));
+        return match declared {
+            Some(standby) if any_weights => Ok(1 - standby),
+            _ => Err(apart.into()),
+        };
+    }
+    let mut one = 0;
+    for app in &found.apps {
+        one = live(app, input.standby.as_deref()).map_err(|error| match &found.apps[..] {
+            [_] => Refusal::Complete(error),
+            _ => Refusal::Complete(Error { message: format!("{}: {}", app.name, error.message), ..error }),
+        })?;
+    }
+    Ok(one)
+}
+
+/// Which app is live where, if that is not the same for all.
+fn apart(found: &Found, names: [&str; 2], live: impl Fn(&FoundApp) -> Option<usize>) -> Option<String> {
+    let on = |fleet: usize| -> Vec<&str> {
+        found.apps.iter().filter(|app| live(app) == Some(fleet)).map(|app| app.name.as_str()).collect()
+    };
+    let (first, second) = (on(0), on(1));
+    (!first.is_empty() && !second.is_empty()).then(|| {
+        format!(
+            "{} is live for {}, {} for {}, and apps move in lockstep only from the same live fleet; a `drain` of all \
+             of them with `standby` brings them together, such as \"standby\": \"{}\" to send everything to {}",
+            names[0],
+            first.join(", "),
+            names[1],
+            second.join(", "),
+            names[1],
+            names[0]
+        )
+    })
+}
+
 /// Percentages of the two fleets must be what users see.
-pub(super) fn check_routes(found: &Found) -> Result<(), String> {
-    for route in &found.routes {
+pub(super) fn check_routes(app: &FoundApp) -> Result<(), String> {
+    for route in &app.routes {
         if route.group_stickiness {
             return Err(format!(
                 "{} has target group stickiness on, so clients would stay on their fleet whatever the weights \
@@ -54,7 +150,7 @@ pub(super) fn check_routes(found: &Found) -> Result<(), String> {
             ));
         }
         let ours =
-            |group: &&GroupWeight| found.fleets.iter().any(|f| f.target_group_arn == group.target_group_arn);
+            |group: &&GroupWeight| app.fleets.iter().any(|f| f.target_group_arn == group.target_group_arn);
         if let Some(third) = route.groups.iter().find(|g| !ours(g) && g.weight > 0) {
             return Err(format!(
                 "{} also forwards to {} with weight {}, so percentages of the two fleets would not be what \

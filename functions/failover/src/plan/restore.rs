@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::checks::one_balancer;
 use super::{
-    Found, FoundFleet, FoundRoute, Refusal, SLOW_SECONDS, fleet, found_weights, reached, route, share,
+    Found, FoundApp, FoundFleet, FoundRoute, Refusal, SLOW_SECONDS, found_weights, planned, route, share,
     testers, weights,
 };
 use crate::claim::{Claim, Record};
-use crate::contract::{Execution, Plan, Route};
+use crate::contract::{Execution, Plan, PlannedApp, Route};
 use crate::error::{Error, Kind};
 use crate::hook::Hooks;
 use crate::input::Input;
@@ -19,7 +19,7 @@ use crate::weights::weight_of;
 pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Refusal> {
     let load_balancer_arn = one_balancer(found)?.to_owned();
     // Whether there is something to put back must not be guessed.
-    if let Some((execution, why)) = found.routes.iter().find_map(|route| match &route.claim {
+    if let Some((execution, why)) = found.routes().find_map(|route| match &route.claim {
         Claim::Unclear(execution, why) => Some((execution, why)),
         _ => None,
     }) {
@@ -35,76 +35,71 @@ pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Re
     // A restore that was started for an execution is about the claims of that one, and of the restores
     // that tried before.
     let ours = |execution: &String| found.chain.is_empty() || found.chain.contains(execution);
-    let left = |route: &&FoundRoute| match &route.claim {
+    let left = |(_, _, route): &(usize, &FoundApp, &FoundRoute)| match &route.claim {
         Claim::Interrupted { execution, .. } => ours(execution),
         Claim::Own => true,
         // Left for a person by a run that could not put its weights back, or was told not to.
         Claim::Free | Claim::Ended(_) => route.record.is_some() && input.execution.is_none(),
         Claim::Running(_) | Claim::Unclear(..) => false,
     };
-    let mut left: Vec<&FoundRoute> = found.routes.iter().filter(left).collect();
+    let all = found.apps.iter().enumerate();
+    let all = all.flat_map(|(index, app)| app.routes.iter().map(move |route| (index, app, route)));
+    let mut left: Vec<(usize, &FoundApp, &FoundRoute)> = all.filter(left).collect();
     // Routes of a run that was interrupted come first; what was left to a person waits for the next.
-    let taken_over = |route: &&FoundRoute| matches!(route.claim, Claim::Interrupted { .. });
+    let taken_over =
+        |(_, _, route): &(usize, &FoundApp, &FoundRoute)| matches!(route.claim, Claim::Interrupted { .. });
     if left.iter().any(taken_over) {
         left.retain(taken_over);
     }
-    let end = left.iter().filter_map(|route| route.record.as_ref()).find(|record| record.done);
-    let interrupted = left.iter().filter_map(|route| match &route.claim {
+    let end = left.iter().filter_map(|(.., route)| route.record.as_ref()).find(|record| record.done);
+    let interrupted = left.iter().filter_map(|(.., route)| match &route.claim {
         Claim::Interrupted { execution, .. } => Some(execution.clone()),
         _ => None,
     });
     let predecessors: BTreeSet<String> = interrupted.chain(found.chain.iter().cloned()).collect();
     let end = end.cloned();
-    let mut routes = Vec::new();
+    let mut routes: Vec<Route> = Vec::new();
     let mut live = None;
     let mut may_write = BTreeSet::new();
-    for found_route in left {
+    for (index, app, found_route) in left {
         let label = &found_route.label;
-        let known = |r: &&Record| found.fleets.iter().all(|fleet| r.before.contains_key(&fleet.name));
+        let known = |r: &&Record| app.fleets.iter().all(|fleet| r.before.contains_key(&fleet.name));
         let record = found_route.record.as_ref().filter(known).ok_or_else(|| {
-            format!(
+            Refusal::of(app)(format!(
                 "the tags failover:before and failover:stages of {label} do not say what to restore; set the \
                  weights by hand and remove the tag failover:claim"
-            )
+            ))
         })?;
         // What a run left at its end stands on all of its routes, even where that is not recorded yet.
         let record = end.as_ref().unwrap_or(record);
         if live.is_some_and(|live| live != &record.live) {
-            return Err(format!("the tags failover:before of {label} and of another route disagree").into());
+            let apart = if found.apps.len() > 1 { "; restore the apps one by one" } else { "" };
+            return Err(Refusal::of(app)(format!(
+                "the tags failover:before of {label} and of another route disagree{apart}"
+            )));
         }
         live = Some(&record.live);
         may_write.extend(&record.may_write);
-        let found_weights = found_weights(found_route, &found.fleets);
-        routes.push(Route { before: record.before.clone(), ..route(found_route, found_weights) });
+        let found_weights = found_weights(found_route, &app.fleets);
+        let before = record.before.clone();
+        routes.push(Route { before, ..route(found, index, found_route, found_weights) });
     }
-    let heavier = |r: &FoundRoute| {
-        let [first, second] = found.fleets.each_ref().map(|f| weight_of(&r.groups, &f.target_group_arn));
-        usize::from(second > first)
-    };
     let live = match live {
-        Some(name) => usize::from(found.fleets[1].name == *name),
+        Some(name) => usize::from(found.fleet_names()[1] == *name),
         // Nothing is left to restore: the output only says what stands.
-        None => found.routes.first().map_or(0, heavier),
-    };
-    let (live, standby) = (&found.fleets[live], &found.fleets[1 - live]);
-    let before = match routes.first() {
-        Some(route) => {
-            let weight = |fleet: &FoundFleet| route.before.get(&fleet.name).copied().unwrap_or(0);
-            share(weight(live), weight(standby))
-        }
-        None => reached(found, live, standby),
+        None => found.apps.first().map_or(0, heavier),
     };
     Ok(Plan {
         app: input.app.clone(),
+        apps: apps(found, live, &routes),
         operation: input.operation,
         release: None,
         execution: execution.clone(),
-        live: fleet(live),
-        standby: fleet(standby),
+        live: found.fleet_names()[live].to_owned(),
+        standby: found.fleet_names()[1 - live].to_owned(),
         load_balancer_arn,
         routes,
-        testers: testers(found, live, standby),
-        before: weights(live, standby, before),
+        testers: testers(found, live),
         stages: Vec::new(),
         may_write,
         settle_seconds: found.settle_seconds,
@@ -116,9 +111,33 @@ pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Re
         polls_per_check: 1,
         period_seconds: input.period.0,
         criteria: input.criteria.clone(),
-        slow_seconds: SLOW_SECONDS,
         probing: None,
         hooks: Hooks::default(),
         checks: vec!["the routes of an interrupted run, and what it found there".into()],
     })
+}
+
+/// The fleet with the greater weight on the first route, as an index.
+fn heavier(app: &FoundApp) -> usize {
+    let weights = |route: &FoundRoute| {
+        app.fleets.each_ref().map(|fleet| weight_of(&route.groups, &fleet.target_group_arn))
+    };
+    app.routes.first().map_or(0, |route| {
+        let [first, second] = weights(route);
+        usize::from(second > first)
+    })
+}
+
+/// The apps with what is put back on each; with what stands, where there is nothing to put back.
+fn apps(found: &Found, live: usize, routes: &[Route]) -> Vec<PlannedApp> {
+    let of_app = |(index, app): (usize, &FoundApp)| {
+        let mut planned = planned(app, live, SLOW_SECONDS);
+        if let Some(route) = routes.iter().find(|route| route.app == index) {
+            let (live, standby) = app.roles(live);
+            let weight = |fleet: &FoundFleet| route.before.get(&fleet.name).copied().unwrap_or(0);
+            planned.before = weights(live, standby, share(weight(live), weight(standby)));
+        }
+        planned
+    };
+    found.apps.iter().enumerate().map(of_app).collect()
 }

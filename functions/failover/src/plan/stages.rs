@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Found, FoundRoute, percent};
+use super::{Found, FoundApp, FoundRoute, percent};
 use crate::contract::{MustShow, Stage};
 use crate::duration::Seconds;
 use crate::input::{Input, Operation, StageInput};
@@ -45,28 +45,60 @@ pub(super) fn approval(input: &Input) -> Result<Option<Approval>, String> {
     }))
 }
 
-/// The stages that are left to do. Empty where the weights already are what is asked for.
-pub(super) fn stages(input: &Input, found: &Found, live: &str, standby: &str, attached: bool) -> Vec<Stage> {
-    let shares = found.routes.iter().map(|r| percent(&r.groups, live, standby));
-    // An interrupted run is taken up where its least advanced route stands; a stage below would
-    // only take traffic away from a fleet that already had it.
-    let reached = shares.min().unwrap_or(Percent::NONE);
-    let even = |r: &FoundRoute| weight_of(&r.groups, live) == weight_of(&r.groups, standby);
+/// The stages that are left to do, the same for all apps. Empty where the weights already are what is
+/// asked for.
+pub(super) fn stages(input: &Input, found: &Found, live: usize) -> Result<Vec<Stage>, String> {
     let stage = |standby_percent, bake: Option<Seconds>, must_show| Stage {
         standby_percent,
         // A write that was sent by an attempt which failed may arrive as late as this.
         bake_seconds: bake.unwrap_or(input.bake).0.max(found.settle_seconds),
         must_show,
     };
-    match input.operation {
-        Operation::Drain => return vec![stage(Percent::NONE, None, MustShow::SilentStandby)],
-        Operation::Balance if found.routes.iter().all(even) => return Vec::new(),
-        _ => {}
+    if input.operation == Operation::Drain {
+        return Ok(vec![stage(Percent::NONE, None, MustShow::SilentStandby)]);
     }
+    let groups = |app: &FoundApp| {
+        let (live, standby) = app.roles(live);
+        (live.target_group_arn.clone(), standby.target_group_arn.clone())
+    };
+    // An interrupted run is taken up where its least advanced route stands; a stage below would
+    // only take traffic away from a fleet that already had it.
+    let reached = |app: &FoundApp| {
+        let (live, standby) = groups(app);
+        app.routes.iter().map(|r| percent(&r.groups, &live, &standby)).min().unwrap_or(Percent::NONE)
+    };
+    let is_even = |app: &FoundApp| {
+        let (live, standby) = groups(app);
+        let even = |r: &FoundRoute| weight_of(&r.groups, &live) == weight_of(&r.groups, &standby);
+        input.operation == Operation::Balance && app.routes.iter().all(even)
+    };
     let rising = rising(input);
-    let attach = (!attached).then(|| stage(Percent::NONE, None, MustShow::ReadyStandby));
-    let rising = rising.into_iter().filter(|s| s.weight >= reached);
-    attach.into_iter().chain(rising.map(|s| stage(s.weight, s.bake, MustShow::HealthyStandby))).collect()
+    // Nothing where the app has arrived.
+    let begins = |app: &FoundApp| {
+        let ahead = || rising.iter().map(|stage| stage.weight).find(|weight| *weight >= reached(app));
+        if is_even(app) { None } else { ahead() }
+    };
+    let Some(first) = found.apps.first() else { return Ok(Vec::new()) };
+    let begin = begins(first);
+    if let Some(other) = found.apps.iter().find(|app| begins(app) != begin) {
+        let stands =
+            |app: &FoundApp| format!("{} with {} on {}", app.name, reached(app), app.roles(live).1.name);
+        return Err(format!(
+            "the apps would not begin at the same stage: {}, {}; bring them together with a `drain` of all of them, \
+             or move them one by one",
+            stands(first),
+            stands(other)
+        ));
+    }
+    let Some(begin) = begin else { return Ok(Vec::new()) };
+    let attached = |app: &FoundApp| {
+        let standby = groups(app).1;
+        app.routes.iter().all(|r| weight_of(&r.groups, &standby).is_some())
+    };
+    let attach =
+        (!found.apps.iter().all(attached)).then(|| stage(Percent::NONE, None, MustShow::ReadyStandby));
+    let rising = rising.into_iter().filter(|s| s.weight >= begin);
+    Ok(attach.into_iter().chain(rising.map(|s| stage(s.weight, s.bake, MustShow::HealthyStandby))).collect())
 }
 
 /// The percentages that the stages, and a probe between them, put on the standby.

@@ -1,19 +1,25 @@
 //! Whether testers are led to the standby.
 
-use super::{Found, FoundFleet, FoundTesters};
+use super::{Found, FoundApp, FoundFleet, FoundTesters};
 use crate::contract::TestersRule;
 use crate::input::Operation;
 use crate::weights;
 
 /// The rules for testers, each with what keeps it from leading them to the standby.
-pub(super) fn testers(found: &Found, live: &FoundFleet, standby: &FoundFleet) -> Vec<TestersRule> {
-    let rule = |rule: &FoundTesters| TestersRule {
-        rule_arn: rule.rule_arn.clone(),
-        label: rule.label.clone(),
-        port: rule.port,
-        astray: astray(rule, live, standby),
+/// `live` is the index of the live fleet.
+pub(super) fn testers(found: &Found, live: usize) -> Vec<TestersRule> {
+    let rule = |index: usize, app: &FoundApp, rule: &FoundTesters| {
+        let (live, standby) = app.roles(live);
+        TestersRule {
+            app: index,
+            rule_arn: rule.rule_arn.clone(),
+            label: found.label(&rule.label, app),
+            port: rule.port,
+            astray: astray(rule, live, standby),
+        }
     };
-    found.testers.iter().map(rule).collect()
+    let all = found.apps.iter().enumerate();
+    all.flat_map(|(index, app)| app.testers.iter().map(move |found| rule(index, app, found))).collect()
 }
 
 fn astray(rule: &FoundTesters, live: &FoundFleet, standby: &FoundFleet) -> Option<String> {
@@ -34,9 +40,9 @@ fn astray(rule: &FoundTesters, live: &FoundFleet, standby: &FoundFleet) -> Optio
 }
 
 /// A shift would move users to a release that testers have never seen; nothing else is held up.
-pub(super) fn check_testers(
+pub(super) fn check_testers<'a>(
     operation: Operation,
-    testers: &[TestersRule],
+    testers: impl Iterator<Item = &'a TestersRule>,
     standby: &str,
 ) -> Result<Vec<String>, String> {
     let check = |rule: &TestersRule| match &rule.astray {
@@ -44,5 +50,5 @@ pub(super) fn check_testers(
         Some(what) => Ok(format!("{}, for testers, {what}", rule.label)),
         None => Ok(format!("{} leads testers to {standby}", rule.label)),
     };
-    testers.iter().map(check).collect()
+    testers.map(check).collect()
 }

@@ -38,12 +38,21 @@ fn route(label: &str, groups: &[(&str, u16)]) -> FoundRoute {
     }
 }
 
+fn app(name: &str, groups: [&str; 2], weights: [u16; 2]) -> FoundApp {
+    let [one, two] = groups;
+    let label = if name == "web" { "rule 1".to_owned() } else { format!("rule of {name}") };
+    FoundApp {
+        name: name.into(),
+        fleets: [fleet("prod1", one), fleet("prod2", two)],
+        past: [Past::default(), Past::default()],
+        routes: vec![route(&label, &[(one, weights[0]), (two, weights[1])])],
+        testers: Vec::new(),
+    }
+}
+
 fn found(weights: [u16; 2]) -> Found {
     Found {
-        fleets: [fleet("prod1", ONE), fleet("prod2", TWO)],
-        past: [Past::default(), Past::default()],
-        routes: vec![route("rule 1", &[(ONE, weights[0]), (TWO, weights[1])])],
-        testers: Vec::new(),
+        apps: vec![app("web", [ONE, TWO], weights)],
         alarms: Vec::new(),
         settle_seconds: 15,
         permit: Permit::default(),
@@ -60,7 +69,9 @@ fn with_testers(weights: [u16; 2], groups: &[(&str, u16)], behind: Option<&str>)
         groups: groups.iter().map(|(arn, weight)| GroupWeight::new(*arn, *weight)).collect(),
         behind: behind.map(Into::into),
     };
-    Found { testers: vec![rule], ..found(weights) }
+    let mut found = found(weights);
+    found.apps[0].testers = vec![rule];
+    found
 }
 
 fn execution() -> Execution {
@@ -69,7 +80,8 @@ fn execution() -> Execution {
 
 fn make(input: serde_json::Value, found: &Found) -> Result<Plan, String> {
     let mut input = input;
-    input["app"] = "web".into();
+    let names: Vec<&str> = found.apps.iter().map(|app| app.name.as_str()).collect();
+    input["app"] = if let [name] = names[..] { json!(name) } else { json!(names) };
     let input = Input::parse(&input).map_err(|e| e.message)?;
     plan(&input, &execution(), found).map_err(|e| {
         assert_eq!(e.kind.name(), "PlanRejected");
@@ -86,10 +98,10 @@ fn percents(plan: &Plan) -> Vec<u8> {
 fn a_shift_goes_through_its_stages_in_both_directions() {
     for (weights, live, standby) in [([100, 0], "prod1", "prod2"), ([0, 100], "prod2", "prod1")] {
         let plan = make(json!({}), &found(weights)).unwrap();
-        assert_eq!((plan.live.name.as_str(), plan.standby.name.as_str()), (live, standby));
+        assert_eq!((plan.live.as_str(), plan.standby.as_str()), (live, standby));
         assert_eq!(percents(&plan), [10, 25, 50, 75, 100]);
         assert!(plan.stages.iter().all(|s| s.bake_seconds == 300 && s.must_show == MustShow::HealthyStandby));
-        assert_eq!(plan.before[live], Percent::ALL);
+        assert_eq!(plan.apps[0].before[live], Percent::ALL);
     }
 }
 
@@ -110,8 +122,8 @@ fn every_operation_has_its_stages() {
 #[test]
 fn an_interrupted_shift_is_taken_up_where_its_least_advanced_route_stands() {
     let mut found = found([70, 30]);
-    found.routes.push(route("rule 2", &[(ONE, 50), (TWO, 50)]));
-    found.routes[1].live_tag = Some("prod1".into());
+    found.apps[0].routes.push(route("rule 2", &[(ONE, 50), (TWO, 50)]));
+    found.apps[0].routes[1].live_tag = Some("prod1".into());
     assert_eq!(percents(&make(json!({}), &found).unwrap()), [50, 75, 100]);
     assert_eq!(percents(&make(json!({ "stages": [30, 100] }), &found).unwrap()), [30, 100]);
 }
@@ -119,9 +131,9 @@ fn an_interrupted_shift_is_taken_up_where_its_least_advanced_route_stands() {
 #[test]
 fn a_fixed_forward_is_converted_before_traffic_moves() {
     let mut found = found([100, 0]);
-    found.routes[0].groups.truncate(1);
-    found.fleets[1].load_balancer_arns.clear();
-    found.fleets[1].health = Health { healthy: 0, registered: 2, unused: true };
+    found.apps[0].routes[0].groups.truncate(1);
+    found.apps[0].fleets[1].load_balancer_arns.clear();
+    found.apps[0].fleets[1].health = Health { healthy: 0, registered: 2, unused: true };
     let plan = make(json!({ "stages": [100] }), &found).unwrap();
     assert_eq!(percents(&plan), [0, 100]);
     assert_eq!(plan.stages[0].must_show, MustShow::ReadyStandby);
@@ -155,17 +167,21 @@ fn what_cannot_be_done_safely_is_refused() {
         assert!(message.contains(names), "{message}");
     };
     let dead = Health { healthy: 0, registered: 2, unused: false };
-    refused(&|f| f.routes.clear(), "shift", "no listener rule");
-    refused(&|f| f.fleets[1].load_balancer_arns = vec!["arn:other".into()], "shift", "different balancers");
-    refused(&|f| f.routes[0].group_stickiness = true, "shift", "stickiness");
-    refused(&|f| f.routes[0].groups.push(GroupWeight::new("arn:third", 1)), "shift", "arn:third");
-    refused(&|f| f.fleets[1].health = dead, "shift", "prod2 has 0 of 2");
-    refused(&|f| f.fleets[1].health = Health::default(), "shift", "no registered targets");
-    refused(&|f| f.fleets[0].health = dead, "shift", "prod1 has 0 of 2");
-    refused(&|f| f.fleets[0].health = dead, "drain", "prod1 has 0 of 2");
-    refused(&|f| f.fleets[0].health = dead, "balance", "prod1 has 0 of 2");
-    refused(&|f| f.fleets[1].health = dead, "failback", "prod2 has 0 of 2");
-    refused(&|f| f.routes.push(route("rule 2", &[(TWO, 100)])), "shift", "disagree");
+    refused(&|f| f.apps[0].routes.clear(), "shift", "no listener rule");
+    refused(
+        &|f| f.apps[0].fleets[1].load_balancer_arns = vec!["arn:other".into()],
+        "shift",
+        "different balancers",
+    );
+    refused(&|f| f.apps[0].routes[0].group_stickiness = true, "shift", "stickiness");
+    refused(&|f| f.apps[0].routes[0].groups.push(GroupWeight::new("arn:third", 1)), "shift", "arn:third");
+    refused(&|f| f.apps[0].fleets[1].health = dead, "shift", "prod2 has 0 of 2");
+    refused(&|f| f.apps[0].fleets[1].health = Health::default(), "shift", "no registered targets");
+    refused(&|f| f.apps[0].fleets[0].health = dead, "shift", "prod1 has 0 of 2");
+    refused(&|f| f.apps[0].fleets[0].health = dead, "drain", "prod1 has 0 of 2");
+    refused(&|f| f.apps[0].fleets[0].health = dead, "balance", "prod1 has 0 of 2");
+    refused(&|f| f.apps[0].fleets[1].health = dead, "failback", "prod2 has 0 of 2");
+    refused(&|f| f.apps[0].routes.push(route("rule 2", &[(TWO, 100)])), "shift", "disagree");
 }
 
 #[test]
@@ -177,10 +193,10 @@ fn what_is_safe_is_not_refused() {
     };
     let dead = Health { healthy: 0, registered: 2, unused: false };
     // A deployment to the dead standby comes next; a dead live fleet is what a failback leaves.
-    accepted(&|f| f.fleets[1].health = dead, "drain");
-    accepted(&|f| f.fleets[0].health = dead, "failback");
+    accepted(&|f| f.apps[0].fleets[1].health = dead, "drain");
+    accepted(&|f| f.apps[0].fleets[0].health = dead, "failback");
     // A third group without weight is left untouched.
-    let plan = accepted(&|f| f.routes[0].groups.push(GroupWeight::new("arn:third", 0)), "shift");
+    let plan = accepted(&|f| f.apps[0].routes[0].groups.push(GroupWeight::new("arn:third", 0)), "shift");
     assert_eq!(plan.routes[0].before, [("prod1".into(), 100), ("prod2".into(), 0)].into());
 }
 
@@ -188,7 +204,7 @@ fn what_is_safe_is_not_refused() {
 fn a_balance_of_different_releases_must_be_forced() {
     let balance = |live: Option<&str>, standby: Option<&str>, more: serde_json::Value| {
         let mut found = found([100, 0]);
-        for (fleet, release) in found.fleets.iter_mut().zip([live, standby]) {
+        for (fleet, release) in found.apps[0].fleets.iter_mut().zip([live, standby]) {
             fleet.release = release.map(Into::into);
         }
         let mut input = json!({ "operation": "balance" });
@@ -212,10 +228,8 @@ fn testers_who_are_not_led_to_the_standby_hold_up_a_shift_and_nothing_else() {
     for (weights, live, standby) in [([100, 0], ONE, TWO), ([0, 100], TWO, ONE)] {
         for groups in [&[(standby, 100)][..], &[(live, 0), (standby, 1)]] {
             let plan = make(json!({}), &with_testers(weights, groups, None)).unwrap();
-            assert_eq!((plan.routes.len(), &plan.testers_astray()), (1, &None));
-            assert!(
-                plan.checks.contains(&format!("rule 9 on port 443 leads testers to {}", plan.standby.name))
-            );
+            assert_eq!((plan.routes.len(), &plan.testers_astray(&plan.apps[0])), (1, &None));
+            assert!(plan.checks.contains(&format!("rule 9 on port 443 leads testers to {}", plan.standby)));
         }
         for (groups, behind, says) in [
             (&[(live, 100)][..], None, "a `drain` puts it in step"),
@@ -233,10 +247,115 @@ fn testers_who_are_not_led_to_the_standby_hold_up_a_shift_and_nothing_else() {
             for operation in ["drain", "balance", "failback"] {
                 let plan = make(json!({ "operation": operation }), &found).unwrap();
                 assert!(plan.checks.iter().any(|check| check.contains(says)), "{:?}", plan.checks);
-                assert!(plan.testers_astray().is_some_and(|astray| astray.contains(says)));
+                assert!(plan.testers_astray(&plan.apps[0]).is_some_and(|astray| astray.contains(says)));
             }
         }
     }
+}
+
+fn several(weights: &[(&str, [u16; 2])]) -> Found {
+    const GROUPS: [[&str; 2]; 3] = [[ONE, TWO], ["arn:three", "arn:four"], ["arn:five", "arn:six"]];
+    let apps = weights.iter().zip(GROUPS).map(|((name, weights), groups)| app(name, groups, *weights));
+    Found { apps: apps.collect(), ..found([100, 0]) }
+}
+
+#[test]
+fn several_apps_have_one_plan_in_both_directions() {
+    for (weights, live, standby) in [([100, 0], "prod1", "prod2"), ([0, 100], "prod2", "prod1")] {
+        let plan = make(json!({}), &several(&[("web", weights), ("portal", weights)])).unwrap();
+        assert_eq!((plan.live.as_str(), plan.standby.as_str()), (live, standby));
+        assert_eq!(percents(&plan), [10, 25, 50, 75, 100]);
+        let labels: Vec<&str> = plan.routes.iter().map(|route| route.label.as_str()).collect();
+        assert_eq!(labels, ["rule 1 (web)", "rule of portal (portal)"]);
+        // Each route is written with the groups of its own app.
+        let ten = Percent::new(10).unwrap();
+        for (route, app) in plan.routes.iter().zip(&plan.apps) {
+            assert_eq!(plan.stage_groups(route, ten), app.groups(ten));
+        }
+        assert_ne!(plan.apps[0].live_group, plan.apps[1].live_group);
+        assert!(
+            plan.checks.iter().any(|c| c == "portal: prod1 has 2 of 2 targets healthy"),
+            "{:?}",
+            plan.checks
+        );
+    }
+}
+
+#[test]
+fn apps_that_are_not_together_are_refused_with_the_way_out() {
+    let refused = |found: &Found, input: serde_json::Value, says: &[&str]| {
+        let message = make(input, found).expect_err(says[0]);
+        for says in says {
+            assert!(message.contains(says), "{says:?} is not in {message}");
+        }
+    };
+    let apart = several(&[("web", [100, 0]), ("portal", [0, 100]), ("api", [90, 10])]);
+    let both = ["prod1 is live for web, api, prod2 for portal", "`drain` of all of them with `standby`"];
+    refused(&apart, json!({}), &both);
+    refused(&apart, json!({ "standby": "prod2" }), &both);
+    refused(&apart, json!({ "operation": "drain" }), &both);
+    // The way out works.
+    let together = make(json!({ "operation": "drain", "standby": "prod2" }), &apart).unwrap();
+    assert_eq!((together.live.as_str(), percents(&together)), ("prod1", vec![0]));
+    assert_eq!(together.apps[1].before["prod2"], Percent::ALL);
+
+    let stages = several(&[("web", [100, 0]), ("portal", [70, 30])]);
+    refused(&stages, json!({}), &["web with 0 % on prod2", "portal with 30 % on prod2", "`drain`"]);
+    // Both begin at the first of these.
+    assert!(make(json!({ "stages": [30, 100] }), &stages).is_ok());
+    let mut even = several(&[("web", [100, 0]), ("portal", [50, 50])]);
+    even.apps[1].routes[0].live_tag = Some("prod1".into());
+    refused(&even, json!({ "operation": "balance" }), &["portal with 50 % on prod2"]);
+
+    // What one app says of its fleets is no evidence about another.
+    let unclear = several(&[("web", [100, 0]), ("portal", [50, 50])]);
+    refused(&unclear, json!({}), &["portal: Which fleet is the standby cannot be told"]);
+
+    let dead = Health { healthy: 0, registered: 2, unused: false };
+    let mut sick = several(&[("web", [100, 0]), ("portal", [100, 0])]);
+    sick.apps[1].fleets[1].health = dead;
+    refused(&sick, json!({}), &["portal: prod2 has 0 of 2 targets healthy"]);
+    let mut elsewhere = several(&[("web", [100, 0]), ("portal", [100, 0])]);
+    for fleet in &mut elsewhere.apps[1].fleets {
+        fleet.load_balancer_arns = vec!["arn:other".into()];
+    }
+    refused(
+        &elsewhere,
+        json!({}),
+        &["different balancers", "web behind arn:balancer", "portal behind arn:other"],
+    );
+    let mut claimed = several(&[("web", [100, 0]), ("portal", [100, 0])]);
+    claimed.apps[1].routes[0].claim = Claim::Running("arn:other".into());
+    refused(&claimed, json!({}), &["portal: rule of portal is claimed by arn:other"]);
+    let mut shared = several(&[("web", [100, 0]), ("portal", [100, 0])]);
+    shared.apps[1].fleets[1].target_group_arn = TWO.into();
+    refused(&shared, json!({}), &["web and portal have the target group arn:two in common"]);
+    let mut renamed = several(&[("web", [100, 0]), ("portal", [100, 0])]);
+    renamed.apps[1].fleets[0].name = "blue".into();
+    refused(&renamed, json!({}), &["those of portal are called blue and prod2, others prod1 and prod2"]);
+}
+
+#[test]
+fn a_restore_of_several_puts_back_on_each_what_that_one_had() {
+    let mut left = several(&[("web", [50, 50]), ("portal", [50, 50]), ("api", [100, 0])]);
+    let before = |prod1: u16, prod2: u16| {
+        let before = [("prod1".to_owned(), prod1), ("prod2".to_owned(), prod2)].into();
+        Some(Record { before, ..record() })
+    };
+    for (app, record) in left.apps.iter_mut().zip([before(100, 0), before(60, 40)]) {
+        (app.routes[0].claim, app.routes[0].record) = (interrupted(false), record);
+    }
+    let plan = make(json!({ "operation": "restore", "execution": "arn:other" }), &left).unwrap();
+    assert_eq!(plan.routes.iter().map(|route| route.app).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(plan.before_in_words(), "web, api: prod1 100 %, prod2 0 %; portal: prod1 60 %, prod2 40 %");
+    assert_eq!(plan.routes[1].before["prod2"], 40);
+    // What it records at its end is what that route had.
+    let end = plan.record_of_end(&plan.routes[1], &plan.apps[0].before, "prod1");
+    assert_eq!((end.before["prod2"], end.done), (40, true));
+
+    left.apps[1].routes[0].record = Some(Record { live: "prod2".into(), ..record() });
+    let refused = make(json!({ "operation": "restore" }), &left).unwrap_err();
+    assert!(refused.contains("portal: ") && refused.contains("one by one"), "{refused}");
 }
 
 fn interrupted(settled: bool) -> Claim {
@@ -254,7 +373,7 @@ fn a_route_that_another_run_holds_refuses_every_operation() {
     for operation in ["drain", "shift", "balance", "failback"] {
         let plan = |claim: Claim, record: Option<Record>, weights| {
             let mut found = found(weights);
-            (found.routes[0].claim, found.routes[0].record) = (claim, record);
+            (found.apps[0].routes[0].claim, found.apps[0].routes[0].record) = (claim, record);
             make(json!({ "operation": operation, "standby": "prod2" }), &found)
         };
         let running = plan(Claim::Running("arn:other".into()), None, [100, 0]).unwrap_err();
@@ -274,10 +393,10 @@ fn a_restore_takes_up_what_an_interrupted_run_left() {
     let restore = |claim: Claim, record: Option<Record>, execution: Option<&str>| {
         let mut found = found([50, 50]);
         // A second route, which the run did not get to claim.
-        found.routes.push(route("rule 2", &[(ONE, 100), (TWO, 0)]));
-        (found.routes[0].claim, found.routes[0].record) = (claim, record);
+        found.apps[0].routes.push(route("rule 2", &[(ONE, 100), (TWO, 0)]));
+        (found.apps[0].routes[0].claim, found.apps[0].routes[0].record) = (claim, record);
         // A restore goes on whatever the fleets' health is: the rollback looks at it.
-        found.fleets[0].health.healthy = 0;
+        found.apps[0].fleets[0].health.healthy = 0;
         let mut input = json!({ "operation": "restore" });
         if let Some(execution) = execution {
             input["execution"] = execution.into();
@@ -285,10 +404,10 @@ fn a_restore_takes_up_what_an_interrupted_run_left() {
         make(input, &found)
     };
     let plan = restore(interrupted(false), Some(record()), Some("arn:other")).unwrap();
-    assert_eq!((plan.live.name.as_str(), plan.routes.len()), ("prod1", 1));
+    assert_eq!((plan.live.as_str(), plan.routes.len()), ("prod1", 1));
     assert_eq!(plan.routes[0].before, record().before);
     assert_eq!(plan.routes[0].found, [("prod1".into(), 50), ("prod2".into(), 50)].into());
-    assert_eq!(plan.before["prod1"], Percent::ALL);
+    assert_eq!(plan.apps[0].before["prod1"], Percent::ALL);
     assert_eq!(plan.may_write, record().may_write);
 
     let nothing = |plan: Result<Plan, String>| plan.unwrap().routes.is_empty();
@@ -312,10 +431,10 @@ prop_compose! {
         even in any::<bool>(),
     ) -> Found {
         let mut made = found([1, 1]);
-        for (fleet, healthy) in made.fleets.iter_mut().zip(healthy) {
+        for (fleet, healthy) in made.apps[0].fleets.iter_mut().zip(healthy) {
             fleet.health.healthy = healthy;
         }
-        made.routes = weights.iter().enumerate().map(|(i, [one, two])| {
+        made.apps[0].routes = weights.iter().enumerate().map(|(i, [one, two])| {
             let groups: Vec<(&str, u16)> = match attached[i] {
                 0 => vec![(ONE, *one)],
                 1 => vec![(TWO, *two)],
@@ -342,9 +461,9 @@ proptest! {
             input["standby"] = standby.into();
         }
         let Ok(plan) = make(input, &found) else { return Ok(()) };
-        prop_assert_ne!(&plan.live.name, &plan.standby.name);
+        prop_assert_ne!(&plan.live, &plan.standby);
         if let Some(standby) = standby {
-            prop_assert_eq!(&plan.standby.name, standby);
+            prop_assert_eq!(&plan.standby, standby);
         }
         let percents = percents(&plan);
         prop_assert!(percents.is_sorted_by(|a, b| a < b), "{:?}", percents);
@@ -363,10 +482,10 @@ proptest! {
         let Ok(plan) = make(json!({}), &found) else { return Ok(()) };
         let now = execution().started_at;
         let mut progress = Progress::default();
-        let mut held: Vec<Vec<GroupWeight>> = found.routes.iter().map(|r| r.groups.clone()).collect();
+        let mut held: Vec<Vec<GroupWeight>> = found.apps[0].routes.iter().map(|r| r.groups.clone()).collect();
         for (index, stage) in plan.stages.iter().enumerate() {
             progress.stage = index;
-            let desired = plan.stage_groups(stage.standby_percent);
+            let desired = plan.apps[0].groups(stage.standby_percent);
             // Some routes were written by an attempt that failed half-way.
             for (i, (route, groups)) in plan.routes.iter().zip(&mut held).enumerate() {
                 if written >> i & 1 == 1 {

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::contract::Progress;
+use crate::lockstep;
 use crate::progress;
 use crate::request::Answer;
 use crate::samples::{FleetSamples, Health, Sample};
@@ -24,7 +25,7 @@ fn plan(stages: &[(u8, MustShow)]) -> Plan {
         bake_seconds: 300,
         must_show: *must_show,
     };
-    let mut plan = testing::plan(json!({ "slowSeconds": 0.5 }));
+    let mut plan = testing::plan(json!({}));
     plan.execution.started_at = at(0);
     plan.stages = stages.iter().map(stage).collect();
     plan.may_write = stages.iter().filter_map(|(percent, _)| Percent::new(*percent)).collect();
@@ -32,8 +33,8 @@ fn plan(stages: &[(u8, MustShow)]) -> Plan {
 }
 
 /// A decision with which no request interferes.
-fn answer(decision: Decision) -> Answer {
-    Answer { decision, waits_since: None, held: false }
+fn answer(plan: &Plan, decision: Decision) -> Answer {
+    Answer { decision: lockstep::together(&plan.apps, vec![decision]), waits_since: None, held: false }
 }
 
 /// Requests and failures of one fleet, period by period from `from` on.
@@ -61,7 +62,7 @@ fn set(plan: &Plan, late: i64) -> Progress {
 }
 
 fn poll(plan: &Plan, samples: &Samples) -> Decision {
-    decide(plan, &set(plan, 0).timeline, samples)
+    decide(plan, &plan.apps[0], &set(plan, 0).timeline, samples)
 }
 
 #[test]
@@ -88,17 +89,17 @@ fn a_release_that_fails_from_its_first_request_goes_with_the_period_of_the_chang
     let timeline = set(&plan, 20).timeline;
     let mut samples = run(1, 10, [2, 60]);
     samples.now = at(PERIOD - 1);
-    let before = decide(&plan, &timeline, &samples);
+    let before = decide(&plan, &plan.apps[0], &timeline, &samples);
     assert_eq!(before.verdict, Verdict::Wait, "the period is not over: {}", before.reason);
     samples.now = at(PERIOD);
-    let decision = decide(&plan, &timeline, &samples);
+    let decision = decide(&plan, &plan.apps[0], &timeline, &samples);
     assert_eq!(decision.verdict, Verdict::RollBack, "{}", decision.reason);
     assert!(decision.reason.contains("the weights changed: prod2 30 % (60 of 200)"), "{}", decision.reason);
 
     // Where the standby had as much before, that period is one of before, too.
     let mut plan = plan;
-    plan.before = plan.weights(plan.stages[0].standby_percent);
-    assert_eq!(decide(&plan, &timeline, &samples).verdict, Verdict::Wait);
+    plan.apps[0].before = plan.weights(plan.stages[0].standby_percent);
+    assert_eq!(decide(&plan, &plan.apps[0], &timeline, &samples).verdict, Verdict::Wait);
 }
 
 #[test]
@@ -218,9 +219,9 @@ fn a_probe_interrupts_the_last_stage_and_decides() {
     let plan = plan(&[(100, MustShow::HealthyStandby)]);
     let whole = set(&plan, 0);
     let sick = run(4, 100, [0, 60]);
-    let probe = decide(&plan, &whole.timeline, &sick);
+    let probe = decide(&plan, &plan.apps[0], &whole.timeline, &sick);
     assert_eq!(probe.verdict, Verdict::Probe, "{}", probe.reason);
-    let check = progress::polled(&plan, &whole, answer(probe), at(240)).unwrap();
+    let check = progress::polled(&plan, &whole, answer(&plan, probe), at(240)).unwrap();
     assert!(check.progress.probe && !check.fully_shifted);
     assert_eq!(progress::standby_percent(&plan, &check.progress).unwrap().get(), 10);
     let probing = progress::set(&plan, &check.progress, at(241)).unwrap();
@@ -231,7 +232,7 @@ fn a_probe_interrupts_the_last_stage_and_decides() {
         samples.live.samples.extend(during(1800, live));
         samples.standby.samples.extend(during(200, standby));
         samples.now = at(600);
-        decide(&plan, &probing.timeline, &samples)
+        decide(&plan, &plan.apps[0], &probing.timeline, &samples)
     };
     let guilty = outcome(2, 6);
     assert_eq!(guilty.verdict, Verdict::RollBack, "{}", guilty.reason);
@@ -239,7 +240,7 @@ fn a_probe_interrupts_the_last_stage_and_decides() {
     assert!(both.verdict == Verdict::Wait && both.reason.contains("both fleets"), "{}", both.reason);
     let cleared = outcome(2, 0);
     assert_eq!(cleared.verdict, Verdict::Advance, "{}", cleared.reason);
-    let check = progress::polled(&plan, &probing, answer(cleared), at(600)).unwrap();
+    let check = progress::polled(&plan, &probing, answer(&plan, cleared), at(600)).unwrap();
     assert!(!check.progress.probe && !check.fully_shifted, "back to the stage that was interrupted");
     assert_eq!(progress::standby_percent(&plan, &check.progress).unwrap(), Percent::ALL);
 }
@@ -289,7 +290,7 @@ fn no_weights_are_set_for_a_dead_fleet() {
         (100, 0, 1, None),
     ] {
         let percent = Percent::new(percent).unwrap();
-        let checked = progress::check_health(&plan, percent, health(live), health(standby));
+        let checked = progress::check_health(&plan, percent, &[[health(live), health(standby)]]);
         assert_eq!(checked.is_err(), refused.is_some(), "{percent} {live} {standby}");
         if let (Err(error), Some(fleet)) = (checked, refused) {
             assert_eq!(error.kind.name(), "Unhealthy");
@@ -305,11 +306,11 @@ fn a_dead_live_fleet_is_rolled_back_while_it_has_traffic() {
     let mut samples = run(1, 25, [0, 0]);
     samples.live.health.healthy = 0;
     let mut progress = set(&plan, 0);
-    let decision = decide(&plan, &progress.timeline, &samples);
+    let decision = decide(&plan, &plan.apps[0], &progress.timeline, &samples);
     assert_eq!(decision.verdict, Verdict::RollBack);
     assert!(decision.reason.starts_with("prod1 has 0 of 2"), "{}", decision.reason);
     // With everything on the standby it has none.
     progress.stage = 1;
     let progress = progress::set(&plan, &progress, at(30)).unwrap();
-    assert_ne!(decide(&plan, &progress.timeline, &samples).verdict, Verdict::RollBack);
+    assert_ne!(decide(&plan, &plan.apps[0], &progress.timeline, &samples).verdict, Verdict::RollBack);
 }

@@ -11,15 +11,17 @@
 
 use jiff::Timestamp;
 
-use crate::contract::{Plan, Probed, Progress};
+use crate::contract::{Plan, PlannedApp, Probed, Progress};
 use crate::error::{Error, Kind};
-use crate::probe::{PUBLIC, Probing, STANDBY, listed};
+use crate::probe::{PUBLIC, Probing, STANDBY, Target, listed};
 use crate::verdict::{BothSick, Verdict};
 use crate::weights::Percent;
 
 /// A probe that did not get what it must, twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
+    /// The app.
+    pub app: String,
     /// `public`, `standby`, or the name of a fleet.
     pub place: String,
     /// Such as `GET /health`.
@@ -41,11 +43,15 @@ pub fn before_the_run(plan: &Plan, progress: &Progress, failures: &[Failure]) ->
             "{}: {} fails application probes before any user is moved to it: {}. Nothing was touched. See what it \
              runs and start again once they pass.",
             plan.app,
-            plan.standby.name,
-            words(failures)
+            plan.standby,
+            words(plan, failures)
         )));
     }
-    let places = listed(probing.of_standby(plan).map(|(place, _)| place));
+    let place = |target: Target<'_>| {
+        let Target { app, place, .. } = target;
+        if plan.is_lockstep() { format!("{place} of {app}") } else { place.to_owned() }
+    };
+    let places = listed(probing.of_standby(plan).map(place));
     let reason = format!("application probes pass on {places}; no user was moved yet");
     Ok(Probed { verdict: Verdict::Advance, reason, progress: progress.clone() })
 }
@@ -68,10 +74,12 @@ pub fn judge(
     let share = plan.standby_share(&record.weights);
     let mut next = progress.clone();
     next.probed = true;
-    let (verdict, reason) = match blame(plan, probing, share, failures) {
+    let of_app = |app: &PlannedApp| blame(plan, app, probing, share, failures);
+    // All apps have the same weights, so the worst of them decides.
+    let (verdict, reason) = match plan.apps.iter().map(of_app).max().unwrap_or(Blame::Unclear) {
         Blame::Nobody => {
             next.probes_fail_since = None;
-            (poll, format!("{polled}; application probes pass on {}", listed(probing.addresses.keys())))
+            (poll, format!("{polled}; application probes pass on {}", probing.places()))
         }
         Blame::Live => {
             next.probes_fail_since = None;
@@ -79,21 +87,24 @@ pub fn judge(
                 poll,
                 format!(
                     "{polled}; application probes pass on {}, but {}",
-                    plan.standby.name,
-                    words(failures)
+                    plan.standby,
+                    words(plan, failures)
                 ),
             )
         }
-        Blame::Standby => (Verdict::RollBack, format!("application probes: {}", words(failures))),
+        Blame::Standby => (Verdict::RollBack, format!("application probes: {}", words(plan, failures))),
         Blame::Both => {
             let verdict = patiently(plan, &mut next, now);
-            (verdict, format!("both fleets fail application probes: {}", words(failures)))
+            (verdict, format!("both fleets fail application probes: {}", words(plan, failures)))
         }
         Blame::Unclear => {
             let verdict = patiently(plan, &mut next, now);
             (
                 verdict,
-                format!("application probes: {}, which is not known to be the standby's", words(failures)),
+                format!(
+                    "application probes: {}, which is not known to be the standby's",
+                    words(plan, failures)
+                ),
             )
         }
     };
@@ -110,18 +121,24 @@ pub fn judge(
     Ok(Probed { verdict, reason, progress: next })
 }
 
+/// From the best to the worst.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Blame {
     Nobody,
     Live,
-    Standby,
-    Both,
     Unclear,
+    Both,
+    Standby,
 }
 
-fn blame(plan: &Plan, probing: &Probing, share: Percent, failures: &[Failure]) -> Blame {
-    let fails = |place: &str| failures.iter().any(|failure| failure.place == place);
-    let (of_live, of_standby) = ([plan.live.name.as_str()], [&plan.standby.name, STANDBY]);
-    let probed = |places: &[&str]| places.iter().any(|place| probing.addresses.contains_key(*place));
+fn blame(plan: &Plan, app: &PlannedApp, probing: &Probing, share: Percent, failures: &[Failure]) -> Blame {
+    let fails =
+        |place: &str| failures.iter().any(|failure| failure.app == app.name && failure.place == place);
+    let (of_live, of_standby) = ([plan.live.as_str()], [&plan.standby, STANDBY]);
+    let probed = |places: &[&str]| {
+        let addresses = probing.addresses.get(&app.name);
+        addresses.is_some_and(|addresses| places.iter().any(|place| addresses.contains_key(*place)))
+    };
     // With all traffic on one fleet, the public address is that fleet's where it has none of its own.
     let sick = |places: &[&str], alone: bool| {
         if probed(places) { places.iter().any(|place| fails(place)) } else { alone && fails(PUBLIC) }
@@ -150,11 +167,13 @@ fn patiently(plan: &Plan, next: &mut Progress, now: Timestamp) -> Verdict {
 }
 
 /// The first failure of each place, and how many more there are.
-fn words(failures: &[Failure]) -> String {
+fn words(plan: &Plan, failures: &[Failure]) -> String {
     let first = |(index, failure): (usize, &Failure)| {
-        let seen = failures[..index].iter().any(|earlier| earlier.place == failure.place);
-        let Failure { place, probe, found } = failure;
-        (!seen).then(|| format!("{place} fails {probe}: {found}"))
+        let same = |earlier: &Failure| earlier.app == failure.app && earlier.place == failure.place;
+        let seen = failures[..index].iter().any(same);
+        let Failure { app, place, probe, found } = failure;
+        let of = if plan.is_lockstep() { format!(" of {app}") } else { String::new() };
+        (!seen).then(|| format!("{place}{of} fails {probe}: {found}"))
     };
     let first: Vec<String> = failures.iter().enumerate().filter_map(first).collect();
     match failures.len() - first.len() {

@@ -97,10 +97,10 @@ fn the_deployment_names_what_the_input_does_not() {
     };
     let probing = refusal(json!({}), &configured).unwrap().unwrap();
     assert_eq!(probing.probes[0].name(), "GET /health");
-    assert_eq!(probing.addresses["prod2"], "http://10.0.0.1:8080");
+    assert_eq!(probing.addresses["web"]["prod2"], "http://10.0.0.1:8080");
     let input = json!({ "probes": [{ "path": "/" }], "addresses": { "prod1": "https://one.example" } });
     let probing = refusal(input, &configured).unwrap().unwrap();
-    assert_eq!((&probing.probes[0].path[..], probing.addresses.len()), ("/", 1));
+    assert_eq!((&probing.probes[0].path[..], probing.addresses["web"].len()), ("/", 1));
     assert_eq!(refusal(json!({ "probes": [] }), &configured).unwrap(), None);
     assert_eq!(refusal(json!({ "operation": "drain" }), &configured).unwrap(), None);
     assert_eq!(refusal(json!({}), &Configured::default()).unwrap(), None);
@@ -110,8 +110,64 @@ fn the_deployment_names_what_the_input_does_not() {
     assert!(refusal(json!({}), &wrong).unwrap_err().contains("the deployment's ProbeAddresses"));
 }
 
+#[test]
+fn several_apps_have_addresses_of_their_own() {
+    let planned = |addresses: Value, probes: usize| {
+        let probes = vec![json!({ "path": "/health" }); probes];
+        let input = json!({ "app": ["web", "portal"], "probes": probes, "addresses": addresses });
+        let input = Input::parse(&input).map_err(|error| error.message)?;
+        let plan = testing::lockstep(&["web", "portal"], json!({}));
+        planned(plan, &input, &Configured::default()).map_err(|error| error.message)
+    };
+    let places = json!({ "prod1": "https://one.example", "prod2": "https://two.example" });
+    let plan = planned(json!({ "web": places, "portal": places }), 1).unwrap();
+    assert_eq!(plan.checks[0], "at every stage GET /health must pass on prod1 and prod2 of every app");
+    let public = json!({ "public": "https://portal.example" });
+    let plan = planned(json!({ "web": places, "portal": public }), 1).unwrap();
+    let says = "at every stage GET /health must pass on public of portal, prod1 and prod2 of web";
+    assert_eq!(plan.checks[0], says);
+
+    // What the deployment says is about one app.
+    let said = planned(Value::Null, 1).unwrap_err();
+    assert!(said.contains("`addresses` for each") && said.contains("\"probes\": []"), "{said}");
+    let input = Input::parse(&json!({ "app": "web" })).unwrap();
+    assert!(input.addresses_of("web").unwrap().is_none());
+}
+
+#[test]
+fn the_worst_of_several_apps_is_blamed_by_its_name() {
+    use Verdict::{Advance, RollBack, Wait};
+    let stage = json!({ "standbyPercent": 10, "bakeSeconds": 300, "mustShow": "healthyStandby" });
+    let mut plan = testing::lockstep(&["web", "portal"], json!({ "stages": [stage] }));
+    let addresses: BTreeMap<String, String> =
+        ALL.iter().map(|place| ((*place).to_owned(), "https://x.example".to_owned())).collect();
+    let addresses = ["web", "portal"].map(|app| (app.to_owned(), addresses.clone())).into();
+    plan.probing = Some(Probing { probes: Vec::new(), addresses, loopback: false });
+    let mut progress = progress::set(&plan, &Progress::default(), at(0)).unwrap();
+    progress.timeline[0].verdict = Some(Advance);
+    let of = |web: &[&str], portal: &[&str]| {
+        let portal = failing(portal).into_iter().map(|failure| Failure { app: "portal".into(), ..failure });
+        let failures: Vec<Failure> = failing(web).into_iter().chain(portal).collect();
+        judge(&plan, &progress, &failures, at(300)).unwrap()
+    };
+    for (web, portal, verdict) in [
+        (&[][..], &[][..], Advance),
+        (&["prod1"], &[], Advance),
+        (&["prod1"], &["prod2"], RollBack),
+        (&["prod2"], &["prod1", "prod2"], RollBack),
+        (&[], &["prod1", "prod2"], Wait),
+        // What another app's fleet does is no explanation.
+        (&["prod1"], &["public"], Wait),
+    ] {
+        assert_eq!(of(web, portal).verdict, verdict, "{web:?} {portal:?}");
+    }
+    let reason = of(&[], &["prod2"]).reason;
+    assert_eq!(reason, "application probes: prod2 of portal fails GET /health: status 500 instead of 200");
+}
+
 fn failing(places: &[&str]) -> Vec<Failure> {
     let failure = |place: &&str| Failure {
+        app: "web".into(),
         place: (*place).to_owned(),
         probe: "GET /health".into(),
         found: "status 500 instead of 200".into(),
@@ -123,7 +179,11 @@ fn failing(places: &[&str]) -> Vec<Failure> {
 fn polled(percent: u8, verdict: Verdict, places: &[&str], both_sick: &str) -> (Plan, Progress) {
     let mut plan = plan(percent, both_sick);
     let addresses = places.iter().map(|place| ((*place).to_owned(), "https://x.example".to_owned()));
-    plan.probing = Some(Probing { probes: Vec::new(), addresses: addresses.collect(), loopback: false });
+    plan.probing = Some(Probing {
+        probes: Vec::new(),
+        addresses: [("web".to_owned(), addresses.collect())].into(),
+        loopback: false,
+    });
     let mut progress = progress::set(&plan, &Progress::default(), at(0)).unwrap();
     let record = progress.timeline.last_mut().unwrap();
     record.verdict = Some(verdict);
@@ -208,7 +268,7 @@ fn the_standby_is_probed_before_users_are_moved_to_it() {
     assert!(!before("failback", &["standby", "prod2"]));
 
     let plan = planned_with("shift", &["prod1", "prod2", "public", "standby"], &json!([rule])).unwrap();
-    let asked: Vec<_> = plan.probing.as_ref().unwrap().of_standby(&plan).map(|(place, _)| place).collect();
+    let asked: Vec<_> = plan.probing.as_ref().unwrap().of_standby(&plan).map(|target| target.place).collect();
     assert_eq!(asked, ["prod2", "standby"]);
     let passed = judge::before_the_run(&plan, &Progress::default(), &[]).unwrap();
     assert_eq!((passed.verdict, passed.progress), (Verdict::Advance, Progress::default()));
@@ -228,7 +288,7 @@ fn testers_who_are_astray_hold_up_everything_but_the_way_back() {
             assert!(refused.starts_with("web: `addresses`: standby: "), "{refused}");
         }
         let back = planned_with("failback", &["public", "standby"], &testers).unwrap();
-        assert_eq!(back.probing.unwrap().addresses.into_keys().collect::<Vec<_>>(), ["public"]);
+        assert_eq!(back.probing.unwrap().addresses["web"].keys().collect::<Vec<_>>(), ["public"]);
         assert_eq!(planned_with("failback", &["standby"], &testers).unwrap().probing, None);
     }
 }

@@ -33,7 +33,12 @@ fn figures(odds: Option<f64>) -> Figures {
 fn polled(odds: Option<f64>) -> Vec<Value> {
     let plan = plan();
     let progress = crate::progress::set(&plan, &Progress::default(), now()).unwrap();
-    poll(&plan, &progress, &figures(odds), now())
+    poll(&plan, &progress, &[("web".to_owned(), figures(odds))].into(), now())
+}
+
+fn set(percent: Percent) -> Vec<Value> {
+    let plan = plan();
+    weights(&plan, plan.apps.iter().map(|app| (app, plan.weights(percent))), now())
 }
 
 /// What the specification demands of a document.
@@ -67,7 +72,7 @@ fn check(line: &Value) {
 
 #[test]
 fn every_line_is_a_valid_document() {
-    let set = weights(&plan(), &plan().weights(Percent::HALF), now());
+    let set = set(Percent::HALF);
     assert_eq!((set.len(), polled(None).len(), polled(Some(3.0)).len()), (2, 3, 3));
     for line in set.iter().chain(&polled(None)).chain(&polled(Some(3.0))) {
         check(line);
@@ -76,7 +81,7 @@ fn every_line_is_a_valid_document() {
 
 #[test]
 fn lines_say_what_only_the_run_knows() {
-    let set = weights(&plan(), &plan().weights(Percent::new(10).unwrap()), now());
+    let set = set(Percent::new(10).unwrap());
     assert_eq!(set[0]["LoadBalancer"], "shop-us-prd");
     assert_eq!((&set[0]["Fleet"], &set[0]["Weight"]), (&json!("prod1"), &json!(90.0)));
     assert_eq!((&set[1]["Fleet"], &set[1]["Weight"]), (&json!("prod2"), &json!(10.0)));
@@ -98,4 +103,13 @@ fn metrics_of_one_line_share_their_dimensions() {
             assert_eq!(directive["Dimensions"], json!([metric.dimensions()]));
         }
     }
+}
+
+#[test]
+fn every_app_has_lines_of_its_own() {
+    let plan = testing::lockstep(&["web", "portal"], json!({}));
+    let lines = weights(&plan, plan.apps.iter().map(|app| (app, plan.weights(Percent::HALF))), now());
+    let apps: Vec<&str> = lines.iter().filter_map(|line| line["App"].as_str()).collect();
+    assert_eq!(apps, ["web", "web", "portal", "portal"]);
+    lines.iter().for_each(check);
 }

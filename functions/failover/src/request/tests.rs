@@ -53,7 +53,7 @@ fn asked(tags: &[&str]) -> Requests {
 }
 
 fn decided(plan: &Plan, progress: &Progress, samples: &Samples, tags: &[&str]) -> Answer {
-    decide(plan, progress, samples, &asked(tags))
+    decide(plan, progress, std::slice::from_ref(samples), &asked(tags), samples.now)
 }
 
 #[test]
@@ -198,4 +198,28 @@ fn what_is_not_understood_is_said() {
     let decision = decided(&plan, &baking(&plan), &samples(400, 0), &["aprove 50"]).decision;
     assert_eq!(decision.verdict, Verdict::Wait);
     assert!(decision.reason.contains("`aprove 50`"), "{}", decision.reason);
+}
+
+/// In lockstep one app's standby is everybody's.
+#[test]
+fn a_run_of_several_apps_waits_for_all_and_goes_back_with_any() {
+    let stage =
+        |percent: u8| json!({ "standbyPercent": percent, "bakeSeconds": 300, "mustShow": "healthyStandby" });
+    let plan = testing::lockstep(&["web", "portal"], json!({ "stages": [stage(10), stage(50)] }));
+    let run = baking(&plan);
+    let of = |web: Samples, portal: Samples, tags: &[&str]| {
+        let now = web.now;
+        decide(&plan, &run, &[web, portal], &asked(tags), now).decision
+    };
+    assert_eq!(of(samples(400, 0), samples(400, 0), &[]).verdict, Verdict::Advance);
+    let mut unseen = samples(400, 0);
+    unseen.standby.samples.retain(|sample| sample.at < BEGAN);
+    let waits = of(samples(400, 0), unseen, &[]);
+    assert_ne!(waits.verdict, Verdict::Advance, "{}", waits.reason);
+    let back = of(samples(400, 0), samples(400, 30), &[]);
+    assert_eq!(back.verdict, Verdict::RollBack);
+    assert!(back.reason.starts_with("portal: failures: prod2 30 %"), "{}", back.reason);
+    assert!(back.reason.ends_with("; ready: web"), "{}", back.reason);
+    // A hold on any route holds all of them.
+    assert_eq!(of(samples(400, 0), samples(400, 0), &["hold"]).verdict, Verdict::Wait);
 }

@@ -27,7 +27,7 @@ async fn main() -> Result<()> {
         until: ended,
         period_seconds: 60,
         runs: Vec::new(),
-        samples: [Vec::new(), Vec::new()],
+        apps: Vec::new(),
         events: Vec::new(),
         notices: Vec::new(),
         figures: Vec::new(),
@@ -40,11 +40,9 @@ async fn main() -> Result<()> {
         recording.from = collect::period_start(run.started_at - around, period)?;
         recording.until = collect::period_start((ended + around).min(Timestamp::now()), period)?;
         let cloudwatch = aws_sdk_cloudwatch::Client::new(&config);
-        let [(first, of_first), (second, of_second)] =
-            collect::samples(&cloudwatch, &plan, recording.from, recording.until).await?;
-        recording.figures = figures(&run, [(&first, &of_first), (&second, &of_second)]);
-        recording.fleets = [first, second];
-        recording.samples = [of_first, of_second];
+        recording.fleets = collect::fleets(&plan);
+        recording.apps = collect::samples(&cloudwatch, &plan, recording.from, recording.until).await?;
+        recording.figures = figures(&run, &recording);
     }
     recording.runs.push(run);
     std::fs::write(&file, page::render(&recording))
@@ -53,18 +51,24 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// What each fleet did during the run.
-fn figures(run: &Run, fleets: [(&String, &Vec<Sample>); 2]) -> Vec<Figure> {
+/// What each fleet did during the run, app by app.
+fn figures(run: &Run, recording: &Recording) -> Vec<Figure> {
     use failover::verdict::words::{number, percent};
     let during =
         |sample: &&Sample| sample.at >= run.started_at && run.ended_at.is_none_or(|ended| sample.at < ended);
-    let of_fleet = |(name, samples): (&String, &Vec<Sample>)| {
-        let sum = |count: fn(&Sample) -> u64| samples.iter().filter(during).map(count).sum::<u64>() as f64;
-        let (requests, failures) = (sum(|s| s.requests), sum(|s| s.failures));
-        [
-            Figure::new(format!("requests to {name} during the run"), number(requests)),
-            Figure::new(format!("of them failed on {name}"), percent(failures / requests.max(1.0))),
-        ]
-    };
-    fleets.into_iter().flat_map(of_fleet).collect()
+    let mut figures = Vec::new();
+    for app in &recording.apps {
+        for (fleet, samples) in recording.fleets.iter().zip(&app.samples) {
+            let name =
+                if recording.apps.len() > 1 { format!("{fleet} of {}", app.name) } else { fleet.clone() };
+            let sum =
+                |count: fn(&Sample) -> u64| samples.iter().filter(during).map(count).sum::<u64>() as f64;
+            let (requests, failures) = (sum(|s| s.requests), sum(|s| s.failures));
+            figures.extend([
+                Figure::new(format!("requests to {name} during the run"), number(requests)),
+                Figure::new(format!("of them failed on {name}"), percent(failures / requests.max(1.0))),
+            ]);
+        }
+    }
+    figures
 }

@@ -54,7 +54,7 @@ pub enum Happening<'a> {
         /// Why.
         reason: &'a str,
         /// What it rests on.
-        figures: &'a Figures,
+        figures: &'a BTreeMap<String, Figures>,
     },
     /// What the users have seen since the weights were set last; several times a second.
     Seen(Tally),

@@ -1,5 +1,6 @@
 //! What is known of a rehearsal, and the lines that show it. Pure: time comes from outside.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use failover::contract::{Plan, StageRecord, Weights};
@@ -29,7 +30,7 @@ struct Shown {
     stage: Option<StageRecord>,
     stage_began: Duration,
     seen: Tally,
-    polled: Option<(String, String, Figures)>,
+    polled: Option<(String, String, BTreeMap<String, Figures>)>,
 }
 
 impl Screen {
@@ -95,14 +96,16 @@ impl Shown {
         lines.push(row("weights", &format!("set {}", weights(&stage.weights))));
         lines.push(row("", &self.measured()));
         let Some((verdict, reason, figures)) = &self.polled else { return lines };
-        lines.push(row(&format!("{}, live", plan.live.name), &fleet(figures.live)));
-        lines.push(row(&plan.standby.name, &fleet(figures.standby)));
-        if let Some(odds) = &figures.odds {
-            let needed = 1.0 / plan.criteria.alpha;
-            // Odds multiply, so that equal steps of the bar are equal factors.
-            let way = odds.total.max(1.0).ln() / needed.ln();
-            let text = format!("{} odds {:.1} to 1, a rollback needs {needed:.0}", bar(way), odds.total);
-            lines.push(row(&format!("against {}", plan.standby.name), &text));
+        for figures in figures.values() {
+            lines.push(row(&format!("{}, live", plan.live), &fleet(figures.live)));
+            lines.push(row(&plan.standby, &fleet(figures.standby)));
+            if let Some(odds) = &figures.odds {
+                let needed = 1.0 / plan.criteria.alpha;
+                // Odds multiply, so that equal steps of the bar are equal factors.
+                let way = odds.total.max(1.0).ln() / needed.ln();
+                let text = format!("{} odds {:.1} to 1, a rollback needs {needed:.0}", bar(way), odds.total);
+                lines.push(row(&format!("against {}", plan.standby), &text));
+            }
         }
         lines.push(row(verdict, reason));
         lines
@@ -195,15 +198,18 @@ mod tests {
     use super::*;
 
     fn plan() -> Plan {
-        let fleet = |name: &str| json!({ "name": name, "targetGroupArn": name });
         let stage = |percent: u8| json!({ "standbyPercent": percent, "bakeSeconds": 10, "mustShow": "healthyStandby" });
         let plan = json!({
             "app": "web", "operation": "shift",
             "execution": { "arn": "arn", "startedAt": "2026-11-22T03:00:00Z" },
-            "live": fleet("prod1"), "standby": fleet("prod2"), "loadBalancerArn": "arn", "routes": [],
-            "before": { "prod1": 100, "prod2": 0 }, "stages": [stage(10), stage(50), stage(100)],
+            "live": "prod1", "standby": "prod2", "loadBalancerArn": "arn", "routes": [],
+            "apps": [{
+                "name": "web", "liveGroup": "prod1", "standbyGroup": "prod2",
+                "before": { "prod1": 100, "prod2": 0 }, "slowSeconds": 0.5,
+            }],
+            "stages": [stage(10), stage(50), stage(100)],
             "mayWrite": [10, 50, 100], "settleSeconds": 2, "pollSeconds": 1, "periodSeconds": 1,
-            "criteria": {}, "slowSeconds": 0.5, "checks": [],
+            "criteria": {}, "checks": [],
         });
         serde_json::from_value(plan).unwrap()
     }
@@ -216,12 +222,12 @@ mod tests {
         serde_json::from_value(record).unwrap()
     }
 
-    fn figures() -> Figures {
+    fn figures() -> BTreeMap<String, Figures> {
         let live =
             FleetFigures { requests: 400, failures: 2, slow: 4, healthy_targets: 2, registered_targets: 2 };
         let standby = FleetFigures { requests: 200, failures: 20, healthy_targets: 1, ..live };
         let odds = Odds { total: 4.47, metrics: Vec::new(), careful: false };
-        Figures { live, standby, odds: Some(odds), ..Figures::default() }
+        [("web".to_owned(), Figures { live, standby, odds: Some(odds), ..Figures::default() })].into()
     }
 
     fn seconds(seconds: u64) -> Duration {

@@ -150,7 +150,7 @@ pub async fn a_dry_run_and_a_balance_that_is_there_touch_nothing(ground: &Ground
     let planned = run(ground, &input(&app, "shift", stages)).await?;
     check_success(&planned, &untouched)?;
     ensure!(planned.output["status"] == "planned", "{}", planned.output);
-    ensure!(planned.output["plan"]["live"]["name"] == "prod1", "{}", planned.output);
+    ensure!(planned.output["plan"]["live"] == "prod1", "{}", planned.output);
     let unchanged = run(ground, &input(&app, "balance", json!({ "standby": "prod2" }))).await?;
     check_success(&unchanged, &untouched)?;
     ensure!(unchanged.output["status"] == "unchanged", "{}", unchanged.output);

@@ -142,7 +142,7 @@ pub async fn a_healthy_run_calls_them_in_order_with_what_it_knows(ground: &Groun
             unreachable!("five calls")
         };
         for call in [begun, first, second, swap] {
-            ensure!(call["plan"]["live"]["name"] == live && call["ended"].is_null(), "{call}");
+            ensure!(call["plan"]["live"] == live && call["ended"].is_null(), "{call}");
         }
         ensure!(begun["progress"]["timeline"] == json!([]) && begun["figures"].is_null(), "{begun}");
         for (call, stages, percent) in [(first, 1, 40), (second, 2, 100), (swap, 2, 100)] {

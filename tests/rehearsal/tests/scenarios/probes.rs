@@ -169,7 +169,7 @@ pub async fn where_probes_must_not_go_is_refused_by_name(ground: &Ground) -> Res
     let planned = ground.execute_on(&stack, &dry).await?.finish().await?;
     let plan = &planned.output["plan"]["probing"];
     ensure!(plan["probes"][0]["text"] == "ok", "{planned:?}");
-    ensure!(plan["addresses"] == json!({ "public": "https://shop.example" }), "{planned:?}");
+    ensure!(plan["addresses"] == json!({ "metadata": { "public": "https://shop.example" } }), "{planned:?}");
     let loopback = given(json!({ "prod2": app.address(1) }));
     let loopback = ground.execute_on(&stack, &loopback).await?.finish().await?;
     let cause = check_failure(&loopback, "PlanRejected")?;

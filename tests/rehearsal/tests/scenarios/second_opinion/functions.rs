@@ -11,11 +11,11 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use failover::aws::claims::Fence;
 use failover::aws::{command, listener, tags};
 use failover::contract::{
-    Execution, Fleet, MustShow, Plan, Progress, RollBackEnding, RollBackRequest, RolledBack, Route,
+    Execution, MustShow, Plan, PlannedApp, Progress, RollBackEnding, RollBackRequest, RolledBack, Route,
     RouteWeights, Stage, Step,
 };
 use failover::hook::Hooks;
-use failover::input::Operation;
+use failover::input::{Apps, Operation};
 use failover::verdict::Criteria;
 use failover::weights::{GroupWeight, Percent, weight_of};
 use jiff::Timestamp;
@@ -157,7 +157,6 @@ impl<'a> App<'a> {
 
     /// The plan of a shift in two stages, as plan-shift would make it.
     async fn plan(&self) -> Result<Plan> {
-        let fleet = |i: usize| Fleet { name: FLEETS[i].into(), target_group_arn: self.groups[i].clone() };
         let routes = [
             (&self.signed_in, None, "rule 10 on port 80"),
             (&self.path, None, "rule 20 on port 80"),
@@ -170,6 +169,7 @@ impl<'a> App<'a> {
             let weight = |i: usize| weight_of(&held, &self.groups[i]).unwrap_or(0);
             let found = RouteWeights::from([0, 1].map(|i| (FLEETS[i].to_owned(), weight(i))));
             planned.push(Route {
+                app: 0,
                 arn: default_of.unwrap_or(rule_arn).clone(),
                 rule_arn: rule_arn.clone(),
                 default_of: default_of.cloned(),
@@ -185,19 +185,25 @@ impl<'a> App<'a> {
             must_show: MustShow::HealthyStandby,
         };
         Ok(Plan {
-            app: "web".into(),
+            app: Apps::One("web".into()),
+            apps: vec![PlannedApp {
+                name: "web".into(),
+                live_group: self.groups[0].clone(),
+                standby_group: self.groups[1].clone(),
+                before: [(FLEETS[0].into(), Percent::ALL), (FLEETS[1].into(), Percent::NONE)].into(),
+                slow_seconds: 1.0,
+            }],
             operation: Operation::Shift,
             release: None,
             execution: Execution {
                 arn: "arn:aws:states:us-east-1:000000000000:execution:failover:second-opinion".into(),
                 started_at: Timestamp::now(),
             },
-            live: fleet(0),
-            standby: fleet(1),
+            live: FLEETS[0].into(),
+            standby: FLEETS[1].into(),
             load_balancer_arn: self.balancer.clone(),
             routes: planned,
             testers: Vec::new(),
-            before: [(FLEETS[0].into(), Percent::ALL), (FLEETS[1].into(), Percent::NONE)].into(),
             stages: vec![stage(20), stage(100)],
             may_write: [percent(20), percent(100)].into(),
             settle_seconds: 15,
@@ -209,7 +215,6 @@ impl<'a> App<'a> {
             polls_per_check: 1,
             period_seconds: 60,
             criteria: Criteria::default(),
-            slow_seconds: 1.0,
             probing: None,
             hooks: Hooks::default(),
             checks: Vec::new(),
