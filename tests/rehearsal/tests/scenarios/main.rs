@@ -4,6 +4,7 @@
 //! by side. Those of the library are files, see `tests/rehearsal/scenarios`; the others look at what a
 //! file cannot say.
 
+mod apps;
 mod checkout;
 mod claims;
 mod command;
@@ -41,7 +42,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Scenarios that run one by one when all others are over.
-const ALONE: [&str; 4] = ["dev_alb", "upgrade", "stacks", "every_call"];
+const ALONE: [&str; 5] = ["dev_alb", "upgrade", "stacks", "every_call", "apps::sixteen"];
 
 /// What a trial runs.
 type Scenes = Box<dyn Fn(&Runtime, &Ground) -> Result<()> + Send>;

@@ -60,6 +60,27 @@ pub async fn the_team_is_told_before_the_first_write_and_after_the_end(ground: &
     Ok(())
 }
 
+/// Whoever listens for one app hears of every run that it takes part in.
+pub async fn a_run_of_several_apps_reaches_the_team_of_each(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "both-told").await?;
+    let first = site.app("first-told", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    let second = site.app("second-told", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    let _traffic = [first.traffic(RATE / 2), second.traffic(RATE / 2)];
+    let mail = mailbox(ground, &second, "second-mail", "{\"app\": [\"second-told\"]}").await?;
+    let machines = event_queue(ground, &second).await?;
+    let mut drain = input(&first, "drain", json!({ "bake": "2s" }));
+    drain["app"] = json!(["first-told", "second-told"]);
+    check_success(&run(ground, &drain).await?, &path(1, &COMPLETED))?;
+    let mails = messages(ground, &mail, 2).await?;
+    ensure!(
+        mails[1]["Subject"] == "first-told and second-told: drained, prod2 may be deployed to",
+        "{mails:?}"
+    );
+    let events = messages(ground, &machines, 2).await?;
+    ensure!(events[1]["detail"]["app"] == json!(["first-told", "second-told"]), "{events:?}");
+    Ok(())
+}
+
 pub async fn an_ending_that_pages_reaches_those_who_asked_for_no_more(ground: &Ground) -> Result<()> {
     let site = Site::new(ground, "pager").await?;
     let app = site.app("pager", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;

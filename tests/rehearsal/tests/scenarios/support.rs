@@ -10,7 +10,7 @@ use rehearsal::{App, Ended, FLEETS, Ground, Tally, Traffic};
 use serde_json::{Value, json};
 
 use crate::{
-    claims, command, dashboard, dev_alb, endings, every_call, healthy, hooks, interruptions, notices,
+    apps, claims, command, dashboard, dev_alb, endings, every_call, healthy, hooks, interruptions, notices,
     pipeline, probes, refusals, report, requests, schedule, second_opinion, stacks, testers, upgrade,
     windows,
 };
@@ -42,6 +42,17 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     healthy::a_poll_costs_five_calls,
     healthy::a_long_run_polls_more_than_once_within_an_invocation,
     healthy::a_dry_run_and_a_balance_that_is_there_touch_nothing,
+    apps::two_apps_shift_and_balance_in_lockstep,
+    apps::a_breach_in_one_rolls_all_back,
+    apps::the_live_fleet_of_one_dies,
+    apps::runs_that_overlap_in_one_app_exclude_each_other,
+    apps::a_write_that_fails_half_way_is_completed,
+    apps::a_write_that_is_refused_half_way_is_undone,
+    apps::a_run_that_is_stopped_is_restored_on_every_app,
+    apps::probes_of_one_app_speak_for_all,
+    apps::testers_of_every_app_are_led_on,
+    apps::apps_that_cannot_go_together_are_left_alone,
+    apps::sixteen_apps_with_sixty_four_routes_stay_within_the_limits,
     dashboard::runs_publish_what_only_they_know,
     dashboard::every_panel_shows_a_metric_that_exists,
     report::an_execution_has_a_page_with_its_numbers,
@@ -77,6 +88,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     interruptions::what_a_run_leaves_to_a_person_is_restored_by_hand,
     interruptions::foreign_weights_survive_a_restore,
     notices::the_team_is_told_before_the_first_write_and_after_the_end,
+    notices::a_run_of_several_apps_reaches_the_team_of_each,
     notices::an_ending_that_pages_reaches_those_who_asked_for_no_more,
     notices::a_notice_that_cannot_be_sent_stops_nothing,
     requests::a_stage_begins_once_it_is_approved,
