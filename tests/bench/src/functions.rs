@@ -14,11 +14,12 @@ use crate::report::{Goal, Section, figure, median};
 use crate::runtime::Function;
 
 /// The clients of a function, by the names that boto3 knows them by.
-const CLIENTS: [(&str, &str); 8] = [
+const CLIENTS: [(&str, &str); 9] = [
     ("plan-shift", "elbv2 cloudwatch stepfunctions"),
     ("claim-routes", "elbv2 stepfunctions"),
     ("set-weights", "elbv2"),
     ("check-metrics", "elbv2 cloudwatch"),
+    ("probe-app", "elbv2"),
     ("swap-roles", "elbv2"),
     ("roll-back", "elbv2"),
     ("release-routes", "elbv2"),
@@ -350,7 +351,7 @@ fn section(floor: &Subject, functions: &[Subject], twins: &[Subject]) -> Section
              {ROUNDS} rounds, in each of which everything starts once; medians, and medians of the rounds' ratios. \
              With calls: {WORKING_ROUNDS} starts on a real request for an app with three routes against the local \
              balancer, then {WARM} more requests to each process. claim-routes waits on purpose, and \
-             send-notice has its own effect; they have no such figure.",
+             probe-app and send-notice have other servers to talk to; they have no such figure.",
         ),
         columns: vec![
             "function",
