@@ -100,14 +100,14 @@ async fn apps(client: &Client, wanted: &[Wanted]) -> Result<Vec<FoundApp>, Error
     let health = paced(found.iter().map(|(_, group)| health::of(client, arn_of(group)))).await?;
     let arns: Vec<&str> = found.iter().map(|(_, group)| arn_of(group)).collect();
     let releases = tags::read(client, &arns).await?;
-    let fleets = found.iter().zip(health).zip(releases).map(|(((name, group), health), marks)| FoundFleet {
-        name: name.clone(),
-        target_group_arn: arn_of(group).to_owned(),
-        load_balancer_arns: group.load_balancer_arns().to_vec(),
-        health,
-        release: marks.release,
-    });
-    let mut fleets = fleets;
+    let mut fleets =
+        found.iter().zip(health).zip(releases).map(|(((name, group), health), marks)| FoundFleet {
+            name: name.clone(),
+            target_group_arn: arn_of(group).to_owned(),
+            load_balancer_arns: group.load_balancer_arns().to_vec(),
+            health,
+            release: marks.release,
+        });
     let mut apps = Vec::new();
     for (app, wanted) in wanted {
         let of_app: Vec<FoundFleet> = fleets.by_ref().take(wanted.len()).collect();

@@ -53,13 +53,14 @@ fn condition(rule: &Rule) -> Option<&HttpHeaderConditionConfig> {
     rule.conditions().iter().filter_map(|condition| condition.http_header_config()).find(named)
 }
 
-/// Makes every rule for testers forward to the fleet alone that is the standby once the operation is done. One that does already is not written to, so
-/// a second call changes nothing, and neither is one that was removed meanwhile. Only a run that holds its
-/// routes writes, and looks at its claims right before.
+/// Makes every rule for testers forward to the fleet alone that is the standby once the operation is
+/// done. One that does already is not written to, so a second call changes nothing, and neither is one
+/// that was removed meanwhile. Only a run that holds its routes writes, and looks at its claims right
+/// before.
 ///
 /// # Errors
-/// As AWS answers; `Overtaken` when the routes are somebody else's, `AwsRefused` when a rule is not for testers any more, `AwsUnavailable` when it does
-/// not read back as written.
+/// As AWS answers; `Overtaken` when the routes are somebody else's, `AwsRefused` when a rule is not for
+/// testers any more, `AwsUnavailable` when it does not read back as written.
 pub async fn lead_on(client: &Client, plan: &Plan) -> Result<(), Error> {
     for testers in &plan.testers {
         let routes: Vec<&Route> = plan.routes.iter().filter(|route| route.app == testers.app).collect();
