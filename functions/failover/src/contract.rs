@@ -1,22 +1,22 @@
 //! Every type on an edge of the state machine. Unknown fields are refused everywhere: two versions
 //! of the project that do not fit must say so instead of guessing.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod plan;
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::claim::Record;
+pub use self::plan::{MustShow, Plan, PlannedApp, Route, Stage, TestersRule};
 use crate::duration::Seconds;
-use crate::hook::{self, Hooks};
+use crate::hook;
 use crate::input::{Apps, Operation};
-use crate::outcome::split;
-use crate::probe::{Configured, Probing, STANDBY_HEADER};
-use crate::request::Approval;
+use crate::probe::Configured;
 use crate::samples::Figures;
-use crate::verdict::{Criteria, Ending, Verdict};
-use crate::weights::{GroupWeight, Percent};
+use crate::verdict::{Ending, Verdict};
+use crate::weights::Percent;
 
 /// What each fleet gets in percent, by fleet name; always adds up to 100.
 pub type Weights = BTreeMap<String, Percent>;
@@ -62,320 +62,6 @@ pub struct Planned {
     pub probe_standby: bool,
     /// The output of the execution if nothing is done.
     pub outcome: Outcome,
-}
-
-/// An app as the plan found it. What the fleets are called and which one is live is the same for all
-/// apps of a plan.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct PlannedApp {
-    /// Its name.
-    pub name: String,
-    /// The target group of its live fleet.
-    pub live_group: String,
-    /// That of its standby.
-    pub standby_group: String,
-    /// The weights found at the start, in percent, rounded.
-    pub before: Weights,
-    /// A response that takes longer than this is slow, in seconds. Fixed before the first write, so
-    /// that a run is measured with one measure.
-    pub slow_seconds: f64,
-}
-
-impl PlannedApp {
-    /// The groups and weights that a stage puts into a route of the app.
-    pub fn groups(&self, standby: Percent) -> Vec<GroupWeight> {
-        vec![
-            GroupWeight::new(&self.live_group, standby.rest().get().into()),
-            GroupWeight::new(&self.standby_group, standby.get().into()),
-        ]
-    }
-}
-
-/// A listener rule, or a listener's default action, that forwards to the app's target groups.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Route {
-    /// Which app it leads to, as an index into those of the plan.
-    #[serde(default, skip_serializing_if = "is_first")]
-    pub app: usize,
-    /// What people and tags know it by: the rule's ARN, or the listener's for a default action.
-    pub arn: String,
-    /// The rule's ARN; a default action has one as well, for reading only.
-    pub rule_arn: String,
-    /// Set for a default action, which is written through its listener.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default_of: Option<String>,
-    /// Such as `rule 10 on port 443`, with the app where there are several.
-    pub label: String,
-    /// What it holds as the run begins.
-    pub found: RouteWeights,
-    /// What a rollback puts back: what was found, or for a restore what the interrupted run found.
-    pub before: RouteWeights,
-    /// The AWS CLI command that puts them back by hand, should nothing else manage to.
-    pub put_back: String,
-}
-
-/// A listener rule that leads requests with the testers' header, and no others, to the standby. The
-/// header's value is a secret, and stands nowhere but in the rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TestersRule {
-    /// Which app it leads to, as an index into those of the plan.
-    #[serde(default, skip_serializing_if = "is_first")]
-    pub app: usize,
-    /// The rule's ARN.
-    pub rule_arn: String,
-    /// Such as `rule 1 on port 443`.
-    pub label: String,
-    /// The port of its listener.
-    pub port: u16,
-    /// What keeps it from leading testers to the standby as the run begins, if anything does, and the
-    /// way out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub astray: Option<String>,
-}
-
-/// What a stage must show before the run goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum MustShow {
-    /// The standby, attached to the rule at weight 0, has healthy targets.
-    ReadyStandby,
-    /// The standby receives no request any more.
-    SilentStandby,
-    /// The standby under traffic is as healthy as the live fleet.
-    HealthyStandby,
-}
-
-/// Weights plus the bake that must pass before the next stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Stage {
-    /// What the standby gets; the live fleet gets the rest.
-    pub standby_percent: Percent,
-    /// How long the stage is watched, in seconds.
-    pub bake_seconds: u32,
-    /// What it must show.
-    pub must_show: MustShow,
-}
-
-impl Stage {
-    /// How long it takes where nothing stands in the way, in seconds: a bake counts whole periods at
-    /// the new weights, and those of a period are known up to two periods late.
-    pub fn likely_seconds(&self, period_seconds: u32) -> i64 {
-        match self.must_show {
-            MustShow::ReadyStandby => 0,
-            _ => i64::from(self.bake_seconds) + 2 * i64::from(period_seconds),
-        }
-    }
-}
-
-/// Everything a run is going to do, fixed before the first write.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Plan {
-    /// The application, or several, as given.
-    pub app: Apps,
-    /// The same, each with what was found of it.
-    pub apps: Vec<PlannedApp>,
-    /// What is done.
-    pub operation: Operation,
-    /// What the standby runs, if the operator said so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub release: Option<String>,
-    /// The execution that carries the plan out.
-    pub execution: Execution,
-    /// The fleet that is live when the run begins.
-    pub live: String,
-    /// The other one.
-    pub standby: String,
-    /// The balancer of both.
-    pub load_balancer_arn: String,
-    /// All routes of all apps.
-    pub routes: Vec<Route>,
-    /// The rules that lead testers to the standby. They are no routes: users never come by them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub testers: Vec<TestersRule>,
-    /// The stages, in order; none for a restore.
-    pub stages: Vec<Stage>,
-    /// The standby's percentages that the run may write, for a restore those of the interrupted run.
-    pub may_write: BTreeSet<Percent>,
-    /// Longer than a write takes from the check before it until it shows, in seconds.
-    pub settle_seconds: u32,
-    /// For a restore: the executions whose claims it takes over. A claim of theirs that arrives late
-    /// counts as its own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub predecessors: Vec<String>,
-    /// For a restore: whether what it puts back is what the interrupted run left at its end.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub done: bool,
-    /// Why it starts outside the deployment's windows, if it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub overridden: Option<String>,
-    /// Which stages wait for a person, if any does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub approval: Option<Approval>,
-    /// Seconds between two polls.
-    pub poll_seconds: u32,
-    /// How many polls one invocation of `check-metrics` makes at most, where nothing is concluded before:
-    /// more than one only where the history of the execution would not hold otherwise.
-    #[serde(default = "one")]
-    pub polls_per_check: u32,
-    /// The `CloudWatch` period of the counts, in seconds.
-    pub period_seconds: u32,
-    /// What a healthy stage means.
-    pub criteria: Criteria,
-    /// The application probes, if there are any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub probing: Option<Probing>,
-    /// The functions of the team's own that are called, by the moment.
-    #[serde(default, skip_serializing_if = "Hooks::is_empty")]
-    pub hooks: Hooks,
-    /// What was checked before the start, in words.
-    pub checks: Vec<String>,
-}
-
-const fn one() -> u32 {
-    1
-}
-
-impl Plan {
-    /// The rules that lead testers to the standby of an app.
-    pub fn testers_of<'a>(&'a self, app: &'a PlannedApp) -> impl Iterator<Item = &'a TestersRule> {
-        self.testers.iter().filter(|rule| self.apps[rule.app].name == app.name)
-    }
-
-    /// What keeps testers of an app from its standby, if anything does, and the way out.
-    pub fn testers_astray(&self, app: &PlannedApp) -> Option<String> {
-        if self.testers_of(app).next().is_none() {
-            return Some(format!(
-                "no rule leads requests with the header {STANDBY_HEADER} to a fleet of this app; `make testers \
-                 APP={}` adds one",
-                app.name
-            ));
-        }
-        self.testers_of(app).find_map(|rule| Some(format!("{} {}", rule.label, rule.astray.as_ref()?)))
-    }
-
-    /// The target group of an app's standby once the operation is done.
-    pub fn standby_group_then<'a>(&self, app: &'a PlannedApp) -> &'a String {
-        if self.operation.swaps_roles() { &app.live_group } else { &app.standby_group }
-    }
-
-    /// Percent for both fleets by name, from the standby's percent.
-    pub fn weights(&self, standby: Percent) -> Weights {
-        Weights::from([(self.live.clone(), standby.rest()), (self.standby.clone(), standby)])
-    }
-
-    /// Whether several apps move in lockstep, so that it must be said which one is meant.
-    pub fn is_lockstep(&self) -> bool {
-        self.apps.len() > 1
-    }
-
-    /// What stands in front of a sentence about one app: its name where there are several, and else
-    /// nothing.
-    pub fn named(&self, app: &PlannedApp) -> String {
-        if self.is_lockstep() { format!("{}: ", app.name) } else { String::new() }
-    }
-
-    /// The app that a route leads to.
-    pub fn app_of(&self, route: &Route) -> &PlannedApp {
-        &self.apps[route.app]
-    }
-
-    /// What is different from app to app, in words: only once where it is the same for all.
-    pub fn each(&self, words: impl Fn(&PlannedApp) -> String) -> String {
-        let mut alike: Vec<(String, Vec<&str>)> = Vec::new();
-        for app in &self.apps {
-            let words = words(app);
-            match alike.iter_mut().find(|(other, _)| *other == words) {
-                Some((_, names)) => names.push(&app.name),
-                None => alike.push((words, vec![&app.name])),
-            }
-        }
-        if let [(words, _)] = &alike[..] {
-            return words.clone();
-        }
-        let one = |(words, names): &(String, Vec<&str>)| format!("{}: {words}", names.join(", "));
-        alike.iter().map(one).collect::<Vec<_>>().join("; ")
-    }
-
-    /// The weights found at the start, in words.
-    pub fn before_in_words(&self) -> String {
-        self.each(|app| split(&app.before))
-    }
-
-    /// The standby's part of some weights; nothing where they do not name it.
-    pub fn standby_share(&self, weights: &Weights) -> Percent {
-        weights.get(&self.standby).copied().unwrap_or(Percent::NONE)
-    }
-
-    /// What the standby gets during a probe.
-    pub fn probe_percent(&self) -> Percent {
-        Percent::new(self.criteria.probe_percent).unwrap_or(Percent::NONE)
-    }
-
-    /// The groups and weights that a stage puts into a route.
-    pub fn stage_groups(&self, route: &Route, standby: Percent) -> Vec<GroupWeight> {
-        self.app_of(route).groups(standby)
-    }
-
-    /// The groups and weights that put a route back to where it was before the run. A fixed forward
-    /// is not restored as such: the group it lacked stays attached at weight 0, which sends the same
-    /// traffic and keeps its targets under health checks.
-    pub fn before_groups(&self, route: &Route) -> Vec<GroupWeight> {
-        self.groups(route, &route.before)
-    }
-
-    /// The groups and weights that the run found on a route.
-    pub fn found_groups(&self, route: &Route) -> Vec<GroupWeight> {
-        self.groups(route, &route.found)
-    }
-
-    fn groups(&self, route: &Route, weights: &RouteWeights) -> Vec<GroupWeight> {
-        let app = self.app_of(route);
-        [(&self.live, &app.live_group), (&self.standby, &app.standby_group)]
-            .map(|(fleet, group)| GroupWeight::new(group, weights.get(fleet).copied().unwrap_or(0)))
-            .to_vec()
-    }
-
-    /// The record that a run leaves on a route before it writes weights there.
-    pub fn record(&self, route: &Route) -> Record {
-        Record {
-            before: route.before.clone(),
-            live: self.live.clone(),
-            done: self.done,
-            may_write: self.may_write.clone(),
-        }
-    }
-
-    /// The record that a run leaves when its last weights are proven: from here on there is nothing
-    /// to put back.
-    pub fn record_of_end(&self, route: &Route, weights: &Weights, live: &str) -> Record {
-        let before = match self.operation {
-            Operation::Restore => route.before.clone(),
-            _ => weights.iter().map(|(fleet, percent)| (fleet.clone(), percent.get().into())).collect(),
-        };
-        Record { before, live: live.to_owned(), done: true, may_write: self.may_write.clone() }
-    }
-
-    /// Whether it takes the routes of an interrupted run over, which nobody else may have meanwhile.
-    pub fn takes_over(&self) -> bool {
-        !self.predecessors.is_empty()
-    }
-
-    /// Whether the record of what was found stays on the routes when a run ends like this: somebody may
-    /// still want to start a `restore`.
-    pub fn keeps_record(&self, ending: &str) -> bool {
-        let refused = self.operation == Operation::Restore && ending == "PlanRejected";
-        refused || matches!(ending, "RollBackFailed" | "Halted")
-    }
-
-    /// Whether a claim is this run's, or one that it has taken over.
-    pub fn owns(&self, claim: &str) -> bool {
-        claim == self.execution.arn || self.predecessors.iter().any(|earlier| earlier == claim)
-    }
 }
 
 /// One stage that was set, as it went.
@@ -433,11 +119,6 @@ pub struct Progress {
     pub timeline: Vec<StageRecord>,
     /// How long to wait before the next poll, in seconds.
     pub wait_seconds: u32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_first(index: &usize) -> bool {
-    *index == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

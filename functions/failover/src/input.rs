@@ -2,12 +2,17 @@
 //!
 //! Reading it either succeeds as a whole or names the field and the way out.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+mod apps;
+mod stages;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::apps::{Apps, Belonging, Belongings, MOST_APPS};
+pub use self::stages::StageInput;
+use self::stages::{check_bake, check_stages};
 use crate::duration::Seconds;
 use crate::error::Error;
 use crate::hook::{self, Hooks};
@@ -49,90 +54,6 @@ impl Operation {
     pub const fn swaps_roles(self) -> bool {
         matches!(self, Self::Shift | Self::Failback)
     }
-}
-
-/// One entry of `stages`: the percent on the standby, with a bake of its own if it needs one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StageInput {
-    /// The standby's weight in percent.
-    pub weight: Percent,
-    /// How long this stage is watched; the run's `bake` where left out.
-    pub bake: Option<Seconds>,
-}
-
-/// One app by its name, or several that move in lockstep.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Apps {
-    /// One.
-    One(String),
-    /// Several, in the order in which they were given.
-    Several(Vec<String>),
-}
-
-impl Apps {
-    /// Their names.
-    pub fn names(&self) -> &[String] {
-        match self {
-            Self::One(name) => std::slice::from_ref(name),
-            Self::Several(names) => names,
-        }
-    }
-
-    fn check(&self) -> Result<(), String> {
-        let names = self.names();
-        if names.is_empty() || names.len() > MOST_APPS {
-            return Err(format!(
-                "`app`: {} names; give 1 to {MOST_APPS}, and more apps to another run",
-                names.len()
-            ));
-        }
-        for (index, name) in names.iter().enumerate() {
-            check_name("app", name)?;
-            if names[..index].contains(name) {
-                return Err(format!("`app`: {name} is named twice; name every app once"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// `web`, `web and portal`, or the first of many.
-impl fmt::Display for Apps {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.names() {
-            [first @ .., last] if first.len() < APPS_IN_WORDS => {
-                let first = first.join(", ");
-                f.write_str(&first)?;
-                f.write_str(if first.is_empty() { "" } else { " and " })?;
-                f.write_str(last)
-            }
-            names => {
-                let shown = names.iter().take(APPS_IN_WORDS - 1).cloned().collect::<Vec<_>>().join(", ");
-                write!(f, "{shown} and {} more", names.len() - names.len().min(APPS_IN_WORDS - 1))
-            }
-        }
-    }
-}
-
-/// So many apps move in lockstep at most: what a poll asks of AWS grows with each.
-pub const MOST_APPS: usize = 16;
-
-/// More names than these are counted in a sentence.
-const APPS_IN_WORDS: usize = 4;
-
-/// What belongs to one app: given as it is where there is one, by the names of the apps where there
-/// are several.
-pub type Belongings = BTreeMap<String, Belonging>;
-
-/// An entry of [`Belongings`].
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "neither a text nor, for several apps, an object by their names")]
-pub enum Belonging {
-    /// Of the only app.
-    Text(String),
-    /// Those of the app of this name.
-    OfApp(BTreeMap<String, String>),
 }
 
 /// The input of an execution, fields as in the README.
@@ -423,48 +344,6 @@ fn check_times(bake: Seconds, poll: Seconds, period: Seconds) -> Result<(), Stri
     check_bake("bake", bake, period)
 }
 
-fn check_bake(field: &str, bake: Seconds, period: Seconds) -> Result<(), String> {
-    if bake.0 == 0 {
-        return Err(format!(
-            "`{field}`: a bake of zero watches nothing; use at least the period, such as 5m"
-        ));
-    }
-    if bake < period {
-        return Err(format!(
-            "`{field}`: a bake of {bake} ends before one period of {period} is counted; make the bake longer"
-        ));
-    }
-    Ok(())
-}
-
-fn check_stages(stages: &[StageInput], end: Percent, period: Seconds) -> Result<(), String> {
-    let list = || stages.iter().map(|s| s.weight.get().to_string()).collect::<Vec<_>>().join(", ");
-    if stages.is_empty() {
-        return Err(format!("`stages`: the list is empty; leave it out, or end it at {}", end.get()));
-    }
-    if stages.len() > 50 {
-        return Err(format!("`stages`: {} stages are more than the 50 that a run can hold", stages.len()));
-    }
-    for (index, stage) in stages.iter().enumerate() {
-        if stage.weight == Percent::NONE {
-            return Err(format!("`stages[{index}]`: 0 moves no traffic; start at 1 or more"));
-        }
-        if let Some(bake) = stage.bake {
-            check_bake(&format!("stages[{index}].bake"), bake, period)?;
-        }
-    }
-    if !stages.is_sorted_by(|a, b| a.weight < b.weight) {
-        return Err(format!(
-            "`stages`: [{}] does not rise strictly; every stage must be above the last",
-            list()
-        ));
-    }
-    if stages.last().is_none_or(|last| last.weight != end) {
-        return Err(format!("`stages`: [{}] must end at {}", list(), end.get()));
-    }
-    Ok(())
-}
-
 /// Text from outside, shortened and escaped so that a message stays one readable line.
 fn quoted(text: &str) -> String {
     let short: String = text.chars().take(60).collect();
@@ -472,190 +351,5 @@ fn quoted(text: &str) -> String {
     format!("{short:?}{dots}")
 }
 
-impl<'de> Deserialize<'de> for Apps {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AppsVisitor)
-    }
-}
-
-/// Written out for the same reason as [`StageVisitor`].
-struct AppsVisitor;
-
-impl<'de> de::Visitor<'de> for AppsVisitor {
-    type Value = Apps;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of an app, or a list of names")
-    }
-
-    fn visit_str<E: de::Error>(self, name: &str) -> Result<Apps, E> {
-        Ok(Apps::One(name.to_owned()))
-    }
-
-    fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<Apps, A::Error> {
-        Vec::deserialize(de::value::SeqAccessDeserializer::new(list)).map(Apps::Several)
-    }
-}
-
-impl<'de> Deserialize<'de> for StageInput {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StageVisitor)
-    }
-}
-
-/// Written out, since a derived untagged enum could only say that no variant matched.
-struct StageVisitor;
-
-impl StageVisitor {
-    fn percent<E: de::Error>(number: Option<u8>, shown: impl std::fmt::Display) -> Result<Percent, E> {
-        number
-            .and_then(Percent::new)
-            .ok_or_else(|| E::custom(format!("{shown} is not a whole number of percent from 1 to 100")))
-    }
-}
-
-impl<'de> de::Visitor<'de> for StageVisitor {
-    type Value = StageInput;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a whole number of percent, or {\"weight\": 10, \"bake\": \"15m\"}")
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<StageInput, E> {
-        Ok(StageInput { weight: Self::percent(u8::try_from(number).ok(), number)?, bake: None })
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<StageInput, E> {
-        Ok(StageInput { weight: Self::percent(u8::try_from(number).ok(), number)?, bake: None })
-    }
-
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<StageInput, E> {
-        Ok(StageInput { weight: Self::percent(None, number)?, bake: None })
-    }
-
-    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<StageInput, A::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Object {
-            weight: i64,
-            bake: Option<Seconds>,
-        }
-        let Object { weight, bake } = Object::deserialize(de::value::MapAccessDeserializer::new(map))?;
-        Ok(StageInput { weight: Self::percent(u8::try_from(weight).ok(), weight)?, bake })
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn an_app_is_enough() {
-        let input = Input::parse(&json!({"app": "web"})).unwrap();
-        assert_eq!(input.operation, Operation::Shift);
-        assert_eq!((input.bake, input.poll, input.period), (Seconds(300), Seconds(30), Seconds(60)));
-    }
-
-    #[test]
-    fn several_apps_are_a_list_and_read_well() {
-        let words = |names: &[&str]| Input::parse(&json!({ "app": names })).unwrap().app.to_string();
-        assert_eq!(words(&["web"]), "web");
-        assert_eq!(words(&["web", "portal"]), "web and portal");
-        assert_eq!(words(&["a", "b", "c", "d"]), "a, b, c and d");
-        assert_eq!(words(&["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
-        // As given, in the output and in the plan.
-        for given in [json!("web"), json!(["web"]), json!(["web", "portal"])] {
-            let input = Input::parse(&json!({ "app": given })).unwrap();
-            assert_eq!(serde_json::to_value(&input.app).unwrap(), given);
-        }
-    }
-
-    #[test]
-    fn what_belongs_to_an_app_is_given_by_its_name() {
-        let input = json!({ "app": ["web", "portal"], "fleets": {
-            "web": { "prod1": "w1", "prod2": "w2" }, "portal": { "prod1": "p1", "prod2": "p2" },
-        }});
-        let input = Input::parse(&input).unwrap();
-        assert_eq!(input.fleets_of("portal").unwrap().unwrap()["prod2"], "p2");
-        assert_eq!(input.addresses_of("portal").unwrap(), None);
-    }
-
-    #[test]
-    fn a_stage_may_bring_its_own_bake() {
-        let input =
-            Input::parse(&json!({"app": "web", "stages": [{"weight": 10, "bake": "15m"}, 100]})).unwrap();
-        let stages = input.stages.unwrap();
-        assert_eq!(stages[0], StageInput { weight: Percent::new(10).unwrap(), bake: Some(Seconds(900)) });
-        assert_eq!(stages[1], StageInput { weight: Percent::ALL, bake: None });
-    }
-
-    /// Each refusal names the field that is wrong.
-    #[test]
-    fn refusals_name_the_field() {
-        for (input, field) in [
-            (json!(null), "JSON object"),
-            (json!(["web"]), "JSON object"),
-            (json!({}), "app"),
-            (json!({"app": ""}), "`app`"),
-            (json!({"app": "w/eb"}), "`app`"),
-            (json!({"app": 5}), "`app`"),
-            (json!({"app": []}), "`app`: 0 names"),
-            (json!({"app": (0..17).map(|i| format!("app-{i}")).collect::<Vec<_>>()}), "`app`: 17 names"),
-            (json!({"app": ["web", "portal", "web"]}), "`app`: web is named twice"),
-            (json!({"app": ["web", "p/ortal"]}), "`app`: \"p/ortal\""),
-            (json!({"app": ["web", 5]}), "`app[1]`"),
-            (
-                json!({"app": ["web", "portal"], "fleets": {"prod1": "a", "prod2": "b"}}),
-                "`fleets`: \"prod1\"",
-            ),
-            (
-                json!({"app": ["web", "portal"], "fleets": {"web": {"prod1": "a", "prod2": "b"}}}),
-                "no object for portal",
-            ),
-            (json!({"app": "web", "fleets": {"web": {"prod1": "a", "prod2": "b"}}}), "`fleets.web`"),
-            (
-                json!({"app": ["web", "portal"], "addresses": {"public": "https://shop.example"}}),
-                "`addresses`: \"public\"",
-            ),
-            (json!({"app": "web", "stagse": [100]}), "stagse"),
-            (json!({"app": "web", "operation": "move"}), "`operation`"),
-            (json!({"app": "web", "stages": []}), "`stages`"),
-            (json!({"app": "web", "stages": [10, 10, 100]}), "`stages`"),
-            (json!({"app": "web", "stages": [50, 25, 100]}), "`stages`"),
-            (json!({"app": "web", "stages": [10, 50]}), "must end at 100"),
-            (json!({"app": "web", "stages": [0, 100]}), "`stages[0]`"),
-            (json!({"app": "web", "stages": [10, 101]}), "`stages[1]`"),
-            (json!({"app": "web", "stages": [10, 1e30]}), "`stages[1]`"),
-            (json!({"app": "web", "stages": [-10, 100]}), "`stages[0]`"),
-            (json!({"app": "web", "stages": [10.5, 100]}), "`stages[0]`"),
-            (json!({"app": "web", "stages": ["10", 100]}), "`stages[0]`"),
-            (json!({"app": "web", "stages": [{"weight": 10, "bkae": "5m"}, 100]}), "bkae"),
-            (json!({"app": "web", "stages": [{"weight": 10, "bake": "0s"}, 100]}), "`stages[0].bake`"),
-            (json!({"app": "web", "operation": "drain", "stages": [100]}), "`stages`"),
-            (json!({"app": "web", "operation": "balance", "stages": [10, 100]}), "must end at 50"),
-            (json!({"app": "web", "bake": "0s"}), "`bake`"),
-            (json!({"app": "web", "bake": 300}), "`bake`"),
-            (json!({"app": "web", "bake": "30s"}), "`bake`"),
-            (json!({"app": "web", "poll": "0s"}), "`poll`"),
-            (json!({"app": "web", "period": "7s"}), "`period`"),
-            (json!({"app": "web", "period": "0s"}), "`period`"),
-            (json!({"app": "web", "release": "a;b"}), "`release`"),
-            (json!({"app": "web", "fleets": {"prod1": "a"}}), "`fleets`"),
-            (json!({"app": "web", "fleets": {"prod1": "a", "prod2": "a"}}), "`fleets`"),
-            (json!({"app": "web", "standby": ""}), "`standby`"),
-            (json!({"app": "web", "criteria": {"margn": 1}}), "margn"),
-            (json!({"app": "web", "dryRun": "yes"}), "`dryRun`"),
-            (json!({"app": "web", "force": true}), "`force`"),
-            (json!({"app": "web", "execution": "arn:x"}), "`execution`"),
-            (json!({"app": "web", "hooks": {"afterSatge": "arn:x"}}), "afterSatge"),
-            (json!({"app": "web", "hooks": {"afterStage": "arn:x"}}), "`hooks.afterStage`"),
-            (json!({"app": "web", "hooks": {"afterEnd": 3}}), "`hooks.afterEnd`"),
-        ] {
-            let error = Input::parse(&input).expect_err(&input.to_string());
-            assert_eq!(error.kind.name(), "PlanRejected");
-            assert!(error.message.contains(field), "{input} gave: {}", error.message);
-            assert!(error.message.contains("othing was touched"), "{}", error.message);
-        }
-    }
-}
+mod tests;

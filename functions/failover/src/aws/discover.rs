@@ -159,7 +159,9 @@ async fn groups(
             if is_arn { call.set_target_group_arns(Some(some_of)) } else { call.set_names(Some(some_of)) };
         match call.send().await {
             Ok(answer) => Ok(answer.target_groups.unwrap_or_default()),
-            Err(error) if is_unknown(code(&error)) => Ok(Vec::new()),
+            Err(error) if matches!(code(&error), Some("TargetGroupNotFound" | "ValidationError")) => {
+                Ok(Vec::new())
+            }
             Err(error) => Err(named("looking up the target groups", &error)),
         }
     });
@@ -173,28 +175,14 @@ async fn groups(
         .collect())
 }
 
-fn is_unknown(code: Option<&str>) -> bool {
-    matches!(code, Some("TargetGroupNotFound" | "ValidationError"))
-}
-
 /// One target group, by name or ARN.
-async fn group_of(client: &Client, app: &str, name: &str, group: &str) -> Result<TargetGroup, Error> {
-    let call = client.describe_target_groups();
-    let call = if group.starts_with("arn:") { call.target_group_arns(group) } else { call.names(group) };
-    let unknown = || {
+async fn group_of(client: &Client, app: &str, name: &str, group: &String) -> Result<TargetGroup, Error> {
+    groups(client, std::iter::once(group)).await?.remove(group).ok_or_else(|| {
         Error::rejected(format!(
             "There is no target group {group} for the fleet {name} of the app {app}. Correct `app`, or name the \
              target groups in `fleets`. Nothing was touched."
         ))
-    };
-    let answer = call.send().await.map_err(|error| {
-        if is_unknown(code(&error)) {
-            unknown()
-        } else {
-            named(&format!("looking up the target group {group}"), &error)
-        }
-    })?;
-    answer.target_groups.unwrap_or_default().into_iter().next().ok_or_else(unknown)
+    })
 }
 
 fn arn_of(group: &TargetGroup) -> &str {

@@ -8,13 +8,25 @@ use std::time::{Duration, Instant};
 use alb::{Behaviour, CallInfo, Intercept, Service};
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
-use rehearsal::{App, Event, Execution, Forward, Ground, Load, RouteKind, STACK, Site, Stack, deploy};
+use rehearsal::{
+    App, Event, Execution, Forward, Ground, Load, RouteKind, STACK, Site, Stack, Traffic, deploy,
+};
 use serde_json::{Value, json};
 
 use crate::support::{
     COMPLETED, RATE, REFUSED, ROLLED_BACK, check_failure, check_nothing_lost, check_success, check_traffic,
     check_weights, input, path, rolls_back, run, writes,
 };
+
+/// Checks that both apps have these weights, in the traffic as well, and that nobody's request failed.
+async fn check_both(apps: [(&App<'_>, &[Traffic]); 2], weights: [u16; 2]) -> Result<()> {
+    for (app, traffic) in apps {
+        check_weights(app, weights).await?;
+        check_traffic(traffic, u8::try_from(weights[1])?).await?;
+        check_nothing_lost(app, traffic)?;
+    }
+    Ok(())
+}
 
 /// The input of a run of these apps.
 fn lockstep(apps: &[&App<'_>], operation: &str, more: Value) -> Value {
@@ -73,12 +85,7 @@ pub async fn two_apps_shift_and_balance_in_lockstep(ground: &Ground) -> Result<(
         run(ground, &lockstep(&both, "balance", json!({ "stages": [25, 50], "release": "v2" }))).await?;
     check_success(&balanced, &path(2, &COMPLETED))?;
     ensure!(balanced.output["weights"] == json!({ "prod1": 50, "prod2": 50 }), "{}", balanced.output);
-    for (app, traffic) in [(&web, &of_web), (&portal, &of_portal)] {
-        check_weights(app, [50, 50]).await?;
-        check_traffic(traffic, 50).await?;
-        check_nothing_lost(app, traffic)?;
-    }
-    Ok(())
+    check_both([(&web, &of_web), (&portal, &of_portal)], [50, 50]).await
 }
 
 /// In both directions. The other app's standby is well.
@@ -234,12 +241,7 @@ pub async fn a_write_that_is_refused_half_way_is_undone(ground: &Ground) -> Resu
     let written = writes(ground, &web.routes);
     let written = written.iter().filter(|action| *action == "ModifyRule").count();
     ensure!(written > 0 && written.is_multiple_of(2), "{written} writes: nothing was undone");
-    for (app, traffic) in [(&web, &of_web), (&portal, &of_portal)] {
-        check_weights(app, [100, 0]).await?;
-        check_traffic(traffic, 0).await?;
-        check_nothing_lost(app, traffic)?;
-    }
-    Ok(())
+    check_both([(&web, &of_web), (&portal, &of_portal)], [100, 0]).await
 }
 
 /// Stopped while its weights stand on one app and not yet on the other: the restore finds both.
@@ -259,11 +261,7 @@ pub async fn a_run_that_is_stopped_is_restored_on_every_app(ground: &Ground) -> 
     ensure!(restored.status == "SUCCEEDED" && restored.output["status"] == "restored", "{restored:?}");
     ensure!(restored.output["app"] == json!(["stopped-web", "stopped-portal"]), "{restored:?}");
     ensure!(restored.output["weights"] == json!({ "prod1": 100, "prod2": 0 }), "{restored:?}");
-    for (app, traffic) in [(&web, &of_web), (&portal, &of_portal)] {
-        check_weights(app, [100, 0]).await?;
-        check_traffic(traffic, 0).await?;
-        check_nothing_lost(app, traffic)?;
-    }
+    check_both([(&web, &of_web), (&portal, &of_portal)], [100, 0]).await?;
     let by_hand = json!({ "app": ["stopped-web", "stopped-portal"], "operation": "restore" });
     let again = run(ground, &by_hand).await?;
     ensure!(again.output["status"] == "unchanged", "{again:?}");
