@@ -124,15 +124,22 @@ clean: ## Remove everything that was built or installed
 tools: .tools/stamp
 
 .tools/stamp: tests/tools/requirements.txt tests/tools/package.json tests/tools/package-lock.json tests/tools/install-node-tools.sh
-	python3 -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement tests/tools/requirements.txt
+	$(call python_tools,$(VENV),tests/tools/requirements.txt)
 	tests/tools/install-node-tools.sh
 	touch $@
 
 $(CHECKOV)/stamp: tests/tools/checkov.txt
-	python3 -m venv $(CHECKOV)
-	$(CHECKOV)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	$(call python_tools,$(CHECKOV),$<)
 	touch $@
+
+# uv installs in seconds what takes pip a minute and a half. It does not know the mirrors that a machine's pip may have
+# been told of, so pip has the last word.
+define python_tools
+	python3 -m venv $(1)
+	$(1)/bin/pip install --quiet --disable-pip-version-check --requirement tests/tools/uv.txt
+	$(1)/bin/uv pip install --quiet --system-certs --no-deps --python $(1)/bin/python --requirement $(2) || \
+	    $(1)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $(2)
+endef
 
 # cargo-lambda links against an old glibc with the zig that it finds on the path.
 define build_functions

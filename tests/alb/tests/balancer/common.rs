@@ -1,7 +1,5 @@
 //! A balancer with clients, and what most tests ask of it.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
 use std::time::{Duration, SystemTime};
 
 use alb::{Alb, Fleet, Options};

@@ -1,12 +1,11 @@
 //! API calls that fail on purpose.
 
-mod common;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use alb::{CallInfo, Intercept};
-use common::{Ground, code, fixed};
+
+use crate::common::{Ground, code, fixed};
 
 /// Lets one fault happen to the first `ModifyRule`, and to nothing else.
 fn once(ground: &Ground, fault: Intercept) {

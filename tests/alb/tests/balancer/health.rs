@@ -1,11 +1,10 @@
 //! Health checks and what follows from them.
 
-mod common;
-
 use std::time::Duration;
 
 use alb::{Behaviour, Fleet};
-use common::{Ground, fixed, forward, next_second, published};
+
+use crate::common::{Ground, fixed, forward, next_second, published};
 
 #[tokio::test]
 async fn a_group_outside_every_rule_is_unused() {

@@ -1,11 +1,10 @@
 //! What CloudWatch shows about each way a fleet can behave.
 
-mod common;
-
 use std::time::{Duration, SystemTime};
 
 use alb::{Behaviour, Fleet, Trouble};
-use common::{Ground, code, forward, next_second, published, query};
+
+use crate::common::{Ground, code, forward, next_second, published, query};
 
 /// A ground whose every path leads to one fleet.
 async fn single(targets: usize) -> (Ground, Fleet, String) {

@@ -1,12 +1,11 @@
 //! What was written is read back as AWS shows it.
 
-mod common;
-
 use alb::Fleet;
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, AuthenticateOidcActionConfig, TargetGroupAttribute,
 };
-use common::{Ground, code, fixed, forward, path_is};
+
+use crate::common::{Ground, code, fixed, forward, path_is};
 
 fn oidc(secret: Option<&str>, keep: Option<bool>) -> Action {
     let config = AuthenticateOidcActionConfig::builder()

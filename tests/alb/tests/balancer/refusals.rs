@@ -1,10 +1,9 @@
 //! Every call that AWS refuses is refused with AWS's code, and changes nothing.
 
-mod common;
-
 use alb::{AlarmState, Fleet, Service};
 use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, Tag};
-use common::{Ground, code, fixed, forward, path_is};
+
+use crate::common::{Ground, code, fixed, forward, path_is};
 
 const NOWHERE: &str = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:";
 

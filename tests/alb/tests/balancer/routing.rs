@@ -1,7 +1,5 @@
 //! The data plane: which fleet answers which request.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -12,7 +10,8 @@ use aws_sdk_elasticloadbalancingv2::types::{
     RedirectActionConfig, RuleCondition, SourceIpConditionConfig, TargetDescription,
     TargetGroupStickinessConfig,
 };
-use common::{Ground, fixed, forward, path_is, tuple};
+
+use crate::common::{Ground, fixed, forward, path_is, tuple};
 
 #[tokio::test]
 async fn weights_decide_how_often_a_fleet_answers() {

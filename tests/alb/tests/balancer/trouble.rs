@@ -1,11 +1,10 @@
 //! What AWS does late or wrong, on request.
 
-mod common;
-
 use std::time::{Duration, SystemTime};
 
 use alb::{Behaviour, Fleet, Partial, TAKES_MILLISECONDS, Trouble};
-use common::{Ground, forward, next_second, published, query};
+
+use crate::common::{Ground, forward, next_second, published, query};
 
 /// A ground whose every path leads to one fleet, with 40 requests in a second that is over.
 async fn visited() -> (Ground, Fleet, String) {
