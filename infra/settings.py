@@ -20,14 +20,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 ASKED = ["LoadBalancerName", "TargetGroupPattern", "Fleets", "BalanceApp"]
 # Functions are named after the stack, release-routes being the longest, and AWS allows 64 characters.
 STACK = r"[A-Za-z][A-Za-z0-9-]{0,48}"
+# What AWS keeps for all functions that have nothing reserved.
+UNRESERVED = 100
 
 
-def parameters():
-    """The parameters of the template by name, in its order."""
-    # Its short forms of intrinsic functions do not matter here.
+def load_template():
+    """The template, without its short forms of intrinsic functions, which do not matter here."""
     yaml.SafeLoader.add_multi_constructor("!", lambda loader, tag, node: None)
     with open(os.path.join(os.path.dirname(__file__), "template.yaml"), encoding="utf-8") as template:
-        return yaml.safe_load(template)["Parameters"]
+        return yaml.safe_load(template)
 
 
 def fault(name, value, known):
@@ -113,8 +114,17 @@ def groups_of(elb, settings):
     return names
 
 
-def ask_for_all(stack, file, known):
+def has_room(template):
+    """Whether the account's quota leaves room for what the template reserves by default."""
+    limits = boto3.client("lambda").get_account_settings()["AccountLimit"]
+    functions = [r for r in template["Resources"].values() if r["Type"] == "AWS::Serverless::Function"]
+    reserved = len(functions) * template["Parameters"]["ReservedConcurrency"]["Default"]
+    return limits["UnreservedConcurrentExecutions"] - reserved >= UNRESERVED
+
+
+def ask_for_all(stack, file, template):
     """Asks, shows what will be done, and writes the file once that is confirmed."""
+    known = template["Parameters"]
     account = boto3.client("sts").get_caller_identity()["Account"]
     elb = boto3.client("elbv2")
     where = f"account {account}, {elb.meta.region_name}"
@@ -128,6 +138,9 @@ def ask_for_all(stack, file, known):
         for name in ASKED[1:]:
             settings[name] = ask(name, known, settings.get(name, known[name]["Default"]))
         groups = groups_of(elb, settings)
+    if not has_room(template):
+        settings["ReservedConcurrency"] = "0"
+        print("\nNothing is reserved for its functions: too little would be left of the account's quota for the others.")
     fleets = " and ".join(f"{fleet} is {group}" for fleet, group in groups.items())
     print(f"\nThe stack {stack} in {where}, with")
     print("\n".join(f"  {name}={value}" for name, value in settings.items()))
@@ -143,7 +156,8 @@ def main():
     stack, file, complete = sys.argv[1:]
     if not re.fullmatch(STACK, stack):
         sys.exit(f"{stack} cannot be the name of a stack: a letter, then at most 48 letters, digits and hyphens.")
-    known = parameters()
+    template = load_template()
+    known = template["Parameters"]
     if not os.path.exists(file):
         if not sys.stdin.isatty():
             sys.exit(
@@ -151,7 +165,7 @@ def main():
                 "them, or copy infra/dev.example.env to that name and change it."
             )
         try:
-            ask_for_all(stack, file, known)
+            ask_for_all(stack, file, template)
         except (EOFError, KeyboardInterrupt):
             sys.exit("\nNothing was written, nothing is deployed.")
         except (BotoCoreError, ClientError) as error:

@@ -103,7 +103,7 @@ def the_secret():
 
 def add(stack, file, app):
     """Adds the rule, or brings it up to date."""
-    known = settings.parameters()
+    known = settings.load_template()["Parameters"]
     given = {name: parameter.get("Default") for name, parameter in known.items()} | settings.read(file, known)
     elb, formation = boto3.client("elbv2"), boto3.client("cloudformation")
     fleets = target_groups(elb, given, app)

@@ -4,17 +4,22 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rehearsal::{Forward, Ground, RouteKind, Site, Stack, aim, cli, deploy, root, tool};
+use rehearsal::{App, Forward, Ground, RouteKind, Site, Stack, aim, cli, deploy, root, tool};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
+use tokio::time::sleep;
 use tokio::try_join;
 
 use crate::support::{COMPLETED, RATE, check_success, check_weights, input, path, writes};
 
 const DEV: &str = "failover-dev";
+
+/// No call of a function is refused as late as this.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub async fn a_second_stack_by_its_guide_leaves_the_first_alone(ground: &Ground) -> Result<()> {
     let sites = [Site::new(ground, "shop-us-prd").await?, Site::new(ground, "shop-us-dev").await?];
@@ -48,6 +53,8 @@ pub async fn a_second_stack_by_its_guide_leaves_the_first_alone(ground: &Ground)
         check_weights(app, weights).await?;
     }
 
+    check_reservation(ground, &dev_machine, &dev).await?;
+
     // What is stopped in one of them is restored there, and the other one is not even asked.
     let written = writes(ground, &prod.routes).len();
     let shift = input(&prod, "shift", json!({ "stages": [30, 100] }));
@@ -59,6 +66,36 @@ pub async fn a_second_stack_by_its_guide_leaves_the_first_alone(ground: &Ground)
     check_weights(&dev, [0, 100]).await?;
     ensure!(writes(ground, &prod.routes).len() == written, "the other stack wrote");
     check_weights(&prod, [100, 0]).await
+}
+
+/// A run waits for a function while there is no instance of it to be had; a reservation makes that rare.
+async fn check_reservation(ground: &Ground, machine: &str, app: &App<'_>) -> Result<()> {
+    let plan_shift = format!("{DEV}-plan-shift");
+    reserve(ground, &plan_shift, Some("0")).await?;
+    let run = ground.execute_on(machine, &input(app, "drain", json!({}))).await?;
+    let refused = async || {
+        let history = run.history().await?;
+        Ok::<_, anyhow::Error>(format!("{history:?}").contains("TooManyRequests"))
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while !refused().await? {
+        ensure!(Instant::now() < deadline, "there was an instance although none was to be had");
+        sleep(Duration::from_millis(200)).await;
+    }
+    reserve(ground, &plan_shift, None).await?;
+    let waited = run.finish().await?;
+    ensure!(waited.output["status"] == "unchanged", "{waited:?}");
+    Ok(())
+}
+
+/// Reserves instances for a function, or no longer.
+async fn reserve(ground: &Ground, function: &str, instances: Option<&str>) -> Result<()> {
+    let function = ["--function-name", function];
+    let command = match instances {
+        Some(number) => vec!["put-function-concurrency", "--reserved-concurrent-executions", number],
+        None => vec!["delete-function-concurrency"],
+    };
+    cli(ground.endpoint(), &[&["lambda"], &command[..], &function].concat()).await.map(drop)
 }
 
 /// The physical names of all resources of a stack.
@@ -120,8 +157,12 @@ impl Settings {
         let said = text(&refused);
         ensure!(said.contains(&format!("{} is missing", self.file.display())), "{said}");
 
+        reserve(ground, "failover-send-notice", Some("901")).await?;
         let declined = self.run(ground, Some(&["shop-us-dev", DEV_PATTERN, "", "stacks", ""])).await?;
-        ensure!(!declined.status.success() && !self.file.exists(), "{}", text(&declined));
+        reserve(ground, "failover-send-notice", None).await?;
+        let said = text(&declined);
+        ensure!(!declined.status.success() && !self.file.exists(), "{said}");
+        ensure!(said.contains("Nothing is reserved") && said.contains("ReservedConcurrency=0"), "{said}");
 
         // Somebody who errs wherever one can.
         let answers = ["nobody's", "shop-us-dev", "shop", "nothing-{app}-{fleet}", "", "stacks", DEV_PATTERN];
