@@ -11,6 +11,7 @@ pub mod metrics;
 mod pace;
 pub mod tags;
 pub mod testers;
+mod trust;
 
 use std::time::{Duration, Instant};
 
@@ -18,11 +19,13 @@ use aws_config::environment::{EnvironmentVariableCredentialsProvider, Environmen
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::error::{Error, Kind};
 
@@ -45,21 +48,29 @@ where
 {
     tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_current_span(false).init();
     let clients = clients(&config().await);
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
+    run(&|payload| {
         let (clients, handle) = (clients.clone(), &handle);
-        async move {
-            let started = Instant::now();
-            let answer = match read(event.payload) {
-                // Boxed, so that the compiler need not lay out every call within this future.
-                Ok(request) => Box::pin(handle(clients, request)).await,
-                Err(error) => Err(error),
-            };
-            let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            answer.inspect(|_| tracing::info!(took_ms, "answered")).map_err(|error| {
-                tracing::error!(took_ms, error = error.kind.name(), "{}", error.message);
-                Diagnostic { error_type: error.kind.name().into(), error_message: error.message }
-            })
-        }
+        Box::pin(async move {
+            let answer = handle(clients, read(payload)?).await?;
+            to_raw_value(&answer)
+                .map_err(|error| Error::new(Kind::BadRequest, format!("The answer is no JSON ({error}).")))
+        })
+    })
+    .await
+}
+
+/// What all functions have in common, and the compiler need not do again for each.
+async fn run<'a>(
+    answer: &'a dyn Fn(Value) -> LocalBoxFuture<'a, Result<Box<RawValue>, Error>>,
+) -> Result<(), lambda_runtime::Error> {
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| async move {
+        let started = Instant::now();
+        let answer = answer(event.payload).await;
+        let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        answer.inspect(|_| tracing::info!(took_ms, "answered")).map_err(|error| {
+            tracing::error!(took_ms, error = error.kind.name(), "{}", error.message);
+            Diagnostic { error_type: error.kind.name().into(), error_message: error.message }
+        })
     }))
     .await
 }
@@ -76,9 +87,11 @@ fn read<Request: DeserializeOwned>(payload: Value) -> Result<Request, Error> {
 async fn config() -> SdkConfig {
     // A single call must leave time for its retries within the function's own time-out. Longer
     // waits are the state machine's: they cost nothing and survive the process.
-    // Lambda hands both to the process; looking for them anywhere else only takes time.
+    // Lambda hands region and credentials to the process; looking for them anywhere else only takes time.
+    let region = std::env::var("AWS_REGION").unwrap_or_default();
     aws_config::defaults(BehaviorVersion::latest())
         .region(EnvironmentVariableRegionProvider::new())
+        .http_client(trust::http_client(&region))
         .credentials_provider(EnvironmentVariableCredentialsProvider::new())
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .timeout_config(timeouts_within(Duration::from_secs(20)))
