@@ -9,8 +9,11 @@ use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
 use serde_json::Value;
 use tokio::time::sleep;
 
-/// How often the history is read.
+/// How often the history is read where somebody waits for what comes next.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
+
+/// The same where only the end is waited for.
+const LOOK_FOR_END_EVERY: Duration = Duration::from_millis(500);
 
 /// Events that are read at once: seldom are there more new ones.
 const PAGE: i32 = 10;
@@ -66,6 +69,10 @@ impl Execution {
     /// # Errors
     /// If Step Functions does not answer.
     pub async fn next(&mut self) -> Result<Option<Event>> {
+        self.next_looking(LOOK_EVERY).await
+    }
+
+    async fn next_looking(&mut self, every: Duration) -> Result<Option<Event>> {
         loop {
             if let Some(event) = self.ahead.pop_front() {
                 self.remember(&event);
@@ -80,7 +87,7 @@ impl Execution {
                 if !running {
                     return Ok(None);
                 }
-                sleep(LOOK_EVERY).await;
+                sleep(every).await;
             }
         }
     }
@@ -114,7 +121,7 @@ impl Execution {
     /// # Errors
     /// If Step Functions does not answer.
     pub async fn finish(mut self) -> Result<Ended> {
-        while self.next().await?.is_some() {}
+        while self.next_looking(LOOK_FOR_END_EVERY).await?.is_some() {}
         self.end().await
     }
 

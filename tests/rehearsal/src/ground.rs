@@ -39,6 +39,10 @@ pub fn hook_function() -> String {
 /// How long the local AWS may take from a stop to the execution that the rule starts.
 const RESTORE_STARTS_WITHIN: Duration = Duration::from_secs(20);
 
+/// As many executions are looked through for one that was just started; all scenarios together start
+/// fewer while one of them looks away.
+const NEWEST: i32 = 50;
+
 /// Decides about the calls it knows, and leaves the others to the next.
 type Fault = Box<dyn Fn(&CallInfo<'_>) -> Option<Intercept> + Send + Sync>;
 
@@ -195,9 +199,8 @@ impl Ground {
     ) -> Result<Execution> {
         let deadline = tokio::time::Instant::now() + within;
         while tokio::time::Instant::now() < deadline {
-            let pages = self.sfn.list_executions().state_machine_arn(state_machine_arn);
-            let found: Vec<_> = pages.into_paginator().items().send().collect::<Result<_, _>>().await?;
-            for arn in found.into_iter().map(|found| found.execution_arn) {
+            let newest = self.sfn.list_executions().state_machine_arn(state_machine_arn).max_results(NEWEST);
+            for arn in newest.send().await?.executions.into_iter().map(|found| found.execution_arn) {
                 if !known.insert(arn.clone()) {
                     continue;
                 }

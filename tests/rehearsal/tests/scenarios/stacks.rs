@@ -4,22 +4,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rehearsal::{App, Forward, Ground, RouteKind, Site, Stack, aim, cli, deploy, root, tool};
+use rehearsal::{Forward, Ground, RouteKind, Site, Stack, aim, cli, deploy, root, tool};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use tokio::time::sleep;
 use tokio::try_join;
 
 use crate::support::{COMPLETED, RATE, check_success, check_weights, input, path, writes};
 
 const DEV: &str = "failover-dev";
-
-/// No call of a function is refused as late as this.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 pub async fn a_second_stack_by_its_guide_leaves_the_first_alone(ground: &Ground) -> Result<()> {
     let sites = [Site::new(ground, "shop-us-prd").await?, Site::new(ground, "shop-us-dev").await?];
@@ -53,8 +48,6 @@ pub async fn a_second_stack_by_its_guide_leaves_the_first_alone(ground: &Ground)
         check_weights(app, weights).await?;
     }
 
-    check_reservation(ground, &dev_machine, &dev).await?;
-
     // What is stopped in one of them is restored there, and the other one is not even asked.
     let written = writes(ground, &prod.routes).len();
     let shift = input(&prod, "shift", json!({ "stages": [30, 100] }));
@@ -66,26 +59,6 @@ pub async fn a_second_stack_by_its_guide_leaves_the_first_alone(ground: &Ground)
     check_weights(&dev, [0, 100]).await?;
     ensure!(writes(ground, &prod.routes).len() == written, "the other stack wrote");
     check_weights(&prod, [100, 0]).await
-}
-
-/// A run waits for a function while there is no instance of it to be had; a reservation makes that rare.
-async fn check_reservation(ground: &Ground, machine: &str, app: &App<'_>) -> Result<()> {
-    let plan_shift = format!("{DEV}-plan-shift");
-    reserve(ground, &plan_shift, Some("0")).await?;
-    let run = ground.execute_on(machine, &input(app, "drain", json!({}))).await?;
-    let refused = async || {
-        let history = run.history().await?;
-        Ok::<_, anyhow::Error>(format!("{history:?}").contains("TooManyRequests"))
-    };
-    let deadline = Instant::now() + PATIENCE;
-    while !refused().await? {
-        ensure!(Instant::now() < deadline, "there was an instance although none was to be had");
-        sleep(Duration::from_millis(200)).await;
-    }
-    reserve(ground, &plan_shift, None).await?;
-    let waited = run.finish().await?;
-    ensure!(waited.output["status"] == "unchanged", "{waited:?}");
-    Ok(())
 }
 
 /// Reserves instances for a function, or no longer.
