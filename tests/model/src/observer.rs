@@ -66,7 +66,7 @@ impl Observer {
             kin,
             wrote: Executions::default(),
             met_foreigner: Executions::default(),
-            settled: START,
+            settled: [START; MOST_ROUTES],
             committed: Executions::default(),
             unknown: false,
             stopped_claiming: Executions::default(),

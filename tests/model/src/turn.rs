@@ -145,9 +145,7 @@ pub fn in_flight(protocol: &Protocol, state: &State, id: ExecutionId) -> Flight 
         (Step::SwapRoles, Kind::Change { .. }) => {
             Write::Finish { weights: protocol.last_weights(execution), marks_done }
         }
-        (Step::SwapRoles, Kind::Restore { .. }) => {
-            Write::Finish { weights: found, marks_done: marks_done && execution.finished }
-        }
+        (Step::SwapRoles, Kind::Restore { .. }) => Write::Finish { weights: found, marks_done },
         (Step::RollBack, _) => Write::Weights(found),
         _ => Write::Release { keep_before: execution.then == Some(Ending::RollBackFailed) },
     };

@@ -6,8 +6,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Weights(pub u8);
 
-/// The weights of the routes at the very start: somebody may have set them one by one.
-pub const START: PerRoute<Weights> = [Weights(0), Weights(30)];
+/// The weights of every route at the very start.
+pub const START: Weights = Weights(0);
 
 /// What the foreign writer writes. No execution ever writes it, unless it found it.
 pub const FOREIGN: Weights = Weights(33);
@@ -94,9 +94,7 @@ pub struct Record {
 
 impl Route {
     /// A route that nobody has touched.
-    pub const fn untouched(weights: Weights) -> Self {
-        Self { weights, claim: None, before: None, live: weights }
-    }
+    pub const UNTOUCHED: Self = Self { weights: START, claim: None, before: None, live: START };
 }
 
 /// One call that changes one route. A call either happens as a whole or not at all.

@@ -306,16 +306,13 @@ impl Plan {
     }
 
     /// The record that a run leaves when its last weights are proven: from here on there is nothing
-    /// to put back, on any of its routes. A restore promises that only where it has put back a run's end:
-    /// else each of its routes has what that one had, and no other route may be taken for done by it.
+    /// to put back.
     pub fn record_of_end(&self, route: &Route, weights: &Weights, live: &str) -> Record {
-        let (before, done) = match self.operation {
-            Operation::Restore => (route.before.clone(), self.done),
-            _ => {
-                (weights.iter().map(|(fleet, percent)| (fleet.clone(), percent.get().into())).collect(), true)
-            }
+        let before = match self.operation {
+            Operation::Restore => route.before.clone(),
+            _ => weights.iter().map(|(fleet, percent)| (fleet.clone(), percent.get().into())).collect(),
         };
-        Record { before, live: live.to_owned(), done, may_write: self.may_write.clone() }
+        Record { before, live: live.to_owned(), done: true, may_write: self.may_write.clone() }
     }
 
     /// Whether it takes the routes of an interrupted run over, which nobody else may have meanwhile.

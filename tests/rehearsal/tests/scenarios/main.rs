@@ -44,7 +44,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// How many scenarios run at once. Every one has users of its own; more of them than this and a small
 /// machine would answer late by itself.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 8;
 
 /// Scenarios that deploy, when all others are over: whatever ran beside them would be late.
 const DEPLOYING: [&str; 3] = ["dev_alb", "upgrade", "stacks"];
