@@ -30,7 +30,6 @@ mod testers;
 mod upgrade;
 mod windows;
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -44,16 +43,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// How many scenarios run at once. Every one has users of its own; more of them than this and a small
 /// machine would answer late by itself.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 6;
 
 /// Scenarios that deploy, when all others are over: whatever ran beside them would be late.
 const DEPLOYING: [&str; 3] = ["dev_alb", "upgrade", "stacks"];
 
-/// The one that runs two dozen apps at once, alone in the end.
-const CROWD: &str = "every_call";
-
-/// One that takes long and does little. It begins first.
-const LONG: &str = "apps::sixteen";
+/// Scenarios that run a dozen or two apps at once, one after the other in the end.
+const CROWDS: [&str; 2] = ["every_call", "apps::sixteen"];
 
 /// What a trial runs.
 type Scenes = Box<dyn Fn(&Runtime, &Ground) -> Result<()> + Send>;
@@ -81,18 +77,12 @@ fn main() -> Result<ExitCode> {
     });
     // From the last to the first: the longest of the library is among the last.
     let all = files.collect::<Vec<_>>().into_iter().rev().chain(others);
-    let (mut crowd, mut deploying, mut trials) = (Vec::new(), Vec::new(), VecDeque::new());
-    for trial in all {
-        match trial.name() {
-            name if name.starts_with(CROWD) => crowd.push(trial),
-            name if DEPLOYING.iter().any(|module| name.starts_with(module)) => deploying.push(trial),
-            name if name.starts_with(LONG) => trials.push_front(trial),
-            _ => trials.push_back(trial),
-        }
-    }
-    let mut conclusion = side_by_side(&arguments, AT_ONCE, trials.into());
-    for trials in [deploying, crowd] {
-        let more = side_by_side(&arguments, DEPLOYING.len(), trials);
+    let (crowds, others): (Vec<_>, Vec<_>) = all.partition(|trial| is_one_of(trial, &CROWDS));
+    let (deploying, others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|trial| is_one_of(trial, &DEPLOYING));
+    let mut conclusion = side_by_side(&arguments, AT_ONCE, others);
+    for (at_once, trials) in [(DEPLOYING.len(), deploying), (1, crowds)] {
+        let more = side_by_side(&arguments, at_once, trials);
         conclusion.num_failed += more.num_failed;
         conclusion.num_filtered_out += more.num_filtered_out;
     }
@@ -108,6 +98,10 @@ fn main() -> Result<ExitCode> {
     }
     drop(ground);
     Ok(conclusion.exit_code())
+}
+
+fn is_one_of(trial: &Trial, scenarios: &[&str]) -> bool {
+    scenarios.iter().any(|name| trial.name().starts_with(name))
 }
 
 /// Runs some of them, so many at once unless somebody wants another number.
