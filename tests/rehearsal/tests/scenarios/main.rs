@@ -35,27 +35,23 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 use rehearsal::Ground;
 use rehearsal::scenario::{Scenario, library, rehearse};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How many scenarios run at once. Every one has users of its own; more of them than this and a small
-/// machine would answer late by itself.
-const AT_ONCE: usize = 6;
-
-/// Scenarios that deploy, when all others are over: whatever ran beside them would be late.
-const DEPLOYING: [&str; 3] = ["dev_alb", "upgrade", "stacks"];
-
-/// Scenarios that run a dozen or two apps at once, one after the other in the end.
-const CROWDS: [&str; 2] = ["every_call", "apps::sixteen"];
+/// Scenarios that run one by one when all others are over.
+const ALONE: [&str; 5] = ["dev_alb", "upgrade", "stacks", "every_call", "apps::sixteen"];
 
 /// What a trial runs.
 type Scenes = Box<dyn Fn(&Runtime, &Ground) -> Result<()> + Send>;
 
 fn main() -> Result<ExitCode> {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Every scenario has users of its own; more of them at once than this and a small machine would
+    // answer late by itself.
+    arguments.test_threads = arguments.test_threads.or(Some(5));
     let runtime = Arc::new(Runtime::new()?);
     runtime.spawn(stop_when_interrupted());
     let ground = Arc::new(if arguments.list { None } else { Some(runtime.block_on(Ground::start())?) });
@@ -76,16 +72,15 @@ fn main() -> Result<ExitCode> {
         trial(scenario.name.into(), Box::new(move |runtime, ground| runtime.block_on(run(ground))))
     });
     // From the last to the first: the longest of the library is among the last.
-    let all = files.collect::<Vec<_>>().into_iter().rev().chain(others);
-    let (crowds, others): (Vec<_>, Vec<_>) = all.partition(|trial| is_one_of(trial, &CROWDS));
-    let (deploying, others): (Vec<_>, Vec<_>) =
-        others.into_iter().partition(|trial| is_one_of(trial, &DEPLOYING));
-    let mut conclusion = side_by_side(&arguments, AT_ONCE, others);
-    for (at_once, trials) in [(DEPLOYING.len(), deploying), (1, crowds)] {
-        let more = side_by_side(&arguments, at_once, trials);
-        conclusion.num_failed += more.num_failed;
-        conclusion.num_filtered_out += more.num_filtered_out;
-    }
+    let trials = files.collect::<Vec<_>>().into_iter().rev().chain(others);
+    // They deploy, or run two dozen apps at once: whatever ran beside them would be late.
+    let (crowds, trials): (Vec<Trial>, Vec<Trial>) =
+        trials.partition(|trial| ALONE.iter().any(|alone| trial.name().starts_with(alone)));
+    let mut conclusion = libtest_mimic::run(&arguments, trials);
+    let one_by_one = Arguments { test_threads: Some(1), ..arguments.clone() };
+    let crowd = libtest_mimic::run(&one_by_one, crowds);
+    conclusion.num_failed += crowd.num_failed;
+    conclusion.num_filtered_out += crowd.num_filtered_out;
     if !arguments.list {
         // Held against all that was done before, whichever scenarios that were.
         let all = conclusion.num_filtered_out == 0 && !conclusion.has_failed();
@@ -98,16 +93,6 @@ fn main() -> Result<ExitCode> {
     }
     drop(ground);
     Ok(conclusion.exit_code())
-}
-
-fn is_one_of(trial: &Trial, scenarios: &[&str]) -> bool {
-    scenarios.iter().any(|name| trial.name().starts_with(name))
-}
-
-/// Runs some of them, so many at once unless somebody wants another number.
-fn side_by_side(arguments: &Arguments, threads: usize, trials: Vec<Trial>) -> Conclusion {
-    let test_threads = arguments.test_threads.or(Some(threads));
-    libtest_mimic::run(&Arguments { test_threads, ..arguments.clone() }, trials)
 }
 
 /// Runs a scenario of the library.
