@@ -136,8 +136,8 @@ $(CHECKOV)/stamp: tests/tools/checkov.txt
 # been told of, so pip has the last word.
 define python_tools
 	python3 -m venv $(1)
-	$(1)/bin/pip install --quiet --disable-pip-version-check --requirement tests/tools/uv.txt
-	$(1)/bin/uv pip install --quiet --system-certs --no-deps --python $(1)/bin/python --requirement $(2) || \
+	$(1)/bin/pip install --quiet --disable-pip-version-check --requirement tests/tools/uv.txt && \
+	    $(1)/bin/uv pip install --quiet --system-certs --no-deps --python $(1)/bin/python --requirement $(2) || \
 	    $(1)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $(2)
 endef
 
