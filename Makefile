@@ -144,7 +144,8 @@ endef
 # cargo-lambda links against an old glibc with the zig that it finds on the path. An executable that knows that it is
 # one has thousands of addresses less to adjust when it starts; and what stops at a panic needs no tables for unwinding.
 define build_functions
-	PATH="$(BIN):$$PATH" RUSTFLAGS="-C relocation-model=pie -C force-unwind-tables=no" cargo lambda build --quiet --release --locked --output-format zip \
+	PATH="$(BIN):$$PATH" RUSTFLAGS="-C relocation-model=pie -C force-unwind-tables=no" \
+	    cargo lambda build --quiet --release --locked --output-format zip \
 	    $(if $(filter arm64,$(1)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
 endef
 
