@@ -31,7 +31,7 @@ pub(crate) struct Core {
     pub(crate) world: Mutex<World>,
     pub(crate) rng: Mutex<SmallRng>,
     pub(crate) metrics: Mutex<Store>,
-    pub(crate) calls: Log<Call>,
+    pub(crate) calls: Log<Arc<Call>>,
     pub(crate) access: Log<AccessLogEntry>,
     pub(crate) alarms: Mutex<BTreeMap<String, crate::AlarmState>>,
     pub(crate) interceptor: RwLock<Option<Interceptor>>,

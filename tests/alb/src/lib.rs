@@ -159,13 +159,19 @@ impl Alb {
         self.core.reserve()
     }
 
+    /// Takes away the balancer with this ARN, its listeners and the target groups that they lead to, all at
+    /// once. What was counted and logged about them stays.
+    pub fn remove(&self, balancer_arn: &str) {
+        lock::lock(&self.core.world).remove_balancer(balancer_arn);
+    }
+
     /// Every API call so far, oldest first. The log keeps the last 500,000.
-    pub fn calls(&self) -> Vec<Call> {
+    pub fn calls(&self) -> Vec<Arc<Call>> {
         self.core.calls.since(0)
     }
 
     /// The calls from an index on, see [`Alb::calls_len`].
-    pub fn calls_since(&self, index: usize) -> Vec<Call> {
+    pub fn calls_since(&self, index: usize) -> Vec<Arc<Call>> {
         self.core.calls.since(index)
     }
 

@@ -67,6 +67,32 @@ impl World {
         }
     }
 
+    /// Takes away the listener at this index, which stops to listen at once.
+    pub(crate) fn remove_listener(&mut self, index: usize) {
+        let listener = self.listeners.remove(index);
+        listener.door.stop.cancel();
+        for gone in listener.rules.iter().map(|rule| &rule.arn).chain([&listener.arn, &listener.default_rule])
+        {
+            self.tags.remove(gone);
+        }
+    }
+
+    /// Takes away a balancer with its listeners and the groups that they lead to.
+    pub(crate) fn remove_balancer(&mut self, arn: &str) {
+        while let Some(index) = self.listeners.iter().position(|listener| listener.balancer == arn) {
+            self.remove_listener(index);
+        }
+        let used = |group: &Arc<Group>| group.user.borrow().as_ref().is_some_and(|user| user.arn == arn);
+        let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.groups).into_iter().partition(used);
+        self.groups = kept;
+        for group in &gone {
+            group.targets().iter().for_each(|target| target.stop.cancel());
+            self.tags.remove(&*group.arn);
+        }
+        self.balancers.retain(|balancer| balancer.arn != arn);
+        self.tags.remove(arn);
+    }
+
     fn user(&self, group: &str) -> Option<User> {
         let holds = |actions: &[Action]| {
             actions.iter().any(|action| match &action.kind {

@@ -208,7 +208,8 @@ impl Subject {
             let calls_before = ground.alb.calls_len();
             let (mut function, answer) = Function::start(self.command(ground), event).await?;
             ensure!(answer.succeeded, "{}: {}", self.name, answer.body);
-            calls = ground.alb.calls_since(calls_before).into_iter().map(|call| call.action).collect();
+            calls =
+                ground.alb.calls_since(calls_before).into_iter().map(|call| call.action.clone()).collect();
             first.push(answer.took.as_secs_f64() * 1000.0);
             for _ in 0..WARM {
                 let answer = function.ask(event).await?;

@@ -1,6 +1,7 @@
 //! What a poll and a shift ask of AWS, and how that grows with routes and with length.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use alb::Call;
@@ -167,7 +168,7 @@ fn at(event: &HistoryEvent) -> Result<i64> {
 }
 
 /// Gives every event, and every call, to the state that was entered last.
-fn states(history: &[HistoryEvent], calls: &[Call]) -> Result<BTreeMap<String, Visits>> {
+fn states(history: &[HistoryEvent], calls: &[Arc<Call>]) -> Result<BTreeMap<String, Visits>> {
     let mut states: BTreeMap<String, Visits> = BTreeMap::new();
     let mut current = String::from("the execution");
     let mut calls = calls.iter().peekable();

@@ -1,9 +1,10 @@
 //! A release that breaks at 10 %: how long until the weights are back and what it costs the users,
 //! beside what others would make of the same minutes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use alb::Behaviour;
+use alb::{Behaviour, Call};
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
@@ -165,7 +166,7 @@ async fn run(ground: &Ground, case: &Case) -> Result<Outcome> {
     let lost = bad().count();
     let met = answers.iter().filter(of_release).filter(|answer| answer.at >= first).count();
     let calls = ground.alb.calls();
-    let written = |call: &&alb::Call| {
+    let written = |call: &&Arc<Call>| {
         call.applied && call.parameter("RuleArn") == app.routes.first().map(String::as_str)
     };
     let writes = calls.iter().filter(|call| call.action == "ModifyRule").filter(written);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use aws_sdk_sfn::Client;
-use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
+use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType};
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -15,8 +15,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(150);
 /// The same where only the end is waited for.
 const LOOK_FOR_END_EVERY: Duration = Duration::from_millis(500);
 
-/// Events that are read at once: seldom are there more new ones.
-const PAGE: i32 = 10;
+/// As many events as Step Functions gives at once.
+const MOST_EVENTS: i32 = 1000;
 
 /// A state that was entered or left.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,8 @@ pub struct Execution {
     sfn: Client,
     /// The number of the newest event that was seen.
     seen: i64,
+    /// Whether its last event was seen.
+    over: bool,
     ahead: VecDeque<Event>,
     states: Vec<String>,
     verdicts: Vec<(String, String)>,
@@ -61,7 +63,15 @@ pub struct Execution {
 
 impl Execution {
     pub(crate) fn new(sfn: Client, arn: String) -> Self {
-        Self { arn, sfn, seen: 0, ahead: VecDeque::new(), states: Vec::new(), verdicts: Vec::new() }
+        Self {
+            arn,
+            sfn,
+            seen: 0,
+            over: false,
+            ahead: VecDeque::new(),
+            states: Vec::new(),
+            verdicts: Vec::new(),
+        }
     }
 
     /// The next event; `None` once the execution is over and every event was seen.
@@ -78,15 +88,14 @@ impl Execution {
                 self.remember(&event);
                 return Ok(Some(event));
             }
-            // Asked before the history is read, so that no event between the two is lost.
-            let running = self.describe().await?.status == ExecutionStatus::Running;
+            if self.over {
+                return Ok(None);
+            }
             let fresh = self.fresh().await?;
             self.seen = fresh.last().map_or(self.seen, |newest| newest.id);
+            self.over = fresh.iter().any(is_last);
             self.ahead.extend(fresh.iter().filter_map(event));
-            if self.ahead.is_empty() {
-                if !running {
-                    return Ok(None);
-                }
+            if self.ahead.is_empty() && !self.over {
                 sleep(every).await;
             }
         }
@@ -144,10 +153,6 @@ impl Execution {
         }
     }
 
-    async fn describe(&self) -> Result<aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput> {
-        self.sfn.describe_execution().execution_arn(&self.arn).send().await.context("cannot describe it")
-    }
-
     /// Every event so far, with what went in and out.
     ///
     /// # Errors
@@ -158,11 +163,17 @@ impl Execution {
         events.context("cannot read the history")
     }
 
-    /// The events that were not seen yet, oldest first. They are read newest first, since most of a long
-    /// history is known.
+    /// The events that were not seen yet, oldest first. Most looks find none, so the number of the newest is
+    /// asked for alone: with what goes in and out of its states, a page of history is a lot to answer.
     async fn fresh(&self) -> Result<Vec<HistoryEvent>> {
-        let call = self.sfn.get_execution_history().execution_arn(&self.arn).include_execution_data(true);
-        let mut events = call.reverse_order(true).max_results(PAGE).into_paginator().items().send();
+        let history = || self.sfn.get_execution_history().execution_arn(&self.arn).reverse_order(true);
+        let newest = history().include_execution_data(false).max_results(1).send().await;
+        let newest = newest.context("cannot read the history")?.events.first().map_or(0, |event| event.id);
+        let Some(count) = i32::try_from(newest - self.seen).ok().filter(|count| *count > 0) else {
+            return Ok(Vec::new());
+        };
+        let page = history().include_execution_data(true).max_results(count.min(MOST_EVENTS));
+        let mut events = page.into_paginator().items().send();
         let mut fresh = Vec::new();
         while let Some(event) = events.next().await {
             let event = event.context("cannot read the history")?;
@@ -176,7 +187,8 @@ impl Execution {
     }
 
     async fn end(&self) -> Result<Ended> {
-        let end = self.describe().await?;
+        let describe = self.sfn.describe_execution().execution_arn(&self.arn);
+        let end = describe.send().await.context("cannot describe it")?;
         Ok(Ended {
             status: end.status.as_str().to_owned(),
             error: end.error,
@@ -186,6 +198,11 @@ impl Execution {
             verdicts: self.verdicts.clone(),
         })
     }
+}
+
+fn is_last(event: &HistoryEvent) -> bool {
+    use HistoryEventType::{ExecutionAborted, ExecutionFailed, ExecutionSucceeded, ExecutionTimedOut};
+    matches!(event.r#type, ExecutionAborted | ExecutionFailed | ExecutionSucceeded | ExecutionTimedOut)
 }
 
 fn event(event: &HistoryEvent) -> Option<Event> {

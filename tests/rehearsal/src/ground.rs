@@ -12,11 +12,10 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sfn::config::{Credentials, SharedCredentialsProvider};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::process::Command;
 
 use crate::execution::Execution;
 use crate::family::Family;
-use crate::local_aws::{LocalAws, REGION, aim, root, tool};
+use crate::local_aws::{LocalAws, REGION, aim, elsewhere, root, tool};
 use crate::uses::Notes;
 
 /// The stack's name, and so the state machine's.
@@ -38,6 +37,9 @@ pub fn hook_function() -> String {
 
 /// How long the local AWS may take from a stop to the execution that the rule starts.
 const RESTORE_STARTS_WITHIN: Duration = Duration::from_secs(20);
+
+/// How often executions are listed where one of them is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// As many executions are looked through for one that was just started; all scenarios together start
 /// fewer while one of them looks away.
@@ -210,7 +212,7 @@ impl Ground {
                     return Ok(Execution::new(self.sfn.clone(), arn));
                 }
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(LOOK_EVERY).await;
         }
         bail!("no such execution was started within {within:?}")
     }
@@ -253,10 +255,10 @@ fn sdk(endpoint: &str) -> SdkConfig {
 /// # Errors
 /// If it fails, with what it says.
 pub async fn cli(endpoint: &str, arguments: &[&str]) -> Result<Value> {
-    let mut command = Command::new(tool("aws"));
+    let mut command = elsewhere(tool("aws"));
     // For queues the CLI goes by an address of old, whatever the environment says.
     let arguments = [&["--endpoint-url", endpoint], arguments].concat();
-    let output = aim(&mut command, endpoint).args(&arguments).kill_on_drop(true).output().await?;
+    let output = Family::output(aim(&mut command, endpoint).args(&arguments)).await?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "aws {arguments:?} failed: {said}");
     // Some commands print nothing.
@@ -302,7 +304,7 @@ impl Stack {
 pub async fn deploy(endpoint: &str, stack: &Stack) -> Result<String> {
     // Everything here answers in milliseconds, so nothing takes long to settle.
     let parameters = format!("Architecture={} SettleSeconds=2 {}", lambda_architecture(), stack.parameters);
-    let mut script = Command::new(stack.checkout.join("infra/deploy.sh"));
+    let mut script = elsewhere(stack.checkout.join("infra/deploy.sh"));
     if let Some(settings) = &stack.settings {
         script.env("SETTINGS", settings);
     }

@@ -29,7 +29,7 @@ pub use ground::{
     lambda_architecture,
 };
 pub use load::Load;
-pub use local_aws::{LocalAws, aim, root, tool};
+pub use local_aws::{LocalAws, aim, elsewhere, root, tool};
 pub use recording::Recorder;
 pub use site::{Forward, RouteKind, Site};
 pub use traffic::{Answer, Tally, Traffic};

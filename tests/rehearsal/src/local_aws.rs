@@ -1,5 +1,6 @@
 //! A local AWS as a child process.
 
+use std::ffi::OsStr;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +19,14 @@ pub fn root() -> PathBuf {
 /// A program that `make tools` installed into the checkout.
 pub fn tool(name: &str) -> PathBuf {
     root().join(".tools/venv/bin").join(name)
+}
+
+/// A command for a program that waits for its turn: on AWS it would run elsewhere, and what users and
+/// functions do here would come late for it.
+pub fn elsewhere(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("nice");
+    command.args(["-n", "19"]).arg(program);
+    command
 }
 
 /// Points a command at the local AWS: no real credentials anywhere, whatever the environment that

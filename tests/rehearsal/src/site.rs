@@ -42,7 +42,8 @@ pub enum Forward {
     Sticky([u16; 2]),
 }
 
-/// A balancer with one listener.
+/// A balancer with one listener. Both are gone once this is dropped, and the apps' target groups with them:
+/// their health would be checked for as long as the ground stands.
 #[derive(Debug)]
 pub struct Site<'a> {
     ground: &'a Ground,
@@ -173,6 +174,12 @@ impl<'a> Site<'a> {
             _ => condition.field("host-header").values(app.host()),
         };
         self.rule(priority(0), vec![condition.build()], actions).await
+    }
+}
+
+impl Drop for Site<'_> {
+    fn drop(&mut self) {
+        self.ground.alb.remove(&self.load_balancer_arn);
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use reqwest::Url;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -94,6 +95,7 @@ impl Traffic {
         assert!(url.starts_with("http://127.0.0.1:"), "load goes to loopback only");
         let answers = Arc::new(Mutex::new(Vec::new()));
         let percent = Arc::new(AtomicU32::new(100));
+        let url = url.parse().expect("an address on loopback");
         let users = Users { url, host, load, answers: Arc::clone(&answers), percent: Arc::clone(&percent) };
         let task = tokio::spawn(async move {
             let _ = timeout(limit, users.come()).await;
@@ -133,7 +135,7 @@ impl Drop for Traffic {
 
 /// Those who send the requests.
 struct Users {
-    url: String,
+    url: Url,
     host: String,
     load: Load,
     answers: Arc<Mutex<Vec<Answer>>>,
@@ -181,7 +183,7 @@ impl Users {
     fn request(&self, client: &reqwest::Client, draw: f64) -> reqwest::RequestBuilder {
         let slow = self.load.slow_clients.map_or(0.0, |some| some.percent);
         let long = self.load.long_requests.map_or(0.0, |some| some.percent);
-        let plain = client.get(&self.url).header("host", &self.host);
+        let plain = client.get(self.url.clone()).header("host", &self.host);
         match (self.load.slow_clients, self.load.long_requests) {
             (Some(some), _) if draw < slow => {
                 let late = futures_util::stream::once(async move {
@@ -189,7 +191,7 @@ impl Users {
                     Ok::<_, std::io::Error>("late")
                 });
                 let body = reqwest::Body::wrap_stream(late);
-                let request = client.post(&self.url).header("host", &self.host);
+                let request = client.post(self.url.clone()).header("host", &self.host);
                 request.header("content-length", "late".len()).body(body)
             }
             (_, Some(some)) if draw < slow + long => {

@@ -161,5 +161,5 @@ fn answer(status: u16, kind: &'static str, body: Vec<u8>, id: &str) -> Response<
 
 fn note(core: &Core, at: Timestamp, call: Incall, outcome: Result<(), String>, applied: bool) {
     let Incall { service, action, parameters, .. } = call;
-    core.calls.push(Call { at, service, action, parameters, outcome, applied });
+    core.calls.push(Arc::new(Call { at, service, action, parameters, outcome, applied }));
 }

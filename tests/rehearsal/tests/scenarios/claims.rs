@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_elasticloadbalancingv2::types::Tag;
+use futures_util::future::{try_join, try_join_all};
 use rehearsal::{App, Ended, Forward, Ground, RouteKind, Site};
 use serde_json::json;
 
@@ -14,11 +15,14 @@ pub async fn a_run_keeps_others_out_until_it_ends(ground: &Ground) -> Result<()>
     let routes = [RouteKind::Host, RouteKind::Path, RouteKind::Default];
     let app = site.app("alone", &routes, Forward::Weighted([100, 0])).await?;
     let _traffic = app.traffic(RATE / 3);
-    let mut first = ground.execute(&input(&app, "shift", json!({ "stages": [50, 100] }))).await?;
+    // The first one lasts until all others have come and gone, on a busy machine as well.
+    let stages = json!({ "stages": [{ "weight": 50, "bake": "10s" }, 100] });
+    let mut first = ground.execute(&input(&app, "shift", stages)).await?;
     first.until_stage(1).await?;
     let written = writes(ground, &app.routes).len();
-    for operation in ["drain", "shift", "balance", "failback"] {
-        let refused = run(ground, &input(&app, operation, json!({ "standby": "prod2" }))).await?;
+    let inputs = ["drain", "shift", "balance", "failback"]
+        .map(|operation| input(&app, operation, json!({ "standby": "prod2" })));
+    for refused in try_join_all(inputs.iter().map(|input| run(ground, input))).await? {
         let cause = check_failure(&refused, "PlanRejected")?;
         ensure!(cause.contains(&first.arn) && cause.contains("still running"), "{cause}");
         ensure!(refused.path == REFUSED, "{:?}", refused.path);
@@ -42,9 +46,8 @@ pub async fn of_two_runs_at_once_one_goes_on(ground: &Ground) -> Result<()> {
     let _traffic = app.traffic(RATE);
     let shift = input(&app, "shift", json!({ "stages": [50, 100] }));
     let drain = input(&app, "drain", json!({}));
-    let (shift, drain) =
-        futures_util::future::try_join(ground.execute(&shift), ground.execute(&drain)).await?;
-    let (shift, drain) = futures_util::future::try_join(shift.finish(), drain.finish()).await?;
+    let (shift, drain) = try_join(ground.execute(&shift), ground.execute(&drain)).await?;
+    let (shift, drain) = try_join(shift.finish(), drain.finish()).await?;
     let [won, lost] = if shift.status == "SUCCEEDED" { [&shift, &drain] } else { [&drain, &shift] };
     ensure!(won.status == "SUCCEEDED", "neither went on: {won:?} {lost:?}");
     check_failure(lost, "PlanRejected")?;

@@ -5,9 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use rehearsal::{Forward, Ground, RouteKind, Site, aim, lambda_architecture, root, tool};
+use rehearsal::{Forward, Ground, RouteKind, Site, aim, elsewhere, lambda_architecture, root, tool};
 use serde_json::Value;
-use tokio::process::Command;
 
 use crate::checkout;
 use crate::support::{RATE, check_weights};
@@ -79,7 +78,7 @@ async fn run(ground: &Ground, checkout: &Path, script: &str) -> Result<String> {
     let installed = tool("aws").parent().context("a tool in a folder")?.to_owned();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths([tools, installed].into_iter().chain(std::env::split_paths(&path)))?;
-    let output = aim(&mut Command::new("bash"), ground.endpoint())
+    let output = aim(&mut elsewhere("bash"), ground.endpoint())
         .env("AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2", ground.alb.endpoint())
         .env("PATH", path)
         .env("PYTHON", tool("python"))

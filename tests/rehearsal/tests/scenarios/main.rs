@@ -41,17 +41,31 @@ use rehearsal::scenario::{Scenario, library, rehearse};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Scenarios that run one by one when all others are over.
-const ALONE: [&str; 5] = ["dev_alb", "upgrade", "stacks", "every_call", "apps::sixteen"];
+/// Scenarios side by side. Every one has users of its own: with more of them a small machine would answer
+/// late by itself.
+const AT_ONCE: usize = 10;
+
+/// Scenarios that deploy, which is much work for the machine: others would be late beside them.
+const DEPLOYING: [&str; 3] = ["upgrade", "stacks", "apps::sixteen"];
+
+/// What runs two dozen apps at once by itself.
+const CROWD: &str = "every_call";
+
+/// Scenarios that come first, so that nothing that takes a minute or two is left alone at the end.
+const LONGEST: [&str; 6] = [
+    "dev_alb::every_command_of_the_page_works",
+    "files::whole-cycles",
+    "files::the-users-leave",
+    "files::weights-spread-late",
+    "schedule::a_balance_fires_and_is_quiet_where_it_cannot_run",
+    "testers::testers_see_the_standby_through_whole_cycles",
+];
 
 /// What a trial runs.
 type Scenes = Box<dyn Fn(&Runtime, &Ground) -> Result<()> + Send>;
 
 fn main() -> Result<ExitCode> {
-    let mut arguments = Arguments::from_args();
-    // Every scenario has users of its own; more of them at once than this and a small machine would
-    // answer late by itself.
-    arguments.test_threads = arguments.test_threads.or(Some(5));
+    let arguments = Arguments::from_args();
     let runtime = Arc::new(Runtime::new()?);
     runtime.spawn(stop_when_interrupted());
     let ground = Arc::new(if arguments.list { None } else { Some(runtime.block_on(Ground::start())?) });
@@ -71,16 +85,21 @@ fn main() -> Result<ExitCode> {
         let run = scenario.run;
         trial(scenario.name.into(), Box::new(move |runtime, ground| runtime.block_on(run(ground))))
     });
-    // From the last to the first: the longest of the library is among the last.
-    let trials = files.collect::<Vec<_>>().into_iter().rev().chain(others);
-    // They deploy, or run two dozen apps at once: whatever ran beside them would be late.
-    let (crowds, trials): (Vec<Trial>, Vec<Trial>) =
-        trials.partition(|trial| ALONE.iter().any(|alone| trial.name().starts_with(alone)));
-    let mut conclusion = libtest_mimic::run(&arguments, trials);
-    let one_by_one = Arguments { test_threads: Some(1), ..arguments.clone() };
-    let crowd = libtest_mimic::run(&one_by_one, crowds);
-    conclusion.num_failed += crowd.num_failed;
-    conclusion.num_filtered_out += crowd.num_filtered_out;
+    let mut trials: Vec<Trial> = others.chain(files).collect();
+    trials.sort_by_key(|trial| !LONGEST.iter().any(|name| trial.name() == *name));
+    let is_any = |trial: &Trial, names: &[&str]| names.iter().any(|name| trial.name().starts_with(name));
+    let (crowd, trials): (Vec<_>, Vec<_>) = trials.into_iter().partition(|trial| is_any(trial, &[CROWD]));
+    let (deploying, most): (Vec<_>, Vec<_>) = trials.into_iter().partition(|trial| is_any(trial, &DEPLOYING));
+    let at_once = |threads| {
+        let test_threads = arguments.test_threads.or(Some(threads));
+        Arguments { test_threads, ..arguments.clone() }
+    };
+    let mut conclusion = libtest_mimic::run(&at_once(AT_ONCE), most);
+    for trials in [deploying, crowd] {
+        let ended = libtest_mimic::run(&at_once(DEPLOYING.len()), trials);
+        conclusion.num_failed += ended.num_failed;
+        conclusion.num_filtered_out += ended.num_filtered_out;
+    }
     if !arguments.list {
         // Held against all that was done before, whichever scenarios that were.
         let all = conclusion.num_filtered_out == 0 && !conclusion.has_failed();

@@ -1,8 +1,9 @@
 //! What the team is told of a run, as subscribers of its topic and of the event bus get it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use alb::{CallInfo, Intercept};
+use alb::{Call, CallInfo, Intercept};
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use rehearsal::{App, Forward, Ground, RouteKind, Site, cli};
@@ -39,7 +40,7 @@ pub async fn the_team_is_told_before_the_first_write_and_after_the_end(ground: &
     let told: Timestamp = first["Timestamp"].as_str().context("no time")?.parse()?;
     let calls = ground.alb.calls();
     let of_app =
-        |call: &&alb::Call| call.action == "ModifyRule" && call.parameter("RuleArn") == Some(&app.routes[0]);
+        |call: &&Arc<Call>| call.action == "ModifyRule" && call.parameter("RuleArn") == Some(&app.routes[0]);
     let written = calls.iter().find(of_app).context("no weights were written")?.at;
     ensure!(told < written, "told at {told}, written at {written}");
 

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use rehearsal::{Forward, Ground, RouteKind, Site, Stack, aim, cli, deploy, root, tool};
+use rehearsal::{Forward, Ground, RouteKind, Site, Stack, aim, cli, deploy, elsewhere, root, tool};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
 use tokio::try_join;
 
 use crate::support::{COMPLETED, RATE, check_success, check_weights, input, path, writes};
@@ -179,7 +178,7 @@ impl Settings {
     async fn run(&self, ground: &Ground, answers: Option<&[&str]>) -> Result<Output> {
         let script = root().join("infra/settings.py");
         let command = [&tool("python"), &script, Path::new(DEV), &self.file, &self.complete];
-        let mut python = Command::new(tool("python"));
+        let mut python = elsewhere(tool("python"));
         if answers.is_some() {
             python.args(["-c", "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"]).args(command);
         } else {

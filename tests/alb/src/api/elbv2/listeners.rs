@@ -122,11 +122,7 @@ pub(super) fn delete(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
         .iter()
         .position(|listener| listener.arn == arn)
         .ok_or_else(|| ApiError::not_found("ListenerNotFound", arn))?;
-    let listener = world.listeners.remove(index);
-    listener.door.stop.cancel();
-    for gone in listener.rules.iter().map(|rule| &rule.arn).chain([&listener.arn, &listener.default_rule]) {
-        world.tags.remove(gone);
-    }
+    world.remove_listener(index);
     world.publish(&lock(&core.troubles));
     Ok(nothing())
 }
