@@ -121,7 +121,7 @@ impl<'a> App<'a> {
                 RouteKind::Default => ("any.shop.example".to_owned(), String::new()),
                 RouteKind::Host | RouteKind::SignedInHost => (self.host(), String::new()),
             };
-            Traffic::start(format!("http://127.0.0.1:{}/{path}", self.port), host, load, longest)
+            Traffic::start(&format!("http://127.0.0.1:{}/{path}", self.port), host, load, longest)
         };
         self.kinds.iter().map(to).collect()
     }

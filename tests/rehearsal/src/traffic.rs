@@ -91,7 +91,7 @@ pub struct Traffic {
 impl Traffic {
     /// Sends requests to `url` with this `Host`. Only addresses on loopback are ever given here, and
     /// the traffic ends after `limit` at the latest.
-    pub fn start(url: String, host: String, load: Load, limit: Duration) -> Self {
+    pub fn start(url: &str, host: String, load: Load, limit: Duration) -> Self {
         assert!(url.starts_with("http://127.0.0.1:"), "load goes to loopback only");
         let answers = Arc::new(Mutex::new(Vec::new()));
         let percent = Arc::new(AtomicU32::new(100));
