@@ -123,7 +123,7 @@ clean: ## Remove everything that was built or installed
 
 tools: .tools/stamp
 
-.tools/stamp: tests/tools/requirements.txt tests/tools/package.json tests/tools/package-lock.json tests/tools/install-node-tools.sh
+.tools/stamp: $(addprefix tests/tools/,requirements.txt package.json package-lock.json install-node-tools.sh browser.mjs)
 	$(call python_tools,$(VENV),tests/tools/requirements.txt)
 	tests/tools/install-node-tools.sh
 	touch $@

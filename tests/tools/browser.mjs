@@ -7,7 +7,7 @@
 //
 // The browser comes with the tools and runs on x86_64. CHROMIUM names another one elsewhere.
 import { createRequire } from 'node:module';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -17,11 +17,19 @@ const unpacked = join(tools, 'chromium');
 // Where the package unpacks to, and finds again what it unpacked.
 process.env.TMPDIR = unpacked;
 
+// The package's own configuration looks for its fonts in a folder of the machine's, where they are not; a page on
+// which no letter can be drawn has no text.
+const FONTS = `<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig><dir prefix="relative">fonts</dir></fontconfig>
+`;
+
 async function unpack() {
   rmSync(unpacked, { recursive: true, force: true });
   mkdirSync(unpacked, { recursive: true });
   const { default: chromium, inflate } = require('@sparticuz/chromium');
   await chromium.executablePath();
+  writeFileSync(join(unpacked, 'fonts/fonts.conf'), FONTS);
   // Libraries that a bare machine lacks.
   await inflate(join(dirname(require.resolve('@sparticuz/chromium')), '../bin/al2023.tar.br'));
 }
