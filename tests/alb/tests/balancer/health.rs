@@ -24,6 +24,28 @@ async fn a_group_outside_every_rule_is_unused() {
 }
 
 #[tokio::test]
+async fn a_balancer_that_is_removed_takes_its_groups_along_and_no_others() {
+    let ground = Ground::new().await;
+    let (gone, kept) = (Fleet::start("prod1", 1).unwrap(), Fleet::start("prod2", 1).unwrap());
+    let group = ground.group("one", &gone).await;
+    let other = ground.group("other", &kept).await;
+    ground.rule(1, "/*", vec![forward(&[(&group, 1)])]).await;
+    ground.until(&group, "healthy").await;
+
+    ground.alb.remove(&ground.balancer);
+    assert!(ground.http.get(ground.url("/")).send().await.is_err());
+    let groups = ground.elb.describe_target_groups().send().await.unwrap();
+    let groups: Vec<_> = groups.target_groups().iter().map(|group| group.target_group_arn()).collect();
+    assert_eq!(groups, [Some(other.as_str())]);
+    assert!(ground.elb.describe_load_balancers().send().await.unwrap().load_balancers().is_empty());
+    // A check that was under way may still arrive.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let checks = gone.counts().health_checks;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(gone.counts().health_checks, checks);
+}
+
+#[tokio::test]
 async fn a_dead_fleet_turns_unhealthy_and_comes_back() {
     let ground = Ground::new().await;
     let fleet = Fleet::start("prod1", 2).unwrap();
