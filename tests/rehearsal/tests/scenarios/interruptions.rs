@@ -80,7 +80,7 @@ async fn stopped(ground: &Ground, stop: &Stop) -> Result<()> {
     if let Some(call) = stop.held {
         let seconds = match (stop.state, call.1) {
             // The last states must not be over before the stop arrives, however busy the machine is.
-            ("SwapRoles" | "ReleaseRoutes" | "SendEndNotice", _) => 3,
+            ("SwapRoles" | "ReleaseRoutes" | "SendEndNotice", _) => 5,
             // Longer than the claim takes to settle.
             (_, "DescribeTargetHealth") => 4,
             _ => 1,
