@@ -25,11 +25,11 @@ pub use app::{App, FLEETS, Fault, Mark};
 pub use execution::{Ended, Event, Execution};
 pub use family::kill_all;
 pub use ground::{
-    BALANCER, Ground, SCHEDULED_APP, STACK, Stack, balancer_client, cli, deploy, hook_function,
+    ACCOUNT, BALANCER, Ground, SCHEDULED_APP, STACK, Stack, balancer_client, cli, deploy, hook_function,
     lambda_architecture,
 };
 pub use load::Load;
-pub use local_aws::{LocalAws, aim, elsewhere, root, tool};
+pub use local_aws::{LocalAws, REGION, aim, elsewhere, root, tool};
 pub use recording::Recorder;
 pub use site::{Forward, RouteKind, Site};
 pub use traffic::{Answer, Tally, Traffic};

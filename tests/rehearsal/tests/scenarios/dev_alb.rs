@@ -39,7 +39,7 @@ pub async fn every_command_of_the_page_works(ground: &Ground) -> Result<()> {
     );
     // Seconds instead of minutes, and nothing that ends early is left running.
     let script = script
-        .replace("sleep 5", "sleep 0.5")
+        .replace("sleep 5", "sleep 2")
         .replace("\"bake\": \"2m\"", "\"bake\": \"4s\"")
         .replace("\"app\": \"'$app'\"", "\"app\": \"'$app'\", \"poll\": \"1s\", \"period\": \"1s\"");
     let script = format!("trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{names}\n{script}");

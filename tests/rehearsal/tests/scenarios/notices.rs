@@ -6,7 +6,7 @@ use std::time::Duration;
 use alb::{Call, CallInfo, Intercept};
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
-use rehearsal::{App, Forward, Ground, RouteKind, Site, cli};
+use rehearsal::{ACCOUNT, App, Forward, Ground, REGION, RouteKind, Site, cli};
 use serde_json::{Value, json};
 
 use crate::support::{COMPLETED, RATE, check_failure, check_success, check_weights, input, path, run};
@@ -150,10 +150,7 @@ async fn event_queue(ground: &Ground, app: &App<'_>) -> Result<String> {
 async fn queue(ground: &Ground, name: &str) -> Result<(String, String)> {
     let made = cli(ground.endpoint(), &["sqs", "create-queue", "--queue-name", name]).await?;
     let url = made["QueueUrl"].as_str().context("a queue without URL")?.to_owned();
-    let asked = ["sqs", "get-queue-attributes", "--queue-url", &url, "--attribute-names", "QueueArn"];
-    let found = cli(ground.endpoint(), &asked).await?;
-    let arn = found["Attributes"]["QueueArn"].as_str().context("a queue without ARN")?.to_owned();
-    Ok((url, arn))
+    Ok((url, format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}")))
 }
 
 /// At least so many messages of a queue, in the order in which they were sent.
@@ -161,7 +158,7 @@ pub async fn messages(ground: &Ground, url: &str, count: usize) -> Result<Vec<Va
     let deadline = tokio::time::Instant::now() + DELIVERED_WITHIN;
     let mut found: Vec<Value> = Vec::new();
     let receive = ["sqs", "receive-message", "--queue-url", url, "--max-number-of-messages", "10"];
-    let receive = [&receive[..], &["--wait-time-seconds", "1"]].concat();
+    let receive = [&receive[..], &["--wait-time-seconds", "5"]].concat();
     while found.len() < count {
         ensure!(tokio::time::Instant::now() < deadline, "only {found:?} arrived");
         let answer = cli(ground.endpoint(), &receive).await?;
