@@ -22,6 +22,10 @@ ifdef AWS_REGION
 export AWS_DEFAULT_REGION := $(AWS_REGION)
 endif
 
+# The tools start some hundreds of times in a test run. Where what Python compiles is not kept, each time takes twice as
+# long.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Where the page about an execution goes.
 FILE ?= report.html
 
