@@ -304,11 +304,14 @@ impl Stack {
 pub async fn deploy(endpoint: &str, stack: &Stack) -> Result<String> {
     // Everything here answers in milliseconds, so nothing takes long to settle.
     let parameters = format!("Architecture={} SettleSeconds=2 {}", lambda_architecture(), stack.parameters);
+    // Gone with this, also where the script is killed before it can clean up.
+    let temporary = tempfile::tempdir()?;
     let mut script = elsewhere(stack.checkout.join("infra/deploy.sh"));
     if let Some(settings) = &stack.settings {
         script.env("SETTINGS", settings);
     }
     aim(&mut script, endpoint)
+        .env("TMPDIR", temporary.path())
         .env("STACK", &stack.name)
         .env("PARAMETERS", parameters)
         .env("AWS", tool("aws"));
