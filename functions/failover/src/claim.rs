@@ -83,8 +83,9 @@ impl Standing {
 /// Why a route may not be taken, for the claim and the record that it carries; nothing where it may.
 /// `found` is what it holds. A restore takes over what it is a restore of without asking here.
 pub fn refusal(claim: &Claim, record: Option<&Record>, found: &RouteWeights) -> Option<String> {
-    // A run that has recorded its end may have a restore that still puts back what was before.
-    let untouched = record.is_some_and(|record| record.before == *found && !record.done);
+    // Of one that has reached anything a restore may still be about to put back what was there before.
+    let untouched =
+        record.is_some_and(|record| record.before == *found && record.reached == Reached::Nothing);
     match claim {
         Claim::Free | Claim::Own | Claim::Ended(_) => None,
         Claim::Running(execution) => Some(format!(
@@ -111,17 +112,31 @@ pub struct Record {
     pub before: RouteWeights,
     /// The fleet that was live.
     pub live: String,
-    /// Whether the run has reached its end, so that these are the weights that it leaves on purpose.
-    pub done: bool,
+    /// What the run has reached.
+    pub reached: Reached,
     /// The standby's percentages that the run may write.
     pub may_write: BTreeSet<Percent>,
+}
+
+/// What the run that wrote a record has reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// Nothing yet: what it found is put back.
+    Nothing,
+    /// It is a restore, and this route has what is to be put back. That says nothing of its other routes,
+    /// which may have had other weights.
+    Restored,
+    /// Its end: these are the weights that it leaves on purpose, on all of its routes.
+    Done,
 }
 
 impl Record {
     /// From the values of the tags `failover:before` and `failover:stages`; `None` where they were
     /// not written by a run.
     pub fn parse(before: &str, stages: &str) -> Option<Self> {
-        let (before, done) = before.strip_suffix(DONE).map_or((before, false), |before| (before, true));
+        let marked = |reached: Reached| Some((before.strip_suffix(reached.mark())?, reached));
+        let (before, reached) =
+            marked(Reached::Done).or_else(|| marked(Reached::Restored)).unwrap_or((before, Reached::Nothing));
         let (weights, live) = before.split_once(" live=")?;
         let weight = |pair: &str| {
             let (fleet, weight) = pair.split_once('=')?;
@@ -131,14 +146,14 @@ impl Record {
         let percent = |text: &str| Percent::new(text.parse().ok()?);
         let may_write = stages.split('/').map(percent).collect::<Option<_>>()?;
         let known = before.len() == 2 && before.contains_key(live);
-        known.then(|| Self { before, live: live.to_owned(), done, may_write })
+        known.then(|| Self { before, live: live.to_owned(), reached, may_write })
     }
 
     /// The value of the tag `failover:before`, such as `prod1=90/prod2=10 live=prod1`. Tags allow
     /// few signs beside letters and digits.
     pub fn before_tag(&self) -> String {
         let weights = joined(self.before.iter().map(|(fleet, weight)| format!("{fleet}={weight}")));
-        format!("{weights} live={}{}", self.live, if self.done { DONE } else { "" })
+        format!("{weights} live={}{}", self.live, self.reached.mark())
     }
 
     /// The value of the tag `failover:stages`, such as `0/10/50/100`.
@@ -147,8 +162,16 @@ impl Record {
     }
 }
 
-/// Ends the tag `failover:before` of a run that has reached its end.
-const DONE: &str = " done";
+impl Reached {
+    /// What the tag `failover:before` ends with.
+    const fn mark(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Restored => " restored",
+            Self::Done => " done",
+        }
+    }
+}
 
 fn joined(parts: impl Iterator<Item = impl fmt::Display>) -> String {
     parts.map(|part| part.to_string()).collect::<Vec<_>>().join("/")
@@ -190,11 +213,11 @@ mod tests {
         let fresh = claim("ABORTED", None, 1090);
         let old = claim("ABORTED", None, 1091);
         let found: RouteWeights = [("prod1".into(), 100), ("prod2".into(), 0)].into();
-        let record = |before: [u16; 2], done| {
+        let record = |before: [u16; 2], reached| {
             let before = [("prod1".to_owned(), before[0]), ("prod2".to_owned(), before[1])].into();
-            Some(Record { before, live: "prod1".into(), done, may_write: BTreeSet::new() })
+            Some(Record { before, live: "prod1".into(), reached, may_write: BTreeSet::new() })
         };
-        let (same, other) = (record([100, 0], false), record([90, 10], false));
+        let (same, other) = (record([100, 0], Reached::Nothing), record([90, 10], Reached::Nothing));
         for (claim, record, free) in [
             (&Claim::Free, None, true),
             (&Claim::Own, None, true),
@@ -203,7 +226,8 @@ mod tests {
             (&fresh, same.clone(), false),
             (&old, same.clone(), true),
             (&old, other, false),
-            (&old, record([100, 0], true), false),
+            (&old, record([100, 0], Reached::Restored), false),
+            (&old, record([100, 0], Reached::Done), false),
             (&old, None, false),
             (&Claim::Unclear("arn:other".into(), "denied".into()), same, false),
         ] {
@@ -232,13 +256,13 @@ mod tests {
             names in proptest::collection::btree_set("[a-zA-Z0-9][a-zA-Z0-9-]{0,31}", 2),
             weights in [0u16..1000, 0u16..1000],
             second in any::<bool>(),
-            done in any::<bool>(),
+            reached in proptest::sample::select(&[Reached::Nothing, Reached::Restored, Reached::Done][..]),
             stages in proptest::collection::btree_set(0u8..=100, 1..52),
         ) {
             let before: RouteWeights = names.iter().cloned().zip(weights).collect();
             let live = names.iter().nth(usize::from(second)).unwrap().clone();
             let may_write = stages.into_iter().filter_map(Percent::new).collect();
-            let record = Record { before, live, done, may_write };
+            let record = Record { before, live, reached, may_write };
             let (before, stages) = (record.before_tag(), record.stages_tag());
             for tag in [&before, &stages] {
                 prop_assert!(tag.len() <= 256 && tag.chars().all(|c| c.is_alphanumeric() || " _.:/=+-@".contains(c)));

@@ -141,7 +141,7 @@ impl Execution {
             second_pass: false,
             then: None,
             routes,
-            found: [START; MOST_ROUTES],
+            found: START,
             finished: false,
             holders: [None; MOST_ROUTES],
             long_ago: [false; MOST_ROUTES],

@@ -11,6 +11,8 @@ pub struct Fences {
     /// ... and always once the run is recorded as finished: a restore that was planned earlier may
     /// be about to put back what was there before.
     pub done_holds: bool,
+    /// ... and always once a restore is recorded to have put the route back, for the same reason.
+    pub restored_holds: bool,
     /// ... and until it is long ago. To wait for SETTLE is not enough: an invocation may have begun
     /// just before the stop, with its check yet to come.
     pub interrupted_long_ago: bool,
@@ -46,6 +48,9 @@ pub struct Fences {
     pub swap_checks_claim: bool,
     /// `SwapRoles` records, with the live fleet, that the run is finished and at which weights.
     pub swap_marks_done: bool,
+    /// A restore that puts back what each route had marks each as restored, and none as finished:
+    /// that would count for all routes.
+    pub restore_speaks_for_one_route: bool,
     /// `RollBack` checks the claims.
     pub roll_back_checks_claim: bool,
     /// `RollBack` checks the weights.
@@ -69,6 +74,7 @@ impl Fences {
         running_holds: true,
         interrupted_holds: true,
         done_holds: true,
+        restored_holds: true,
         interrupted_long_ago: true,
         weights_before_claim: true,
         settle_after_claim: true,
@@ -86,6 +92,7 @@ impl Fences {
         bake_settles: true,
         swap_checks_claim: true,
         swap_marks_done: true,
+        restore_speaks_for_one_route: true,
         roll_back_checks_claim: true,
         roll_back_checks_weights: true,
         second_pass: true,
@@ -101,10 +108,11 @@ pub type Switch = fn(&mut Fences) -> &mut bool;
 
 impl Fences {
     /// Every switch by its name.
-    pub const EACH: [(&str, Switch); 27] = [
+    pub const EACH: [(&str, Switch); 29] = [
         ("running_holds", |fences| &mut fences.running_holds),
         ("interrupted_holds", |fences| &mut fences.interrupted_holds),
         ("done_holds", |fences| &mut fences.done_holds),
+        ("restored_holds", |fences| &mut fences.restored_holds),
         ("interrupted_long_ago", |fences| &mut fences.interrupted_long_ago),
         ("weights_before_claim", |fences| &mut fences.weights_before_claim),
         ("settle_after_claim", |fences| &mut fences.settle_after_claim),
@@ -122,6 +130,7 @@ impl Fences {
         ("bake_settles", |fences| &mut fences.bake_settles),
         ("swap_checks_claim", |fences| &mut fences.swap_checks_claim),
         ("swap_marks_done", |fences| &mut fences.swap_marks_done),
+        ("restore_speaks_for_one_route", |fences| &mut fences.restore_speaks_for_one_route),
         ("roll_back_checks_claim", |fences| &mut fences.roll_back_checks_claim),
         ("roll_back_checks_weights", |fences| &mut fences.roll_back_checks_weights),
         ("second_pass", |fences| &mut fences.second_pass),

@@ -24,7 +24,7 @@
 //! is repeated only after SETTLE, so that nothing of it is on its way any more when the next one begins.
 //!
 //! `SwapRoles` writes two tags of a route in one call: `live`, and `before` with the final weights and
-//! the mark **done**. From then on there is nothing to put back.
+//! the mark **done**. From then on there is nothing to put back, on none of its routes.
 //!
 //! # Restores
 //!
@@ -38,6 +38,9 @@
 //!   of them, and the claim of the restore carries the mark on. So an execution that was stopped after
 //!   the first such write of `SwapRoles` is not moved back, and one that was stopped before it is.
 //!   (If that write is still on its way when the restore makes its plan, it is moved back, too.)
+//! * A restore that has put back what each route had marks each as **restored** in its `SwapRoles`. That
+//!   counts for this route alone, since others may have had other weights: the next restore, should this
+//!   one be stopped between two such writes, puts back the same.
 //! * If a claim has vanished, the predecessor came to its end after all. The restore writes nothing
 //!   more, gives back what it still holds, and ends as overtaken. It never claims a route that nobody of
 //!   its chain holds.
@@ -48,7 +51,7 @@
 //!   executions do would throw away what its predecessor recorded.
 //!
 //! Anybody else may take the claim of an interrupted execution if that is long ago, the weights are
-//! `before`, and the run is not marked as done.
+//! `before`, and the route is marked neither as done nor as restored.
 //!
 //! # Time
 //!

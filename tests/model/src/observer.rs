@@ -66,7 +66,7 @@ impl Observer {
             kin,
             wrote: Executions::default(),
             met_foreigner: Executions::default(),
-            settled: [START; MOST_ROUTES],
+            settled: START,
             committed: Executions::default(),
             unknown: false,
             stopped_claiming: Executions::default(),

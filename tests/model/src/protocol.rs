@@ -8,7 +8,7 @@ use crate::observer::Observer;
 use crate::properties;
 use crate::state::State;
 use crate::turn::{Turn, Verdict, in_flight};
-use crate::world::{ExecutionId, MOST_ROUTES, Route, Weights};
+use crate::world::{ExecutionId, MOST_ROUTES, Route, START, Weights};
 
 /// Who takes part, and which fences are up.
 #[derive(Clone, Debug)]
@@ -139,7 +139,7 @@ impl Model for Protocol {
         routes[..self.routes].fill(true);
         let executions = (0..self.wants.len()).map(|stages| Execution::new(Kind::Change { stages }, routes));
         vec![State {
-            routes: [Route::UNTOUCHED; MOST_ROUTES],
+            routes: START.map(Route::untouched),
             executions: executions.collect(),
             strays: Vec::new(),
             stops_left: self.stops,

@@ -83,10 +83,10 @@ impl State {
                 (route.claim, route.before) = (Some(flight.by), Some(before));
                 route.live = before.weights;
             }
-            Write::Finish { weights, marks_done } => {
+            Write::Finish { weights, mark } => {
                 route.live = weights;
-                if marks_done {
-                    route.before = Some(Record { weights, done: true });
+                if let Some(reached) = mark {
+                    route.before = Some(Record { weights, reached });
                 }
             }
             Write::Release { keep_before } => {

@@ -5,7 +5,7 @@ use stateright::Path;
 use crate::execution::Call;
 use crate::protocol::{Action, Protocol};
 use crate::state::State;
-use crate::world::Route;
+use crate::world::{Reached, Route};
 
 /// One line for each thing that happened, with the routes as they were after it.
 pub fn tell(protocol: &Protocol, path: Path<State, Action>) -> String {
@@ -48,9 +48,16 @@ fn describe(state: &State, action: Action) -> String {
 
 fn describe_route(route: &Route) -> String {
     let claim = route.claim.map_or_else(|| String::from("-"), |claim| format!("{claim:?}"));
-    let before = route.before.map_or_else(
-        || String::from("-"),
-        |before| format!("{}{}", before.weights.0, if before.done { " done" } else { "" }),
-    );
+    let before = route
+        .before
+        .map_or_else(|| String::from("-"), |before| format!("{}{}", before.weights.0, mark(before.reached)));
     format!("{:>3} %, claim {claim}, before {before}", route.weights.0)
+}
+
+const fn mark(reached: Reached) -> &'static str {
+    match reached {
+        Reached::Nothing => "",
+        Reached::Restored => " restored",
+        Reached::Done => " done",
+    }
 }

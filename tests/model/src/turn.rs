@@ -7,7 +7,7 @@ mod weights;
 use crate::execution::{Call, Ending, Execution, Kind, Status, Step};
 use crate::protocol::Protocol;
 use crate::state::State;
-use crate::world::{ExecutionId, Flight, PerRoute, Record, Weights, Write};
+use crate::world::{ExecutionId, Flight, PerRoute, Reached, Record, Weights, Write};
 
 /// What `CheckMetrics` concludes; a third, to wait, changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,15 +137,21 @@ pub fn in_flight(protocol: &Protocol, state: &State, id: ExecutionId) -> Flight 
     let execution = state.execution(id);
     let route = execution.route;
     let found = execution.found[route];
-    let done = execution.finished && protocol.fences.claim_keeps_done;
-    let marks_done = protocol.fences.swap_marks_done;
+    let fences = protocol.fences;
+    let reached =
+        if execution.finished && fences.claim_keeps_done { Reached::Done } else { Reached::Nothing };
     let write = match (execution.step, execution.kind) {
-        (Step::ClaimRoutes, _) => Write::Claim { before: Record { weights: found, done } },
+        (Step::ClaimRoutes, _) => Write::Claim { before: Record { weights: found, reached } },
         (Step::SetWeights, _) => Write::Weights(protocol.stage_weights(execution)),
         (Step::SwapRoles, Kind::Change { .. }) => {
-            Write::Finish { weights: protocol.last_weights(execution), marks_done }
+            let mark = fences.swap_marks_done.then_some(Reached::Done);
+            Write::Finish { weights: protocol.last_weights(execution), mark }
         }
-        (Step::SwapRoles, Kind::Restore { .. }) => Write::Finish { weights: found, marks_done },
+        (Step::SwapRoles, Kind::Restore { .. }) => {
+            let for_all = execution.finished || !fences.restore_speaks_for_one_route;
+            let mark = if for_all { Reached::Done } else { Reached::Restored };
+            Write::Finish { weights: found, mark: fences.swap_marks_done.then_some(mark) }
+        }
         (Step::RollBack, _) => Write::Weights(found),
         _ => Write::Release { keep_before: execution.then == Some(Ending::RollBackFailed) },
     };

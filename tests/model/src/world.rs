@@ -6,8 +6,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Weights(pub u8);
 
-/// The weights of every route at the very start.
-pub const START: Weights = Weights(0);
+/// The weights of the routes at the very start: somebody may have set them one by one.
+pub const START: PerRoute<Weights> = [Weights(0), Weights(30)];
 
 /// What the foreign writer writes. No execution ever writes it, unless it found it.
 pub const FOREIGN: Weights = Weights(33);
@@ -88,13 +88,26 @@ pub struct Route {
 pub struct Record {
     /// The weights.
     pub weights: Weights,
-    /// Whether that run has come to its end, so that these are the weights that it leaves on purpose.
-    pub done: bool,
+    /// What that run has reached.
+    pub reached: Reached,
+}
+
+/// What an execution that wrote a [`Record`] has reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reached {
+    /// Nothing that others need to know.
+    Nothing,
+    /// A restore has put this route back; of the others that says nothing.
+    Restored,
+    /// It has come to its end, and these are the weights that it leaves on purpose, on all of its routes.
+    Done,
 }
 
 impl Route {
     /// A route that nobody has touched.
-    pub const UNTOUCHED: Self = Self { weights: START, claim: None, before: None, live: START };
+    pub const fn untouched(weights: Weights) -> Self {
+        Self { weights, claim: None, before: None, live: weights }
+    }
 }
 
 /// One call that changes one route. A call either happens as a whole or not at all.
@@ -111,8 +124,8 @@ pub enum Write {
     Finish {
         /// What both become.
         weights: Weights,
-        /// Whether `before` is written.
-        marks_done: bool,
+        /// The mark with which `before` is written, if it is.
+        mark: Option<Reached>,
     },
     /// Takes `claim` away, and `before` with it unless that is to be kept.
     Release {

@@ -6,6 +6,7 @@ use common::{alone, quiet};
 use model::fences::Fences;
 use model::protocol::Protocol;
 use model::story;
+use model::world::Weights;
 use stateright::{Checker, HasDiscoveries, Model};
 
 /// The smallest world in which a fence is needed.
@@ -20,7 +21,10 @@ fn world(fence: &str) -> Protocol {
         "failed_restore_keeps_before" => Protocol { stops: 1, refusals: true, ..quiet() },
         "settle_before_release" => Protocol { stops: 1, crashes: 1, refusals: true, ..quiet() },
         "swap_marks_done" => Protocol { routes: 2, stops: 1, ..alone() },
-        "claim_keeps_done" => Protocol { routes: 2, stops: 2, ..alone() },
+        "claim_keeps_done" | "restore_speaks_for_one_route" => Protocol { routes: 2, stops: 2, ..alone() },
+        "restored_holds" => {
+            Protocol { wants: vec![vec![Weights(100)], vec![Weights(50)]], stops: 2, ..quiet() }
+        }
         "predecessors_are_mine" | "stopped_restore_keeps_claims" => Protocol { stops: 2, ..alone() },
         _ => Protocol { stops: 1, ..quiet() },
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Execution, RouteWeights, Weights};
-use crate::claim::Record;
+use crate::claim::{Reached, Record};
 use crate::hook::Hooks;
 use crate::input::{Apps, Operation};
 use crate::outcome::split;
@@ -300,19 +300,24 @@ impl Plan {
         Record {
             before: route.before.clone(),
             live: self.live.clone(),
-            done: self.done,
+            reached: if self.done { Reached::Done } else { Reached::Nothing },
             may_write: self.may_write.clone(),
         }
     }
 
     /// The record that a run leaves when its last weights are proven: from here on there is nothing
-    /// to put back.
+    /// to put back. A restore that has put back what each route had says so of each alone: should it be
+    /// stopped between two of them, the next one puts the same back.
     pub fn record_of_end(&self, route: &Route, weights: &Weights, live: &str) -> Record {
-        let before = match self.operation {
-            Operation::Restore => route.before.clone(),
-            _ => weights.iter().map(|(fleet, percent)| (fleet.clone(), percent.get().into())).collect(),
+        let (before, reached) = match self.operation {
+            Operation::Restore if self.done => (route.before.clone(), Reached::Done),
+            Operation::Restore => (route.before.clone(), Reached::Restored),
+            _ => {
+                let weights = weights.iter().map(|(fleet, percent)| (fleet.clone(), percent.get().into()));
+                (weights.collect(), Reached::Done)
+            }
         };
-        Record { before, live: live.to_owned(), done: true, may_write: self.may_write.clone() }
+        Record { before, live: live.to_owned(), reached, may_write: self.may_write.clone() }
     }
 
     /// Whether it takes the routes of an interrupted run over, which nobody else may have meanwhile.

@@ -7,7 +7,7 @@ use super::{
     Found, FoundApp, FoundFleet, FoundRoute, Refusal, SLOW_SECONDS, found_weights, planned, route, share,
     testers, weights,
 };
-use crate::claim::{Claim, Record};
+use crate::claim::{Claim, Reached, Record};
 use crate::contract::{Execution, Plan, PlannedApp, Route};
 use crate::error::{Error, Kind};
 use crate::hook::Hooks;
@@ -51,7 +51,10 @@ pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Re
     if left.iter().any(taken_over) {
         left.retain(taken_over);
     }
-    let end = left.iter().filter_map(|(.., route)| route.record.as_ref()).find(|record| record.done);
+    let end = left
+        .iter()
+        .filter_map(|(.., route)| route.record.as_ref())
+        .find(|record| record.reached == Reached::Done);
     let interrupted = left.iter().filter_map(|(.., route)| match &route.claim {
         Claim::Interrupted { execution, .. } => Some(execution.clone()),
         _ => None,

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::calendar::Permit;
+use crate::claim::Reached;
 use crate::contract::{MustShow, Progress};
 use crate::progress;
 use crate::roll_back;
@@ -349,10 +350,20 @@ fn a_restore_of_several_puts_back_on_each_what_that_one_had() {
     assert_eq!(plan.routes.iter().map(|route| route.app).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(plan.before_in_words(), "web, api: prod1 100 %, prod2 0 %; portal: prod1 60 %, prod2 40 %");
     assert_eq!(plan.routes[1].before["prod2"], 40);
-    // What it records at its end is what that route had.
-    let end = plan.record_of_end(&plan.routes[1], &plan.apps[0].before, "prod1");
-    assert_eq!((end.before["prod2"], end.done), (40, true));
+    // What it records at its end is what that route had, and no promise about the others: the next
+    // restore, should this one be stopped between two such records, puts back the same.
+    let end = |plan: &Plan| plan.record_of_end(&plan.routes[1], &plan.apps[0].before, "prod1");
+    assert_eq!((end(&plan).before["prod2"], end(&plan).reached), (40, Reached::Restored));
+    left.apps[1].routes[0].record = Some(end(&plan));
+    let again = make(json!({ "operation": "restore", "execution": "arn:other" }), &left).unwrap();
+    assert_eq!(again.before_in_words(), plan.before_in_words());
+    // A run's end stands on all of its routes, and a restore of that says so again.
+    left.apps[0].routes[0].record = Some(Record { reached: Reached::Done, ..before(0, 100).unwrap() });
+    let ended = make(json!({ "operation": "restore", "execution": "arn:other" }), &left).unwrap();
+    assert_eq!(ended.routes.iter().map(|route| route.before["prod2"]).collect::<Vec<_>>(), [100, 100]);
+    assert_eq!(end(&ended).reached, Reached::Done);
 
+    left.apps[0].routes[0].record = before(100, 0);
     left.apps[1].routes[0].record = Some(Record { live: "prod2".into(), ..record() });
     let refused = make(json!({ "operation": "restore" }), &left).unwrap_err();
     assert!(refused.contains("portal: ") && refused.contains("one by one"), "{refused}");
@@ -365,7 +376,7 @@ fn interrupted(settled: bool) -> Claim {
 fn record() -> Record {
     let before = [("prod1".to_owned(), 100), ("prod2".to_owned(), 0)].into();
     let may_write = [10, 50, 100].into_iter().filter_map(Percent::new).collect();
-    Record { before, live: "prod1".into(), done: false, may_write }
+    Record { before, live: "prod1".into(), reached: Reached::Nothing, may_write }
 }
 
 #[test]

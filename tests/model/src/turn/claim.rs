@@ -2,7 +2,7 @@
 
 use super::Turn;
 use crate::execution::{Call, Ending, Status, Step};
-use crate::world::{ExecutionId, MOST_ROUTES, PerRoute, Record, Weights};
+use crate::world::{ExecutionId, MOST_ROUTES, PerRoute, Reached, Record, Weights};
 
 /// What a claim means to an execution other than a restore.
 enum Claim {
@@ -104,8 +104,9 @@ impl Turn<'_> {
         let routes = self.state.routes;
         let left = routes.map(|route| route.claim.is_some_and(|claim| self.counts_as_mine(claim)));
         // A claim and its record are written and removed together.
-        let records = routes.map(|r| r.before.unwrap_or(Record { weights: r.live, done: false }));
-        let done = records.iter().zip(left).find(|(record, left)| record.done && *left);
+        let records =
+            routes.map(|r| r.before.unwrap_or(Record { weights: r.live, reached: Reached::Nothing }));
+        let done = records.iter().zip(left).find(|(record, left)| record.reached == Reached::Done && *left);
         let me = self.me_mut();
         me.routes = left;
         me.found = records.map(|record| done.map_or(record, |(done, _)| *done).weights);
@@ -201,10 +202,15 @@ impl Turn<'_> {
     /// A finished run has changed something, even if the weights are those of its record: a restore
     /// that made its plan before may be about to put back others.
     fn is_untouched(&self, weights: PerRoute<Weights>) -> bool {
-        let done_holds = self.protocol.fences.done_holds;
+        let fences = self.protocol.fences;
+        let holds = |reached| match reached {
+            Reached::Nothing => false,
+            Reached::Restored => fences.restored_holds,
+            Reached::Done => fences.done_holds,
+        };
         let mut untouched = self.me().untouched.iter().zip(weights);
         untouched.all(|(before, weights)| {
-            before.is_none_or(|before| before.weights == weights && !(before.done && done_holds))
+            before.is_none_or(|before| before.weights == weights && !holds(before.reached))
         })
     }
 

@@ -149,7 +149,7 @@ impl Turn<'_> {
     fn may_hold_before_roll_back(&self, route: usize, weights: Weights) -> bool {
         let me = self.me();
         let written = if me.is_restore() {
-            weights == START || self.protocol.wants.iter().flatten().any(|stage| *stage == weights)
+            weights == START[route] || self.protocol.wants.iter().flatten().any(|stage| *stage == weights)
         } else {
             self.protocol.stages(me)[..=me.stage].contains(&weights)
         };

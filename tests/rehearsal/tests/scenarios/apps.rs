@@ -1,12 +1,12 @@
 //! Several apps in lockstep: one plan, one verdict, and what becomes of all when one of them fails.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use alb::{Behaviour, CallInfo, Intercept, Service};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use futures_util::future::try_join_all;
 use rehearsal::{
     App, Event, Execution, Forward, Ground, Load, RouteKind, STACK, Site, Stack, Traffic, deploy,
@@ -266,14 +266,36 @@ pub async fn a_run_that_is_stopped_is_restored_on_every_app(ground: &Ground) -> 
     let again = run(ground, &by_hand).await?;
     ensure!(again.output["status"] == "unchanged", "{again:?}");
 
-    // From weights that differ, and stopped once more on the way back.
+    // From weights that differ, and stopped once more when one app is recorded as restored and the other is not.
     web.overwrite([60, 40]).await?;
+    let unrecorded = Arc::new(AtomicBool::new(true));
+    let (armed, route, swap_roles) =
+        (Arc::clone(&unrecorded), portal.routes[0].clone(), format!("{STACK}-swap-roles"));
+    ground.fail(move |call| {
+        let marks = armed.load(Ordering::Relaxed) && call.action == "AddTags";
+        let ours = marks && call.application == Some(&swap_roles);
+        (ours && call.parameters.iter().any(|(_, value)| *value == route)).then(|| Intercept::Error {
+            status: 400,
+            code: "Throttling".into(),
+            message: "a fault on purpose".into(),
+        })
+    });
     let mut execution = ground.execute(&lockstep(&both, "drain", json!({ "bake": "30s" }))).await?;
     execution.until_stage(1).await?;
     execution.stop().await?;
-    let mut restore = ground.restore_of(&execution.arn).await?;
-    restore.until(|event| *event == Event::Entered("Settle".into())).await?;
+    let restore = ground.restore_of(&execution.arn).await?;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let recorded = async |app: &App<'_>| {
+        let tags = app.tags().await?;
+        Ok::<_, Error>(tags[0].get("failover:before").is_some_and(|before| before.ends_with(" restored")))
+    };
+    while !recorded(&web).await? {
+        ensure!(Instant::now() < deadline, "nothing was recorded");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     restore.stop().await?;
+    ensure!(!recorded(&portal).await?, "both were recorded");
+    unrecorded.store(false, Ordering::Relaxed);
     let restored = ground.restore_of(&restore.arn).await?.finish().await?;
     ensure!(restored.status == "SUCCEEDED", "{restored:?}");
     check_weights(&web, [60, 40]).await?;
