@@ -13,6 +13,7 @@ use crate::{App, FLEETS, Ground};
 /// Collects what is told of a rehearsal while it goes on.
 #[derive(Debug)]
 pub struct Recorder {
+    title: String,
     began: Timestamp,
     runs: Vec<Run>,
     plan: Option<Plan>,
@@ -21,9 +22,10 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins with users that have just come.
-    pub fn new() -> Self {
+    /// Begins, for the scenario of this name, with users that have just come.
+    pub fn new(scenario: &str) -> Self {
         Self {
+            title: format!("Rehearsal: {scenario}"),
             began: Timestamp::now(),
             runs: Vec::new(),
             plan: None,
@@ -56,7 +58,8 @@ impl Recorder {
         }
     }
 
-    /// Writes the page to a file; nothing where no run had a plan, so that there is nothing to draw.
+    /// Writes the page to a file; without charts where no run came to have a plan, which says what to
+    /// draw.
     ///
     /// # Errors
     /// If the balancer does not tell its metrics, or the page cannot be written.
@@ -67,9 +70,13 @@ impl Recorder {
         figures: Vec<Figure>,
         file: &Path,
     ) -> Result<()> {
-        let Some(plan) = self.plan else { return Ok(()) };
-        let from = collect::period_start(self.began, plan.period_seconds)?;
-        let until = collect::period_start(Timestamp::now(), plan.period_seconds)?;
+        let period_seconds = self.plan.as_ref().map_or(1, |plan| plan.period_seconds);
+        let from = collect::period_start(self.began, period_seconds)?;
+        let until = collect::period_start(Timestamp::now(), period_seconds)?;
+        let apps = match &self.plan {
+            Some(plan) => collect::samples(&ground.cloudwatch, plan, from, until).await?,
+            None => Vec::new(),
+        };
         let mut events = self.events;
         events.extend(app.faults().into_iter().map(|fault| Event {
             at: fault.from,
@@ -79,13 +86,13 @@ impl Recorder {
         }));
         events.sort_by_key(|event| event.at);
         let recording = Recording {
-            title: "Rehearsal".into(),
-            fleets: collect::fleets(&plan),
+            title: self.title,
+            fleets: self.plan.as_ref().map_or_else(|| FLEETS.map(str::to_owned), collect::fleets),
             from,
             until,
-            period_seconds: plan.period_seconds,
+            period_seconds,
             runs: self.runs,
-            apps: collect::samples(&ground.cloudwatch, &plan, from, until).await?,
+            apps,
             events,
             notices: self.notices,
             figures,
@@ -95,11 +102,5 @@ impl Recorder {
         }
         std::fs::write(file, report::page::render(&recording))?;
         Ok(())
-    }
-}
-
-impl Default for Recorder {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -90,7 +90,7 @@ pub async fn rehearse(
         decisions: Vec::new(),
         calls: BTreeMap::new(),
         spread: Duration::ZERO,
-        recorder: page.map(|_| Recorder::new()),
+        recorder: page.map(|_| Recorder::new(name)),
     };
     let mut runs = Vec::new();
     for run in &scenario.runs {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use alb::Behaviour;
 use anyhow::{Context, Result, ensure};
+use rehearsal::scenario::{Scenario, library_folder, rehearse};
 use rehearsal::{Forward, Ground, RouteKind, Site, aim, root, tool};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -69,5 +70,19 @@ pub async fn an_execution_has_a_page_with_its_numbers(ground: &Ground) -> Result
     let least = measured.as_array().into_iter().flatten().filter_map(|point| point[1].as_f64());
     let least = least.fold(100.0, f64::min);
     ensure!((60.0..95.0).contains(&least), "the share of prod1 was {least} % at least, at a weight of 80 %");
+    Ok(())
+}
+
+/// There is nothing to draw, and all the more to say.
+pub async fn a_rehearsal_that_is_refused_has_a_page_too(ground: &Ground) -> Result<()> {
+    let name = "clients-are-bound-to-their-fleet";
+    let scenario = Scenario::read(&library_folder().join(name).with_extension("yaml"))?;
+    let page = ground.folder().join("refused.html");
+    let report = rehearse(ground, "refused-page", (name, &scenario), &mut |_| {}, Some(&page)).await?;
+    ensure!(report.problems.is_empty(), "{:?}", report.problems);
+    let drawn = std::fs::read_to_string(page)?;
+    for text in [&format!("Rehearsal: {name}"), "PlanRejected", "stickiness", "requests sent"] {
+        ensure!(drawn.contains(text), "{text} is not in {drawn}");
+    }
     Ok(())
 }

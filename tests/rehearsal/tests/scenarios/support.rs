@@ -56,6 +56,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     dashboard::runs_publish_what_only_they_know,
     dashboard::every_panel_shows_a_metric_that_exists,
     report::an_execution_has_a_page_with_its_numbers,
+    report::a_rehearsal_that_is_refused_has_a_page_too,
     pipeline::a_commit_goes_through_a_whole_cycle,
     probes::a_release_whose_pages_are_right_goes_out,
     probes::a_standby_with_the_wrong_page_is_rolled_back,
