@@ -130,6 +130,12 @@ pub enum Reached {
     Done,
 }
 
+/// The end of a run among the records of its routes, if one of them tells of it: it stands on all of them,
+/// even where that is not recorded yet.
+pub fn end_of_run<'a>(mut records: impl Iterator<Item = &'a Record>) -> Option<&'a Record> {
+    records.find(|record| record.reached == Reached::Done)
+}
+
 impl Record {
     /// From the values of the tags `failover:before` and `failover:stages`; `None` where they were
     /// not written by a run.

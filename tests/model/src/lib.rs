@@ -24,7 +24,7 @@
 //! is repeated only after SETTLE, so that nothing of it is on its way any more when the next one begins.
 //!
 //! `SwapRoles` writes two tags of a route in one call: `live`, and `before` with the final weights and
-//! the mark **done**. From then on there is nothing to put back, on none of its routes.
+//! the mark **done**. From then on there is nothing to put back on any of its routes.
 //!
 //! # Restores
 //!

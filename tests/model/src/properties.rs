@@ -101,7 +101,7 @@ pub fn sometimes(protocol: &Protocol) -> Vec<Property<Protocol>> {
 /// still on its way when its restore found nothing and ended; and that has changed nothing: the
 /// weights are `before`. A change takes such a claim away itself, unless its invocation dies or has
 /// crashed. Once the interruption is long ago anybody may take it, but for one whose record is marked
-/// as done: that takes a restore that a person starts.
+/// as done or restored: that takes a restore that a person starts.
 fn claim_is_harmless(state: &State, route: &Route) -> bool {
     let observer = &state.observer;
     route.claim.is_none_or(|claim| {

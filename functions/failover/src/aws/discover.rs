@@ -13,7 +13,7 @@ use super::error::{code, named};
 use super::pace::paced;
 use super::{claims, command, health, listener, tags, testers};
 use crate::calendar::Permit;
-use crate::claim::{Claim, Reached, Record};
+use crate::claim::{Claim, Record, end_of_run};
 use crate::error::{Error, Kind};
 use crate::input::{Input, Operation};
 use crate::plan::{Found, FoundApp, FoundFleet, FoundRoute, FoundTesters, Past};
@@ -60,9 +60,7 @@ pub async fn find(
     let marks = tags::read(client, &arns).await?;
     let claims = marks.iter().map(|marks| marks.claim.clone());
     let claims = claims::owners(step_functions, claims, asking.execution, asking.now).await?;
-    // What a run left at its end stands on all of its routes, even where that is not recorded yet.
-    let mut records = marks.iter().filter_map(|marks| marks.record.as_ref());
-    let end = records.find(|record| record.reached == Reached::Done).cloned();
+    let end = end_of_run(marks.iter().filter_map(|marks| marks.record.as_ref())).cloned();
     for (((app, route, actions), marks), claim) in routes.iter_mut().zip(marks).zip(claims) {
         (route.live_tag, route.record, route.claim) = (marks.live, marks.record, claim);
         let recorded = end.as_ref().or(route.record.as_ref());

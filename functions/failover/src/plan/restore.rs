@@ -7,7 +7,7 @@ use super::{
     Found, FoundApp, FoundFleet, FoundRoute, Refusal, SLOW_SECONDS, found_weights, planned, route, share,
     testers, weights,
 };
-use crate::claim::{Claim, Reached, Record};
+use crate::claim::{Claim, Record, end_of_run};
 use crate::contract::{Execution, Plan, PlannedApp, Route};
 use crate::error::{Error, Kind};
 use crate::hook::Hooks;
@@ -51,10 +51,7 @@ pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Re
     if left.iter().any(taken_over) {
         left.retain(taken_over);
     }
-    let end = left
-        .iter()
-        .filter_map(|(.., route)| route.record.as_ref())
-        .find(|record| record.reached == Reached::Done);
+    let end = end_of_run(left.iter().filter_map(|(.., route)| route.record.as_ref()));
     let interrupted = left.iter().filter_map(|(.., route)| match &route.claim {
         Claim::Interrupted { execution, .. } => Some(execution.clone()),
         _ => None,
@@ -73,7 +70,6 @@ pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Re
                  weights by hand and remove the tag failover:claim"
             ))
         })?;
-        // What a run left at its end stands on all of its routes, even where that is not recorded yet.
         let record = end.as_ref().unwrap_or(record);
         if live.is_some_and(|live| live != &record.live) {
             let apart = if found.apps.len() > 1 { "; restore the apps one by one" } else { "" };

@@ -199,8 +199,8 @@ impl Turn<'_> {
         }
     }
 
-    /// A finished run has changed something, even if the weights are those of its record: a restore
-    /// that made its plan before may be about to put back others.
+    /// A run that has finished, or put back, has changed something, even if the weights are those of its
+    /// record: a restore that made its plan before may be about to put back others.
     fn is_untouched(&self, weights: PerRoute<Weights>) -> bool {
         let fences = self.protocol.fences;
         let holds = |reached| match reached {
