@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use alb::{Behaviour, Fleet};
 use anyhow::{Context, Result, ensure};
-use aws_sdk_elasticloadbalancingv2::types::Action;
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action, ActionTypeEnum, RuleCondition, Tag, TargetGroupAttribute,
+};
 use failover::probe::STANDBY_HEADER;
 use failover::weights::GroupWeight;
 use jiff::Timestamp;
@@ -62,6 +64,8 @@ pub struct App<'a> {
     port: u16,
     fleets: [Fleet; 2],
     kinds: Vec<RouteKind>,
+    /// The ARN that each route has now; none for one that was deleted.
+    current: Mutex<Vec<Option<String>>>,
     faults: Mutex<Vec<Fault>>,
 }
 
@@ -84,11 +88,13 @@ impl<'a> App<'a> {
             port,
             fleets,
             kinds: Vec::new(),
+            current: Mutex::default(),
             faults: Mutex::default(),
         }
     }
 
     pub(crate) fn add_route(&mut self, arn: String, kind: RouteKind) {
+        self.current.lock().expect("nobody panics with it").push(Some(arn.clone()));
         self.routes.push(arn);
         self.kinds.push(kind);
     }
@@ -183,9 +189,90 @@ impl<'a> App<'a> {
 
     /// Tells calls about this app from others.
     pub fn mark(&self) -> Mark {
-        let label = self.load_balancer_arn.rsplit_once("loadbalancer/").map_or("", |(_, label)| label);
+        let label = self.load_balancer_arn.split_once(":loadbalancer/").map_or("", |(_, label)| label);
         let group = |part| format!("prd-{}-{part}-tg", self.name);
         Mark([label.to_owned(), group("01"), group("02"), format!(":{}-", self.name)])
+    }
+
+    /// The routes that there are now.
+    fn standing(&self) -> Vec<String> {
+        self.current.lock().expect("nobody panics with it").iter().flatten().cloned().collect()
+    }
+
+    /// Deletes the rule of a route, the first being 0, as somebody else does; makes it `again` where that
+    /// is wanted, as a forward to the first fleet alone.
+    ///
+    /// # Errors
+    /// If there is no such rule, or the balancer refuses.
+    pub async fn delete_route(&self, number: usize, again: bool) -> Result<()> {
+        let arn = self.current.lock().expect("nobody panics with it").get(number).cloned().flatten();
+        let arn = arn.with_context(|| format!("there is no route {}", number + 1))?;
+        let client = &self.ground.balancer;
+        let found = client.describe_rules().rule_arns(&arn).send().await?;
+        let rule = found.rules().first().context("no such rule")?;
+        let (listener, priority) =
+            (self.listener_of(&arn)?, rule.priority().context("no priority")?.parse()?);
+        let conditions: Vec<RuleCondition> = rule.conditions().iter().map(as_written).collect();
+        client.delete_rule().rule_arn(&arn).send().await.context("cannot delete the rule")?;
+        let made = if again { Some(self.rule(&listener, priority, conditions, 0).await?) } else { None };
+        self.current.lock().expect("nobody panics with it")[number] = made;
+        Ok(())
+    }
+
+    /// Makes a rule for a path that forwards to one fleet alone, as somebody else does.
+    ///
+    /// # Errors
+    /// If the balancer refuses.
+    pub async fn new_rule(&self, fleet: usize, path: &str, priority: i32) -> Result<()> {
+        let arn = self.routes.first().context("an app without routes")?;
+        let condition = RuleCondition::builder().field("path-pattern").values(path).build();
+        self.rule(&self.listener_of(arn)?, priority, vec![condition], fleet).await.map(drop)
+    }
+
+    /// The listener of a rule.
+    fn listener_of(&self, rule_arn: &str) -> Result<String> {
+        let (listener, _) = rule_arn.rsplit_once('/').context("not the ARN of a rule")?;
+        Ok(listener.replace(":listener-rule/", ":listener/"))
+    }
+
+    async fn rule(
+        &self,
+        listener: &str,
+        priority: i32,
+        conditions: Vec<RuleCondition>,
+        fleet: usize,
+    ) -> Result<String> {
+        let forward =
+            Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(&self.groups[fleet]).build();
+        let call = self.ground.balancer.create_rule().listener_arn(listener).priority(priority);
+        let made = call.set_conditions(Some(conditions)).actions(forward).send().await;
+        let made = made.context("cannot make a rule")?;
+        Ok(made.rules().first().and_then(|r| r.rule_arn()).context("a rule without ARN")?.to_owned())
+    }
+
+    /// Asks something of the run that holds the app, as a person does.
+    ///
+    /// # Errors
+    /// If the balancer refuses.
+    pub async fn request(&self, value: &str) -> Result<()> {
+        let tag = Tag::builder().key("failover:request").value(value).build();
+        let route = self.routes.first().context("an app without routes")?;
+        self.ground.balancer.add_tags().resource_arns(route).tags(tag).send().await?;
+        Ok(())
+    }
+
+    /// Switches the session cookies of a fleet's target group on.
+    ///
+    /// # Errors
+    /// If the balancer refuses.
+    pub async fn bind_sessions(&self, fleet: usize) -> Result<()> {
+        let attribute =
+            |key: &str, value: &str| TargetGroupAttribute::builder().key(key).value(value).build();
+        let call = self.ground.balancer.modify_target_group_attributes();
+        let call =
+            call.target_group_arn(&self.groups[fleet]).attributes(attribute("stickiness.enabled", "true"));
+        call.attributes(attribute("stickiness.type", "lb_cookie")).send().await?;
+        Ok(())
     }
 
     /// Writes weights into every route as somebody else does, without asking.
@@ -193,7 +280,7 @@ impl<'a> App<'a> {
     /// # Errors
     /// If the balancer refuses.
     pub async fn overwrite(&self, weights: [u16; 2]) -> Result<()> {
-        for route in &self.routes {
+        for route in &self.standing() {
             let groups: Vec<_> =
                 self.groups.iter().zip(weights).map(|(arn, w)| GroupWeight::new(arn, w)).collect();
             let actions = failover::aws::listener::with_weights(&self.actions(route).await?, &groups);
@@ -218,7 +305,7 @@ impl<'a> App<'a> {
     /// If the balancer does not answer.
     pub async fn weights(&self) -> Result<Vec<[u16; 2]>> {
         let mut weights = Vec::new();
-        for arn in &self.routes {
+        for arn in &self.standing() {
             let groups = failover::aws::listener::groups(&self.actions(arn).await?).context("no forward")?;
             let of = |i: usize| failover::weights::weight_of(&groups, &self.groups[i]).unwrap_or(0);
             weights.push([of(0), of(1)]);
@@ -232,7 +319,7 @@ impl<'a> App<'a> {
     /// If the balancer does not answer.
     pub async fn tags(&self) -> Result<Vec<BTreeMap<String, String>>> {
         let mut all = Vec::new();
-        for arn in &self.routes {
+        for arn in &self.standing() {
             let answer = self.ground.balancer.describe_tags().resource_arns(arn).send().await?;
             let tags = answer.tag_descriptions().first().map(|d| d.tags().to_vec()).unwrap_or_default();
             all.push(tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect());
@@ -288,6 +375,15 @@ impl<'a> App<'a> {
         };
         answers.iter().filter(|a| a.failed() && !explained(a)).count()
     }
+}
+
+/// A condition as it is written: what is read holds its values twice.
+fn as_written(condition: &RuleCondition) -> RuleCondition {
+    let mut condition = condition.clone();
+    if condition.host_header_config.is_some() || condition.path_pattern_config.is_some() {
+        condition.values = None;
+    }
+    condition
 }
 
 fn in_words(behaviour: &Behaviour) -> String {

@@ -53,6 +53,8 @@ pub struct Scenario {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Setup {
+    /// What its balancer is called; by the app's own name without it.
+    pub balancer: Option<String>,
     /// What leads to it.
     pub routes: Vec<RouteKind>,
     /// The weights of every route.
@@ -66,7 +68,7 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let weights = Weights { prod1: 100, prod2: 0 };
-        Self { routes: vec![RouteKind::Host], weights, fixed_on: None, sticky: false }
+        Self { balancer: None, routes: vec![RouteKind::Host], weights, fixed_on: None, sticky: false }
     }
 }
 

@@ -50,6 +50,33 @@ pub enum Action {
     },
     /// Somebody else writes these weights into every route.
     SomebodyElseSets(Weights),
+    /// Somebody deletes the rule of a route.
+    DeleteRoute {
+        /// Which one, the first being 1.
+        number: usize,
+        /// Whether it is made again, with another ARN, as a forward to prod1.
+        #[serde(default)]
+        again: bool,
+    },
+    /// Somebody makes a rule for a path that forwards to one fleet alone.
+    NewRule {
+        /// Which fleet.
+        fleet: FleetName,
+        /// Such as `/api/*`.
+        path: String,
+        /// Its priority; a smaller one comes first.
+        priority: i32,
+    },
+    /// Session cookies bind clients to the targets of a fleet.
+    TargetStickiness {
+        /// Which fleet.
+        fleet: FleetName,
+    },
+    /// A person asks this of the run, by the tag on its first route.
+    Request {
+        /// What the tag says.
+        value: String,
+    },
     /// Somebody stops the execution.
     Stop,
     /// Nothing, for a while.
@@ -89,6 +116,13 @@ impl Action {
                 ground.alb.set_alarm(name, state);
             }
             Self::SomebodyElseSets(weights) => app.overwrite(weights.both()).await?,
+            Self::DeleteRoute { number, again } => {
+                let number = number.checked_sub(1).context("the first route is 1")?;
+                app.delete_route(number, *again).await?;
+            }
+            Self::NewRule { fleet, path, priority } => app.new_rule(fleet.index(), path, *priority).await?,
+            Self::TargetStickiness { fleet } => app.bind_sessions(fleet.index()).await?,
+            Self::Request { value } => app.request(value).await?,
             Self::Stop => ground.stop(execution.context("nothing runs that could be stopped")?).await?,
             Self::Wait { seconds } => sleep(seconds.duration()).await,
             Self::UntilHealthy => app.until_healthy().await?,
@@ -112,6 +146,15 @@ impl std::fmt::Display for Action {
             Self::Alarm { name, ringing: true } => write!(f, "the alarm {name} rings"),
             Self::Alarm { name, ringing: false } => write!(f, "the alarm {name} is quiet"),
             Self::SomebodyElseSets(weights) => write!(f, "somebody else sets {weights}"),
+            Self::DeleteRoute { number, again: false } => write!(f, "somebody deletes route {number}"),
+            Self::DeleteRoute { number, again: true } => {
+                write!(f, "somebody deletes route {number} and makes it anew, to prod1")
+            }
+            Self::NewRule { fleet, path, priority } => {
+                write!(f, "somebody makes rule {priority} for {path}, to {}", fleet.word())
+            }
+            Self::Request { value } => write!(f, "somebody asks for `{value}`"),
+            Self::TargetStickiness { fleet } => write!(f, "session cookies bind clients to {}", fleet.word()),
             Self::Stop => f.write_str("somebody stops the execution"),
             Self::Wait { seconds } => write!(f, "nothing for {seconds}"),
             Self::UntilHealthy => f.write_str("wait until all targets are healthy"),

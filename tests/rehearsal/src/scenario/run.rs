@@ -74,7 +74,7 @@ pub async fn rehearse(
     watch: &mut dyn FnMut(&Happening<'_>),
     page: Option<&Path>,
 ) -> Result<Report> {
-    let site = Site::new(ground, app).await?;
+    let site = Site::new(ground, scenario.app.balancer.as_deref().unwrap_or(app)).await?;
     let app = site.app(app, &scenario.app.routes, scenario.app.forward()).await?;
     let first_request = ground.alb.access_log_len();
     let traffic = app.users(scenario.users, USERS_FOR);
