@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use aws_sdk_cloudwatch::Client as CloudWatch;
 use aws_sdk_elasticloadbalancingv2::Client as Balancer;
-use failover::aws::{self, alarms, claims, health, listener, metrics};
+use failover::aws::{self, alarms, claims, health, listener, metrics, newcomers};
 use failover::contract::{Check, Plan, Progress, Step};
 use failover::error::Error;
+use failover::newcomers::told;
 use failover::verdict::Verdict;
 use failover::{progress, publish, request};
-use futures_util::future::{try_join, try_join4};
+use futures_util::future::{try_join3, try_join4};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -34,8 +35,12 @@ async fn check_metrics(clients: Clients, step: Step) -> Result<Check, Error> {
 async fn poll((balancer, cloudwatch): &Clients, plan: &Plan, progress: &Progress) -> Result<Check, Error> {
     let percent = progress::standby_percent(plan, progress)?;
     let now = aws::now();
-    let routes = try_join(listener::read(balancer, &plan.routes), claims::requests(balancer, plan));
-    let ((current, requests), mut samples, targets, alarms) = try_join4(
+    let routes = try_join3(
+        listener::read(balancer, &plan.routes),
+        claims::requests(balancer, plan),
+        newcomers::find(balancer, plan),
+    );
+    let ((current, requests, newcomers), mut samples, targets, alarms) = try_join4(
         routes,
         metrics::samples(cloudwatch, plan, now),
         health::of_apps(balancer, plan),
@@ -48,8 +53,11 @@ async fn poll((balancer, cloudwatch): &Clients, plan: &Plan, progress: &Progress
         (samples.live.health, samples.standby.health) = (live, standby);
         samples.alarms.clone_from(&alarms);
     }
-    let answer = request::decide(plan, progress, &samples, &requests, now);
-    let decision = &answer.decision;
+    let mut answer = request::decide(plan, progress, &samples, &requests, now);
+    let decision = &mut answer.decision;
+    if let Some(told) = told(plan, &newcomers) {
+        decision.reason = format!("{}; {told}", decision.reason);
+    }
     tracing::info!(
         app = %plan.app,
         execution = plan.execution.arn,

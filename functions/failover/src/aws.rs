@@ -8,6 +8,7 @@ pub mod error;
 pub mod health;
 pub mod listener;
 pub mod metrics;
+pub mod newcomers;
 mod pace;
 pub mod tags;
 pub mod testers;

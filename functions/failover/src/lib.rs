@@ -15,6 +15,7 @@ pub mod error;
 pub mod hook;
 pub mod input;
 pub mod lockstep;
+pub mod newcomers;
 pub mod notice;
 pub mod outcome;
 pub mod plan;

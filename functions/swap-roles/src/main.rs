@@ -2,10 +2,12 @@
 //! one, and returns the output of the execution. Its failure never moves traffic of users.
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws::{self, claims, tags, testers};
-use failover::contract::{Outcome, SwapRequest};
+use failover::aws::{self, claims, newcomers, tags, testers};
+use failover::contract::{Outcome, Plan, SwapRequest};
 use failover::error::{Error, Kind};
+use failover::newcomers::contradict;
 use failover::outcome;
+use failover::weights::Percent;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -28,8 +30,28 @@ async fn swap_roles(client: Client, request: SwapRequest) -> Result<Outcome, Err
         let what = format!("testers may see {}, which is live, instead of {}", outcome.live, outcome.standby);
         unfinished(error, &what, "once that is mended, a `drain` leads them to the standby")
     })?;
+    if let Some(last) = progress.timeline.last() {
+        check_newcomers(&client, &plan, plan.standby_share(&last.weights)).await?;
+    }
     tracing::info!(app = %plan.app, execution = plan.execution.arn, "{}", outcome.summary);
     Ok(outcome)
+}
+
+/// No run says that a fleet carries all traffic while a rule of the app, made since the run began, says
+/// otherwise. What was reached on the run's own routes is recorded by then.
+async fn check_newcomers(client: &Client, plan: &Plan, standby: Percent) -> Result<(), Error> {
+    let Some(against) = contradict(plan, &newcomers::find(client, plan).await?, standby) else {
+        return Ok(());
+    };
+    Err(Error::new(
+        Kind::Overtaken,
+        format!(
+            "{}: the routes of this run are where it was to bring them, and that is recorded, but there is more by \
+             now: {against}. Somebody made that while the run went on. Correct or delete it; a `drain` with `standby` \
+             brings all routes together.",
+            plan.app
+        ),
+    ))
 }
 
 /// The error with what it means; what may pass is tried again, and somebody else's routes are left.

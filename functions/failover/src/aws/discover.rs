@@ -193,21 +193,8 @@ fn arn_of(group: &TargetGroup) -> &str {
 type OfListener = (Vec<(usize, FoundRoute, Vec<Action>)>, Vec<(usize, FoundTesters)>);
 
 async fn rules(client: &Client, balancer: &str, apps: &[FoundApp]) -> Result<Vec<OfListener>, Error> {
-    let listeners: Vec<Listener> = client
-        .describe_listeners()
-        .load_balancer_arn(balancer)
-        .into_paginator()
-        .items()
-        .send()
-        .collect::<Result<_, _>>()
-        .await
-        .map_err(|error| named("reading the listeners", &error))?;
-    let of_listener = async |listener: &Listener| {
-        let arn = listener.listener_arn().unwrap_or_default();
-        let pages = client.describe_rules().listener_arn(arn).into_paginator().items().send();
-        let rules: Result<Vec<Rule>, _> = pages.collect().await;
-        let rules = rules.map_err(|error| named("reading the listener rules", &error))?;
-        let port = listener.port().unwrap_or_default();
+    let of_listener = |(listener, rules): (Listener, Vec<Rule>)| {
+        let (arn, port) = (listener.listener_arn().unwrap_or_default(), port_of(&listener));
         let (for_testers, for_users): (Vec<_>, Vec<_>) = rules.into_iter().partition(testers::is_for_testers);
         let (mut routes, mut testers) = (Vec::new(), Vec::new());
         for (index, app) in apps.iter().enumerate() {
@@ -217,9 +204,28 @@ async fn rules(client: &Client, balancer: &str, apps: &[FoundApp]) -> Result<Vec
                 for_testers.iter().filter_map(|rule| for_testers_of(port, rule, &for_users, &app.fleets));
             testers.extend(found.map(|found| (index, found)));
         }
-        Ok::<_, Error>((routes, testers))
+        (routes, testers)
     };
-    try_join_all(listeners.iter().map(of_listener)).await
+    Ok(listeners(client, balancer).await?.into_iter().map(of_listener).collect())
+}
+
+/// Every listener of a balancer with all its rules.
+pub(super) async fn listeners(client: &Client, balancer: &str) -> Result<Vec<(Listener, Vec<Rule>)>, Error> {
+    let pages = client.describe_listeners().load_balancer_arn(balancer).into_paginator().items().send();
+    let listeners: Result<Vec<Listener>, _> = pages.collect().await;
+    let listeners = listeners.map_err(|error| named("reading the listeners", &error))?;
+    let with_rules = async |listener: Listener| {
+        let arn = listener.listener_arn().unwrap_or_default();
+        let pages = client.describe_rules().listener_arn(arn).into_paginator().items().send();
+        let rules: Result<Vec<Rule>, _> = pages.collect().await;
+        Ok((listener, rules.map_err(|error| named("reading the listener rules", &error))?))
+    };
+    try_join_all(listeners.into_iter().map(with_rules)).await
+}
+
+/// The port that a listener listens on.
+pub(super) fn port_of(listener: &Listener) -> i32 {
+    listener.port().unwrap_or_default()
 }
 
 /// The target groups of a rule, if it forwards to one of the fleets.
@@ -229,7 +235,8 @@ fn groups_of(rule: &Rule, fleets: &[FoundFleet; 2]) -> Option<Vec<GroupWeight>> 
     Some(groups)
 }
 
-fn label(rule: &Rule, port: i32) -> String {
+/// What people know a rule by.
+pub(super) fn label(rule: &Rule, port: i32) -> String {
     match rule.is_default() {
         Some(true) => format!("the default action on port {port}"),
         _ => format!("rule {} on port {port}", rule.priority().unwrap_or("?")),

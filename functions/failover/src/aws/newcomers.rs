@@ -1,0 +1,35 @@
+//! Looking for rules that somebody makes while a run goes on.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_elasticloadbalancingv2::Client;
+use aws_sdk_elasticloadbalancingv2::types::Rule;
+
+use super::discover::{self, label, port_of};
+use super::{listener, testers};
+use crate::contract::Plan;
+use crate::error::Error;
+use crate::newcomers::Newcomer;
+use crate::weights::weight_of;
+
+/// Every rule of the plan's balancer that forwards to one of its apps, is not for testers and was not there
+/// when the plan was made.
+///
+/// # Errors
+/// As AWS answers.
+pub async fn find(client: &Client, plan: &Plan) -> Result<Vec<Newcomer>, Error> {
+    let known: BTreeSet<&str> = plan.routes.iter().map(|route| route.rule_arn.as_str()).collect();
+    let listeners = discover::listeners(client, &plan.load_balancer_arn).await?;
+    let is_known = |rule: &Rule| rule.rule_arn().is_some_and(|arn| known.contains(arn));
+    let mut found = Vec::new();
+    for (of, rules) in &listeners {
+        let others = rules.iter().filter(|rule| !is_known(rule) && !testers::is_for_testers(rule));
+        for rule in others {
+            let Some(groups) = listener::groups(rule.actions()) else { continue };
+            let leads_to = |group: &String| weight_of(&groups, group).is_some();
+            let app = plan.apps.iter().position(|a| leads_to(&a.live_group) || leads_to(&a.standby_group));
+            found.extend(app.map(|app| Newcomer { app, label: label(rule, port_of(of)), groups }));
+        }
+    }
+    Ok(found)
+}
