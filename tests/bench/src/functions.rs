@@ -250,8 +250,11 @@ const MIB: f64 = 1024.0 * 1024.0;
 /// Claims the app's routes as a run does that is at its first stage.
 async fn claim(ground: &Ground, app: &App<'_>) -> Result<()> {
     let tag = Tag::builder().key("failover:claim").value(EXECUTION).build();
-    let call = ground.balancer.add_tags().set_resource_arns(Some(app.routes.clone())).tags(tag);
-    call.send().await.context("cannot claim the routes").map(drop)
+    for route in &app.routes {
+        let call = ground.balancer.add_tags().resource_arns(route).tags(tag.clone());
+        call.send().await.context("cannot claim the routes")?;
+    }
+    Ok(())
 }
 
 /// An event for every function that can be asked again and again, each made by the function before

@@ -454,7 +454,7 @@ pub async fn sixteen_apps_with_sixty_four_routes_stay_within_the_limits(ground: 
     // With the time that writes get on AWS.
     let stack = deploy(ground.endpoint(), &Stack::new("crowd", "SettleSeconds=15")).await?;
 
-    let (reads, changes) = (Bucket::new(40.0, 10.0), Bucket::new(10.0, 10.0));
+    let (reads, changes) = (Bucket::new(40.0, 10.0), Bucket::new(20.0, 3.0));
     let throttled: Arc<Mutex<Vec<String>>> = Arc::default();
     let met = Arc::clone(&throttled);
     ground.fail(move |call| {

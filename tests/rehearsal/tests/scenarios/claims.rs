@@ -95,6 +95,9 @@ pub async fn a_run_whose_claim_is_taken_writes_nothing_more(ground: &Ground) -> 
 
 async fn claim(ground: &Ground, app: &App<'_>, execution: &str) -> Result<()> {
     let tag = Tag::builder().key("failover:claim").value(execution).build();
-    let call = ground.balancer.add_tags().set_resource_arns(Some(app.routes.clone())).tags(tag);
-    call.send().await.context("cannot tag").map(drop)
+    for route in &app.routes {
+        let call = ground.balancer.add_tags().resource_arns(route).tags(tag.clone());
+        call.send().await.context("cannot tag")?;
+    }
+    Ok(())
 }

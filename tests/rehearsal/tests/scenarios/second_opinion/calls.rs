@@ -196,9 +196,11 @@ impl Talk<'_> {
         let client = self.client;
         let arns = [&parts.balancer, &parts.listener, &parts.weighted, &parts.groups[0]].map(Clone::clone);
         let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
-        let add = || client.add_tags().set_resource_arns(Some(arns.to_vec()));
-        add().tags(tag("failover:live", "prod1")).tags(tag("owner", "shop")).send().await?;
-        add().tags(tag("failover:live", "prod2")).send().await?;
+        for arn in &arns {
+            let add = || client.add_tags().resource_arns(arn);
+            add().tags(tag("failover:live", "prod1")).tags(tag("owner", "shop")).send().await?;
+            add().tags(tag("failover:live", "prod2")).send().await?;
+        }
         client.remove_tags().resource_arns(&parts.weighted).tag_keys("owner").send().await?;
         let found = client.describe_tags().set_resource_arns(Some(arns.to_vec())).send().await?;
         self.note("tags", shown::by_arn(found.tag_descriptions().iter().map(shown::tags)));

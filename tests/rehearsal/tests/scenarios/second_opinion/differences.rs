@@ -93,6 +93,10 @@ fn lenient() -> impl Iterator<Item = Difference> {
         ("listener on the same port", "DuplicateListener"),
         // DescribeTags takes 20 resources, all of which have to exist.
         ("tags of 21 resources", "ValidationError"),
+        // One resource is tagged by a call, and twenty rules are described.
+        ("two resources tagged at once", "ValidationError"),
+        ("two resources untagged at once", "ValidationError"),
+        ("21 rules described", "ValidationError"),
         ("unknown rule: describe tags", "RuleNotFound"),
         ("unknown rule: delete", "RuleNotFound"),
     ];

@@ -77,6 +77,16 @@ impl Talk<'_> {
         let many = vec![parts.fixed.clone(); 21];
         let found = client.describe_tags().set_resource_arns(Some(many)).send().await;
         self.note("tags of 21 resources", outcome(found, accepted));
+        let tag = Tag::builder().key("failover:live").value("prod1").build();
+        let two = vec![parts.fixed.clone(), parts.weighted.clone()];
+        let tagged = client.add_tags().set_resource_arns(Some(two.clone())).tags(tag).send().await;
+        self.note("two resources tagged at once", outcome(tagged, accepted));
+        let untagged =
+            client.remove_tags().set_resource_arns(Some(two)).tag_keys("failover:live").send().await;
+        self.note("two resources untagged at once", outcome(untagged, accepted));
+        let many = vec![parts.fixed.clone(); 21];
+        let found = client.describe_rules().set_rule_arns(Some(many)).send().await;
+        self.note("21 rules described", outcome(found, accepted));
         let made = client.create_target_group().name("second-opinion-one").protocol(ProtocolEnum::Http);
         let made = made.port(80).vpc_id(&network.vpc).send().await;
         self.note("group of the same name", outcome(made, accepted));
