@@ -89,6 +89,9 @@ pub struct Input {
     pub release: Option<String>,
     /// Target group name or ARN of each fleet; the deployment's naming pattern where left out.
     pub fleets: Option<Belongings>,
+    /// Rules that stay as they are, such as a preview of one fleet: by a host name, or by ARN.
+    #[serde(default)]
+    pub except: Vec<String>,
     /// Which fleet the operator takes for the standby.
     pub standby: Option<String>,
     /// For a restore: the interrupted execution, which says which app and fleets it was about.
@@ -228,6 +231,9 @@ impl Input {
         }
         if self.execution.is_some() && self.operation != Operation::Restore {
             return Err("`execution`: only a restore is about an execution; leave the field out".into());
+        }
+        if !self.except.is_empty() && self.operation == Operation::Restore {
+            return Err("`except`: a restore puts back what a run has changed; leave the field out".into());
         }
         if self.force && self.operation != Operation::Balance {
             return Err("`force`: only a balance can be forced; leave the field out".into());

@@ -2,6 +2,7 @@
 //! the way out. Nothing is touched here.
 
 mod checks;
+mod except;
 mod restore;
 mod stages;
 mod testers;
@@ -54,6 +55,8 @@ pub struct FoundRoute {
     pub default_of: Option<String>,
     /// Such as `rule 10 on port 443`.
     pub label: String,
+    /// The host names that it asks for; none where it asks for no host.
+    pub hosts: Vec<String>,
     /// Its target groups with their weights.
     pub groups: Vec<GroupWeight>,
     /// Whether clients are bound to a group by a cookie.
@@ -154,7 +157,10 @@ impl Found {
 pub fn plan(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Error> {
     let made = check_apart(found).map_err(Refusal::from).and_then(|()| match input.operation {
         Operation::Restore => restore(input, execution, found),
-        _ => make(input, execution, found),
+        _ => {
+            let (found, excepted) = except::leave_out(input, found)?;
+            make(input, execution, &found).map(|plan| Plan { excepted, ..plan })
+        }
     });
     made.map_err(|what| match what {
         Refusal::Complete(error) => error,
@@ -247,6 +253,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         settle_seconds: found.settle_seconds,
         predecessors: Vec::new(),
         done: false,
+        excepted: Vec::new(),
         stages,
         probing: None,
         hooks: Hooks::default(),

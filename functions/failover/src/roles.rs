@@ -71,7 +71,8 @@ pub fn live(
             Some(live) if any_weights => Ok(live),
             _ => Err(Error::rejected(format!(
                 "The routes disagree about the live fleet: {conflict}. Run `drain` with `standby` first, \
-                 which brings all routes to one fleet. Nothing was touched."
+                 which brings all routes to one fleet; a rule that is meant to stay where it is goes into `except`, \
+                 by its host name or ARN. Nothing was touched."
             ))),
         };
     }

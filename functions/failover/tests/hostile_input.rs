@@ -139,6 +139,7 @@ fn found() -> Found {
         rule_arn: "arn:rule".into(),
         default_of: None,
         label: "rule 1 on port 443".into(),
+        hosts: Vec::new(),
         groups: vec![GroupWeight::new("arn:prod1", 100), GroupWeight::new("arn:prod2", 0)],
         group_stickiness: false,
         live_tag: None,

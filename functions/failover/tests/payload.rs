@@ -88,6 +88,7 @@ fn found(signs_in: bool) -> Found {
                 rule_arn: rule.clone(),
                 default_of: None,
                 label: format!("rule 5{number:04} on port 443"),
+                hosts: Vec::new(),
                 groups: vec![GroupWeight::new(groups[0], 100), GroupWeight::new(groups[1], 0)],
                 group_stickiness: false,
                 live_tag: None,

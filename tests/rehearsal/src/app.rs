@@ -219,6 +219,14 @@ impl<'a> App<'a> {
         Ok(())
     }
 
+    /// Makes a rule for a host name that forwards to one fleet alone.
+    pub(crate) async fn preview(&self, fleet: usize, host: &str) -> Result<()> {
+        let arn = self.routes.first().context("an app without routes")?;
+        let condition = RuleCondition::builder().field("host-header").values(host).build();
+        let priority = i32::try_from(fleet)? + 1;
+        self.rule(&self.listener_of(arn)?, priority, vec![condition], fleet).await.map(drop)
+    }
+
     /// Makes a rule for a path that forwards to one fleet alone, as somebody else does.
     ///
     /// # Errors

@@ -53,6 +53,8 @@ pub struct Scenario {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Setup {
+    /// Whether each fleet has a rule of its own, for the hosts `one.shop.example` and `two.shop.example`.
+    pub previews: bool,
     /// What its balancer is called; by the app's own name without it.
     pub balancer: Option<String>,
     /// What leads to it.
@@ -68,7 +70,14 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         let weights = Weights { prod1: 100, prod2: 0 };
-        Self { balancer: None, routes: vec![RouteKind::Host], weights, fixed_on: None, sticky: false }
+        Self {
+            previews: false,
+            balancer: None,
+            routes: vec![RouteKind::Host],
+            weights,
+            fixed_on: None,
+            sticky: false,
+        }
     }
 }
 

@@ -243,6 +243,16 @@ pub(super) fn label(rule: &Rule, port: i32) -> String {
     }
 }
 
+/// The host names of a rule's conditions, which are shown in one of two ways or in both.
+fn hosts(rule: &Rule) -> Vec<String> {
+    let about_hosts = rule.conditions().iter().filter(|condition| condition.field() == Some("host-header"));
+    let values = about_hosts.flat_map(|condition| match condition.host_header_config() {
+        Some(config) => config.values(),
+        None => condition.values(),
+    });
+    values.cloned().collect()
+}
+
 /// The rule as one for testers, if it forwards to one of the fleets.
 fn for_testers_of(
     port: i32,
@@ -278,6 +288,7 @@ fn route(
         rule_arn,
         default_of: is_default.then(|| listener_arn.to_owned()),
         label: label(rule, port),
+        hosts: hosts(rule),
         groups,
         group_stickiness: listener::is_sticky(rule.actions()),
         live_tag: None,

@@ -18,7 +18,8 @@ use crate::weights::weight_of;
 /// # Errors
 /// As AWS answers.
 pub async fn find(client: &Client, plan: &Plan) -> Result<Vec<Newcomer>, Error> {
-    let known: BTreeSet<&str> = plan.routes.iter().map(|route| route.rule_arn.as_str()).collect();
+    let routes = plan.routes.iter().map(|route| &route.rule_arn);
+    let known: BTreeSet<&str> = routes.chain(&plan.excepted).map(String::as_str).collect();
     let listeners = discover::listeners(client, &plan.load_balancer_arn).await?;
     let is_known = |rule: &Rule| rule.rule_arn().is_some_and(|arn| known.contains(arn));
     let mut found = Vec::new();

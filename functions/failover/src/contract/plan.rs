@@ -160,6 +160,9 @@ pub struct Plan {
     /// For a restore: whether what it puts back is what the interrupted run left at its end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub done: bool,
+    /// Rules, by their ARN, that forward to an app and are left as they are, as the input says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excepted: Vec<String>,
     /// Why it starts outside the deployment's windows, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overridden: Option<String>,

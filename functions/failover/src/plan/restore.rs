@@ -104,6 +104,7 @@ pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Re
         settle_seconds: found.settle_seconds,
         predecessors: predecessors.into_iter().collect(),
         done: end.is_some(),
+        excepted: Vec::new(),
         overridden: None,
         approval: None,
         poll_seconds: input.poll.0,

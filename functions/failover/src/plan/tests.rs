@@ -30,6 +30,7 @@ fn route(label: &str, groups: &[(&str, u16)]) -> FoundRoute {
         rule_arn: format!("arn:{label}"),
         default_of: None,
         label: label.into(),
+        hosts: vec![format!("{label}.shop.example")],
         groups: groups.iter().map(|(arn, weight)| GroupWeight::new(*arn, *weight)).collect(),
         group_stickiness: false,
         live_tag: None,
@@ -104,6 +105,27 @@ fn a_shift_goes_through_its_stages_in_both_directions() {
         assert!(plan.stages.iter().all(|s| s.bake_seconds == 300 && s.must_show == MustShow::HealthyStandby));
         assert_eq!(plan.apps[0].before[live], Percent::ALL);
     }
+}
+
+#[test]
+fn a_rule_for_one_fleet_stays_where_it_is_excepted_by_name() {
+    let mut found = found([100, 0]);
+    found.apps[0].routes.push(route("one", &[(ONE, 100)]));
+    found.apps[0].routes.push(route("two", &[(TWO, 100)]));
+    let refused = make(json!({}), &found).unwrap_err();
+    assert!(refused.contains("`except`"), "{refused}");
+    for names in [["one.shop.example", "two.shop.example"], ["arn:one", "two"]] {
+        let plan = make(json!({ "except": names }), &found).unwrap();
+        let routes: Vec<&str> = plan.routes.iter().map(|route| route.arn.as_str()).collect();
+        assert_eq!(routes, ["arn:rule 1"]);
+        assert_eq!(plan.excepted, ["arn:one", "arn:two"]);
+    }
+    let unknown = make(json!({ "except": ["three.shop.example"] }), &found).unwrap_err();
+    assert!(unknown.contains("three.shop.example") && unknown.contains("rule 1, one, two"), "{unknown}");
+    // Users who come by a rule of both fleets must not be left behind.
+    found.apps[0].routes[1] = route("one", &[(ONE, 60), (TWO, 40)]);
+    let shared = make(json!({ "except": ["one", "two"] }), &found).unwrap_err();
+    assert!(shared.contains("one does not send everything"), "{shared}");
 }
 
 #[test]

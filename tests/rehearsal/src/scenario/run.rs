@@ -76,6 +76,11 @@ pub async fn rehearse(
 ) -> Result<Report> {
     let site = Site::new(ground, scenario.app.balancer.as_deref().unwrap_or(app)).await?;
     let app = site.app(app, &scenario.app.routes, scenario.app.forward()).await?;
+    if scenario.app.previews {
+        for (fleet, host) in ["one.shop.example", "two.shop.example"].into_iter().enumerate() {
+            app.preview(fleet, host).await?;
+        }
+    }
     let first_request = ground.alb.access_log_len();
     let traffic = app.users(scenario.users, USERS_FOR);
     watch(&Happening::UsersCome(scenario.users.history_seconds));
