@@ -20,8 +20,17 @@ use crate::lock;
 use crate::metrics::Store;
 use crate::net::{self, Reservation};
 use crate::pool::Pool;
+use crate::throttle::{Counted, Throttle};
 use crate::trouble::Troubles;
 use crate::world::World;
+
+/// An alarm.
+#[derive(Clone, Copy)]
+pub(crate) struct Alarm {
+    pub(crate) state: crate::AlarmState,
+    /// Whether it is made of other alarms instead of a metric.
+    pub(crate) composite: bool,
+}
 
 /// The shared state; tasks hold it, [`crate::Alb`] stops them.
 pub(crate) struct Core {
@@ -33,7 +42,10 @@ pub(crate) struct Core {
     pub(crate) metrics: Mutex<Store>,
     pub(crate) calls: Log<Arc<Call>>,
     pub(crate) access: Log<AccessLogEntry>,
-    pub(crate) alarms: Mutex<BTreeMap<String, crate::AlarmState>>,
+    pub(crate) alarms: Mutex<BTreeMap<String, Alarm>>,
+    pub(crate) throttle: Mutex<Throttle>,
+    pub(crate) counted: Counted,
+    pub(crate) time_compression: f64,
     pub(crate) interceptor: RwLock<Option<Interceptor>>,
     pub(crate) troubles: Mutex<Troubles>,
     /// Where calls of other services go.
@@ -54,6 +66,9 @@ impl Core {
             calls: Log::default(),
             access: Log::default(),
             alarms: Mutex::default(),
+            throttle: Mutex::new(Throttle::new(options.time_compression)),
+            counted: options.counted,
+            time_compression: options.time_compression,
             interceptor: RwLock::default(),
             troubles: Mutex::default(),
             others: Mutex::default(),

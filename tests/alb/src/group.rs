@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::condition::Condition;
 use crate::lock;
 use crate::pool::Pool;
 
@@ -35,6 +36,7 @@ pub(crate) struct Group {
     targets: RwLock<Vec<Arc<Target>>>,
     /// None while no rule and no default action holds the group.
     pub(crate) user: watch::Sender<Option<User>>,
+    pub(crate) condition: Mutex<Condition>,
     turn: AtomicUsize,
 }
 
@@ -119,6 +121,7 @@ impl Group {
             ),
             targets: RwLock::default(),
             user: watch::Sender::new(None),
+            condition: Mutex::default(),
             turn: AtomicUsize::new(0),
         }
     }
@@ -132,25 +135,42 @@ impl Group {
         let mut targets = lock::write(&self.targets);
         let new = targets.iter().all(|known| known.address != target.address);
         if new {
+            lock::lock(&self.condition).registered(target.address);
             targets.push(Arc::clone(target));
         }
         new
     }
 
-    /// Takes a target out at once; what is in flight to it goes on.
-    pub(crate) fn remove(&self, matches: impl Fn(&Target) -> bool) {
+    /// Takes targets out at once; what is in flight to them goes on. Those of a group in use are shown as
+    /// draining for as long as the group says, `faster` times as fast.
+    pub(crate) fn remove(&self, faster: f64, matches: impl Fn(&Target) -> bool) {
+        let delay =
+            lock::lock(&self.attributes)["deregistration_delay.timeout_seconds"].parse().unwrap_or(300.0);
+        let until = Instant::now() + Duration::try_from_secs_f64(delay / faster).unwrap_or_default();
+        let used = self.user.borrow().is_some();
         lock::write(&self.targets).retain(|target| {
             let leaves = matches(target);
             if leaves {
                 target.stop.cancel();
+                if used {
+                    lock::lock(&self.condition).drain(target.address, until);
+                }
             }
             !leaves
         });
     }
 
+    /// Whether clients stay with a target of this group.
+    pub(crate) fn is_sticky(&self) -> bool {
+        lock::lock(&self.attributes)["stickiness.enabled"] == "true"
+    }
+
     /// The next target in turn among the healthy ones, or among all where none is healthy:
-    /// an ALB fails open. None without any target.
+    /// an ALB fails open. None without any target that can be used.
     pub(crate) fn pick(&self) -> Option<Arc<Target>> {
+        if lock::lock(&self.condition).unusable() {
+            return None;
+        }
         let targets = lock::read(&self.targets);
         let healthy = targets.iter().filter(|target| *lock::lock(&target.health) == Health::Healthy).count();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);

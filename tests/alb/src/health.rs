@@ -117,7 +117,8 @@ pub(crate) async fn publish_hosts(core: Arc<Core>) {
         for group in core.groups() {
             let Some(user) = group.user.borrow().clone() else { continue };
             let (mut healthy, mut unhealthy) = (0, 0);
-            for target in group.targets() {
+            let unusable = lock(&group.condition).unusable();
+            for target in group.targets().iter().filter(|_| !unusable) {
                 match *lock(&target.health) {
                     Health::Healthy => healthy += 1,
                     Health::Unhealthy(_) => unhealthy += 1,

@@ -9,9 +9,9 @@
 //!
 //! - Metrics are kept by the second instead of by the minute, so that short periods work.
 //! - A listener with the protocol `HTTPS` speaks plain HTTP; only `X-Forwarded-Proto` says `https`.
-//! - Targets are IPv4 addresses with a port, and a deregistered one leaves at once.
+//! - Targets are IPv4 addresses with a port. A deregistered one gets nothing new; it is shown as draining.
 //! - Slow start, target-level stickiness and rule transforms are not carried out.
-//! - A single zone, no throttling, no web sockets.
+//! - A single zone, no web sockets.
 //! - CloudWatch speaks the CBOR protocol of the current SDKs only, and reads plain metrics: neither
 //!   expressions nor the trimmed and winsorized means.
 //!
@@ -39,6 +39,7 @@ use std::time::Duration;
 use tokio_util::sync::DropGuard;
 
 mod api;
+mod condition;
 mod core;
 mod fleet;
 mod group;
@@ -54,16 +55,19 @@ mod proxy;
 mod responses;
 mod routing;
 mod stats;
+mod throttle;
 mod trouble;
 mod visit;
+mod whims;
 mod world;
 
 pub use crate::fleet::{Behaviour, Counts, Fleet, TAKES_MILLISECONDS};
 pub use crate::intercept::{CallInfo, Intercept};
 pub use crate::journal::{AccessLogEntry, Call, Service};
+pub use crate::throttle::Counted;
 pub use crate::trouble::{Partial, Trouble};
 
-use crate::core::Core;
+use crate::core::{Alarm, Core};
 
 /// How a balancer is set up.
 #[derive(Clone, Debug)]
@@ -77,6 +81,11 @@ pub struct Options {
     /// How often every target is checked, whatever its group says. AWS does not go below five
     /// seconds; here nothing is too quick.
     pub health_check_interval: Option<Duration>,
+    /// How much faster than in AWS the account's buckets fill up and targets drain: 1 is as in AWS, 60 makes
+    /// a second of a minute. Above 0.
+    pub time_compression: f64,
+    /// Whose calls draw on the account's buckets.
+    pub counted: Counted,
 }
 
 impl Default for Options {
@@ -86,6 +95,8 @@ impl Default for Options {
             account: "123456789012".to_owned(),
             seed: 0,
             health_check_interval: None,
+            time_compression: 1.0,
+            counted: Counted::Everyone,
         }
     }
 }
@@ -197,7 +208,12 @@ impl Alb {
 
     /// Creates a CloudWatch metric alarm, or changes its state.
     pub fn set_alarm(&self, name: &str, state: AlarmState) {
-        lock::lock(&self.core.alarms).insert(name.to_owned(), state);
+        lock::lock(&self.core.alarms).insert(name.to_owned(), Alarm { state, composite: false });
+    }
+
+    /// Creates a CloudWatch composite alarm, or changes its state.
+    pub fn set_composite_alarm(&self, name: &str, state: AlarmState) {
+        lock::lock(&self.core.alarms).insert(name.to_owned(), Alarm { state, composite: true });
     }
 
     /// Decides about every API call from now on, in place of an earlier interceptor. It runs on

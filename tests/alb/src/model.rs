@@ -73,6 +73,13 @@ pub(crate) struct Forward {
     pub(crate) sticky_seconds: Option<u32>,
 }
 
+impl Forward {
+    /// Whether there are several groups to choose from.
+    pub(crate) fn weighs(&self) -> bool {
+        self.groups.len() > 1
+    }
+}
+
 /// What the two ways to sign in have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct SignIn {

@@ -68,7 +68,7 @@ pub(crate) struct Troubles(BTreeMap<String, Trouble>);
 impl Troubles {
     /// Replaces those of the balancer with this ARN.
     pub(crate) fn set(&mut self, arn: &str, trouble: Trouble) {
-        let label = arn.rsplit_once("loadbalancer/").map_or(arn, |(_, label)| label);
+        let label = arn.split_once(":loadbalancer/").map_or(arn, |(_, label)| label);
         self.0.insert(label.to_owned(), trouble);
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct World {
     pub(crate) listeners: Vec<Listener>,
     /// By ARN of the resource.
     pub(crate) tags: BTreeMap<String, BTreeMap<String, String>>,
+    /// Whether callers lack the right to look at user pools.
+    pub(crate) cognito_denied: bool,
 }
 
 impl World {
@@ -65,6 +67,32 @@ impl World {
                 listener.door.publish(table, spread);
             }
         }
+    }
+
+    /// A rule, or a default one, that weighs this group against others and binds no client to a group.
+    pub(crate) fn unsticky_rule(&self, group: &str) -> Option<&str> {
+        let unsticky = |actions: &[Action]| {
+            actions.iter().any(|action| match &action.kind {
+                ActionKind::Forward(forward) => {
+                    forward.weighs() && !forward.sticky && forward.groups.iter().any(|(arn, _)| arn == group)
+                }
+                _ => false,
+            })
+        };
+        self.listeners.iter().find_map(|listener| {
+            let rule = listener.rules.iter().find(|rule| unsticky(&rule.actions));
+            let default = unsticky(&listener.default_actions).then_some(listener.default_rule.as_str());
+            rule.map(|rule| rule.arn.as_str()).or(default)
+        })
+    }
+
+    /// Takes away a rule other than a default one, and returns it with the ARN of its listener.
+    pub(crate) fn remove_rule(&mut self, arn: &str) -> Option<(Rule, String)> {
+        self.tags.remove(arn);
+        self.listeners.iter_mut().find_map(|listener| {
+            let index = listener.rules.iter().position(|rule| rule.arn == arn)?;
+            Some((listener.rules.remove(index), listener.arn.clone()))
+        })
     }
 
     /// Takes away the listener at this index, which stops to listen at once.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::cbor::{decode, encode, map, member, seconds, text, time};
 use super::error::ApiError;
 use crate::AlarmState;
-use crate::core::Core;
+use crate::core::{Alarm, Core};
 use crate::lock::lock;
 use crate::metrics::{Metric, Selection};
 use crate::stats::Statistic;
@@ -21,18 +21,20 @@ const MOST_QUERIES: usize = 500;
 const MOST_POINTS: usize = 100_800;
 const NAMESPACE: &str = "AWS/ApplicationELB";
 
+type Operation = fn(&Core, &Value) -> Result<Value, ApiError>;
+
+/// Every operation that is served.
+pub(super) const OPERATIONS: &[(&str, Operation)] =
+    &[("GetMetricData", get_metric_data), ("DescribeAlarms", describe_alarms)];
+
 /// Carries out a call, and returns the CBOR of its answer.
 pub(super) fn perform(core: &Arc<Core>, action: &str, body: &Bytes) -> Result<Vec<u8>, ApiError> {
     let input = decode(body)?;
-    let output = match action {
-        "GetMetricData" => get_metric_data(core, &input)?,
-        "DescribeAlarms" => describe_alarms(core, &input)?,
-        _ => {
-            let message = format!("The operation {action} is not available");
-            return Err(ApiError::new("UnknownOperationException", message));
-        }
+    let Some((_, operation)) = OPERATIONS.iter().find(|(name, _)| *name == action) else {
+        let message = format!("The operation {action} is not available");
+        return Err(ApiError::new("UnknownOperationException", message));
     };
-    Ok(encode(&output))
+    Ok(encode(&operation(core, &input)?))
 }
 
 /// One query of a call.
@@ -95,7 +97,11 @@ fn get_metric_data(core: &Core, input: &Value) -> Result<Value, ApiError> {
         }
         position += points.len();
     }
-    let mut output = vec![(text("MetricDataResults"), Value::Array(results))];
+    let mut output = vec![
+        (text("MetricDataResults"), Value::Array(results)),
+        // Always there, if only empty.
+        (text("Messages"), Value::Array(Vec::new())),
+    ];
     if position > end {
         output.push((text("NextToken"), text(end.to_string())));
     }
@@ -206,28 +212,58 @@ fn subject_of(known: Metric, metric: &Value) -> Result<Option<Subject>, ApiError
     Ok(balancer.map(|balancer| Subject { balancer, group, metric: known }))
 }
 
+/// Alarm names that one call may carry, and alarms on a page.
+const MOST_ALARMS: usize = 100;
+
+fn texts<'a>(input: &'a Value, name: &str) -> Vec<&'a str> {
+    let list = member(input, name).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_text).collect()
+}
+
 fn describe_alarms(core: &Core, input: &Value) -> Result<Value, ApiError> {
-    let names: Vec<&str> = member(input, "AlarmNames")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_text)
-        .collect();
+    let (names, kinds) = (texts(input, "AlarmNames"), texts(input, "AlarmTypes"));
+    if names.len() > MOST_ALARMS {
+        return Err(ApiError::validation(format!("At most {MOST_ALARMS} alarm names are possible")));
+    }
     let prefix = string(input, "AlarmNamePrefix")?;
-    let alarms = lock(&core.alarms)
+    // Composite alarms come only where they are asked for.
+    let wanted = |alarm: &Alarm| match alarm.composite {
+        true => kinds.contains(&"CompositeAlarm"),
+        false => kinds.is_empty() || kinds.contains(&"MetricAlarm"),
+    };
+    let most = integer(input, "MaxRecords")?.and_then(|most| usize::try_from(most).ok());
+    let most = most.unwrap_or(MOST_ALARMS).clamp(1, MOST_ALARMS);
+    let start = match string(input, "NextToken")? {
+        None => 0,
+        Some(token) => token
+            .parse()
+            .map_err(|_| ApiError::new("InvalidNextToken", "The token is not one of this service"))?,
+    };
+    let alarms = lock(&core.alarms);
+    let mut found = alarms
         .iter()
         .filter(|(name, _)| names.is_empty() || names.contains(&name.as_str()))
         .filter(|(name, _)| prefix.is_none_or(|prefix| name.starts_with(prefix)))
-        .map(|(name, state)| {
-            let state = match state {
-                AlarmState::Ok => "OK",
-                AlarmState::Alarm => "ALARM",
-                AlarmState::InsufficientData => "INSUFFICIENT_DATA",
-            };
-            map([("AlarmName", text(name)), ("StateValue", text(state))])
-        })
-        .collect();
-    Ok(map([("MetricAlarms", Value::Array(alarms)), ("CompositeAlarms", Value::Array(Vec::new()))]))
+        .filter(|(_, alarm)| wanted(alarm))
+        .skip(start);
+    let (mut metric, mut composite) = (Vec::new(), Vec::new());
+    for (name, alarm) in found.by_ref().take(most) {
+        let state = match alarm.state {
+            AlarmState::Ok => "OK",
+            AlarmState::Alarm => "ALARM",
+            AlarmState::InsufficientData => "INSUFFICIENT_DATA",
+        };
+        let shown = map([("AlarmName", text(name)), ("StateValue", text(state))]);
+        if alarm.composite { composite.push(shown) } else { metric.push(shown) }
+    }
+    let mut output = vec![
+        (text("MetricAlarms"), Value::Array(metric)),
+        (text("CompositeAlarms"), Value::Array(composite)),
+    ];
+    if found.next().is_some() {
+        output.push((text("NextToken"), text((start + most).to_string())));
+    }
+    Ok(Value::Map(output))
 }
 
 fn string<'a>(value: &'a Value, name: &str) -> Result<Option<&'a str>, ApiError> {

@@ -25,9 +25,17 @@ use crate::intercept::{CallInfo, Intercept};
 use crate::journal::{Call, Service};
 use crate::lock;
 use crate::net::{self, Answer, Body, Reset, whole};
+use crate::throttle::Counted;
 
 /// CloudWatch's operations live below this path.
 const CLOUDWATCH: &str = "/service/GraniteServiceVersion20100801/operation/";
+
+/// Every operation that is served, as `service:Operation`.
+pub(crate) fn operations() -> Vec<String> {
+    let balancing = elbv2::OPERATIONS.iter().map(|(name, _)| format!("elasticloadbalancing:{name}"));
+    let watching = cloudwatch::OPERATIONS.iter().map(|(name, _)| format!("cloudwatch:{name}"));
+    balancing.chain(watching).collect()
+}
 
 /// Serves both APIs until the balancer stops.
 pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener) {
@@ -45,17 +53,19 @@ struct Incall {
     action: String,
     parameters: Vec<(String, String)>,
     body: Bytes,
+    /// Whether it draws on what the account may call.
+    counted: bool,
 }
 
-fn read(cloudwatch: Option<String>, body: Bytes) -> Incall {
+fn read(cloudwatch: Option<String>, body: Bytes, counted: bool) -> Incall {
     if let Some(action) = cloudwatch {
         let parameters = cbor::flatten(&body);
-        return Incall { service: Service::CloudWatch, action, parameters, body };
+        return Incall { service: Service::CloudWatch, action, parameters, body, counted };
     }
     let parameters: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
     let action = parameters.iter().find(|(name, _)| name == "Action");
     let action = action.map(|(_, value)| value.clone()).unwrap_or_default();
-    Incall { service: Service::ElasticLoadBalancingV2, action, parameters, body }
+    Incall { service: Service::ElasticLoadBalancingV2, action, parameters, body, counted }
 }
 
 async fn handle(core: Arc<Core>, peer: SocketAddr, request: Request<Incoming>) -> Answer {
@@ -67,7 +77,7 @@ async fn handle(core: Arc<Core>, peer: SocketAddr, request: Request<Incoming>) -
     let cloudwatch = request.uri().path().strip_prefix(CLOUDWATCH).map(str::to_owned);
     // A client that leaves in the middle of its request gets no answer.
     let body = request.into_body().collect().await.map_err(|_| Reset)?.to_bytes();
-    let call = read(cloudwatch, body);
+    let call = read(cloudwatch, body, core.counted == Counted::Everyone || application.is_some());
     let decision = {
         let info = CallInfo {
             service: call.service,
@@ -126,7 +136,7 @@ fn perform(core: &Arc<Core>, call: &Incall, id: &str) -> Result<Response<Body>, 
         let body = cloudwatch::perform(core, &call.action, &call.body)?;
         return Ok(cbor_answer(200, body, id));
     }
-    let body = elbv2::perform(core, &call.action, &call.parameters, id)?;
+    let body = elbv2::perform(core, &call.action, &call.parameters, call.counted, id)?;
     Ok(answer(200, "text/xml", body, id))
 }
 

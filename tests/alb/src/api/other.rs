@@ -65,7 +65,7 @@ pub(super) async fn handle(
         };
         lock::read(&core.interceptor).as_ref().map_or(Intercept::Pass, |intercept| intercept(&info))
     };
-    let call = Incall { service: Service::Other, action, parameters, body: body.clone() };
+    let call = Incall { service: Service::Other, action, parameters, body: body.clone(), counted: false };
     let reset = || Err("ConnectionReset".to_owned());
     match decision {
         Intercept::Error { status, code, message } => {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use alb::{Alb, Fleet, Options};
+use alb::{Alb, Counted, Fleet, Options};
 use aws_sdk_cloudwatch::config::retry::RetryConfig;
 use aws_sdk_cloudwatch::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_cloudwatch::error::{ProvideErrorMetadata, SdkError};
@@ -28,6 +28,7 @@ impl Ground {
         Self::with(Options {
             health_check_interval: Some(Duration::from_millis(20)),
             seed: 7,
+            counted: Counted::Named,
             ..Options::default()
         })
         .await

@@ -25,6 +25,9 @@ pub(super) fn parse(
         let kind = match member.required("Type")? {
             "forward" => ActionKind::Forward(forward(&member)?),
             "authenticate-oidc" => ActionKind::Oidc(oidc(&member, previous)?),
+            "authenticate-cognito" if world.cognito_denied => {
+                return Err(refused("User is not authorized to perform 'describeUserPoolClient'"));
+            }
             "authenticate-cognito" => ActionKind::Cognito(cognito(&member)?),
             "fixed-response" => ActionKind::Fixed(fixed(&member)?),
             "redirect" => ActionKind::Redirect(redirect(&member)?),
@@ -38,6 +41,7 @@ pub(super) fn parse(
             for (arn, _) in &forward.groups {
                 available(world, arn, balancer)?;
             }
+            stickiness_agrees(world, forward)?;
         }
     }
     Ok(actions)
@@ -58,6 +62,18 @@ fn in_order(actions: &mut [Action]) -> Result<(), ApiError> {
     let routing = actions.iter().filter(|action| action.kind.routes()).count();
     if routing != 1 || !actions.last().is_some_and(|action| action.kind.routes()) {
         return Err(refused("Exactly one action must route the request, and it must be the last one"));
+    }
+    Ok(())
+}
+
+/// Where a group binds clients to its targets, a rule with several groups has to bind them to a group.
+fn stickiness_agrees(world: &World, forward: &Forward) -> Result<(), ApiError> {
+    let sticky = |(arn, _): &(String, u32)| world.group(arn).is_some_and(|group| group.is_sticky());
+    if forward.weighs() && !forward.sticky && forward.groups.iter().any(sticky) {
+        return Err(refused(
+            "You must enable group stickiness on a rule if you enabled target stickiness on one of its target \
+             groups",
+        ));
     }
     Ok(())
 }
@@ -92,7 +108,7 @@ fn forward(action: &Scope<'_>) -> Result<Forward, ApiError> {
             .filter(|weight| (0..=HEAVIEST).contains(weight))
             .and_then(|weight| u32::try_from(weight).ok())
             .ok_or_else(|| {
-                ApiError::validation("The weight for each target group must be between 0 and 999")
+                ApiError::validation("The weight for each target group must be between 0 and 999, inclusive")
             })?;
         groups.push((arn.to_owned(), weight));
     }
@@ -119,9 +135,7 @@ fn forward(action: &Scope<'_>) -> Result<Forward, ApiError> {
     }
     let stickiness = config.and_then(|config| config.nested("TargetGroupStickinessConfig"));
     let (sticky, sticky_seconds) = match stickiness {
-        Some(stickiness) => {
-            (stickiness.parse("Enabled")?.unwrap_or(false), stickiness.within("DurationSeconds", 1, 604_800)?)
-        }
+        Some(stickiness) => (stickiness.parse("Enabled")?.unwrap_or(false), sticky_seconds(&stickiness)?),
         None => (false, None),
     };
     if sticky && sticky_seconds.is_none() {
@@ -130,13 +144,22 @@ fn forward(action: &Scope<'_>) -> Result<Forward, ApiError> {
     Ok(Forward { groups, sticky, sticky_seconds })
 }
 
+/// For how long clients stay with a group. AWS looks at it even where stickiness is off.
+fn sticky_seconds(stickiness: &Scope<'_>) -> Result<Option<u32>, ApiError> {
+    stickiness.within("DurationSeconds", 1, 604_800).map_err(|_| {
+        ApiError::validation("Target group stickiness duration must be between 1 and 604800 seconds")
+    })
+}
+
 fn oidc(action: &Scope<'_>, previous: &[Action]) -> Result<Oidc, ApiError> {
     let config = required(action, "AuthenticateOidcConfig")?;
     let client = config.required("ClientId")?;
     let keep: bool = config.parse("UseExistingClientSecret")?.unwrap_or(false);
     let secret = match (config.text("ClientSecret").filter(|secret| !secret.is_empty()), keep) {
         (Some(_), true) => {
-            return Err(refused("A client secret cannot be given together with UseExistingClientSecret"));
+            return Err(refused(
+                "You cannot both specify a client secret and set UseExistingClientSecret to true",
+            ));
         }
         (Some(secret), false) => secret.to_owned(),
         (None, true) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::load_balancers::{attributes_output, changed_attributes, valid_name};
 use super::paging::page;
-use super::{ApiError, Outcome, Output, Scope, tags};
+use super::{ApiError, Outcome, Output, Scope, at_most_described, tags};
 use crate::core::Core;
 use crate::group::{Check, Group};
 use crate::lock::lock;
@@ -71,8 +71,9 @@ pub(super) fn port(scope: &Scope<'_>) -> Result<Option<u16>, ApiError> {
 }
 
 pub(super) fn describe(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
-    let world = lock(&core.world);
     let (names, arns) = (scope.strings("Names"), scope.strings("TargetGroupArns"));
+    at_most_described(names.len().max(arns.len()), "target groups")?;
+    let world = lock(&core.world);
     let balancer = scope.text("LoadBalancerArn");
     for name in &names {
         if world.groups.iter().all(|group| group.name != *name) {
@@ -106,9 +107,19 @@ pub(super) fn describe_attributes(core: &Arc<Core>, scope: &Scope<'_>) -> Outcom
 }
 
 pub(super) fn modify_attributes(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
-    let group = find(&lock(&core.world), scope.required("TargetGroupArn")?)?;
+    let world = lock(&core.world);
+    let group = find(&world, scope.required("TargetGroupArn")?)?;
     let mut current = lock(&group.attributes);
     let changed = changed_attributes(scope, &current)?;
+    if changed["stickiness.enabled"] == "true"
+        && let Some(rule) = world.unsticky_rule(&group.arn)
+    {
+        let message = format!(
+            "This target group appears behind a rule with group stickiness disabled ({rule}). You must enable \
+             group stickiness before enabling target stickiness"
+        );
+        return Err(ApiError::new("InvalidConfigurationRequest", message));
+    }
     current.clone_from(&changed);
     Ok(attributes_output(changed))
 }

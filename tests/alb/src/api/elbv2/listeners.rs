@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::paging::page;
-use super::{ApiError, Outcome, Output, Scope, actions, actions_out, groups, nothing, tags};
+use super::{
+    ApiError, Outcome, Output, Scope, actions, actions_out, at_most_described, groups, nothing, tags,
+};
 use crate::core::Core;
 use crate::lock::lock;
 use crate::model::{Action, Listener};
@@ -66,8 +68,9 @@ pub(super) fn create(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
 }
 
 pub(super) fn describe(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
-    let world = lock(&core.world);
     let arns = scope.strings("ListenerArns");
+    at_most_described(arns.len(), "listeners")?;
+    let world = lock(&core.world);
     let balancer = scope.text("LoadBalancerArn");
     if arns.is_empty() == balancer.is_none() {
         return Err(ApiError::validation("Either a load balancer or listeners must be specified"));

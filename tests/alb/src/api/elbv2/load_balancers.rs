@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::paging::page;
-use super::{ApiError, Outcome, Output, Scope, tags};
+use super::{ApiError, Outcome, Output, Scope, at_most_described, tags};
 use crate::core::Core;
 use crate::lock::lock;
 use crate::model::LoadBalancer;
@@ -52,8 +52,9 @@ pub(super) fn create(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
 }
 
 pub(super) fn describe(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
-    let world = lock(&core.world);
     let (names, arns) = (scope.strings("Names"), scope.strings("LoadBalancerArns"));
+    at_most_described(names.len().max(arns.len()), "load balancers")?;
+    let world = lock(&core.world);
     for name in &names {
         if world.balancers.iter().all(|balancer| balancer.name != *name) {
             return Err(ApiError::not_found("LoadBalancerNotFound", name));

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::listeners::find;
 use super::paging::page;
-use super::{ApiError, Outcome, Output, Scope, actions, actions_out, conditions, nothing, tags};
+use super::{
+    ApiError, Outcome, Output, Scope, actions, actions_out, at_most_described, conditions, nothing, tags,
+};
 use crate::core::Core;
 use crate::lock::lock;
 use crate::model::{Listener, Rule};
@@ -48,8 +50,9 @@ pub(super) fn create(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
 }
 
 pub(super) fn describe(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
-    let world = lock(&core.world);
     let arns = scope.strings("RuleArns");
+    at_most_described(arns.len(), "listener rules")?;
+    let world = lock(&core.world);
     let views = match scope.text("ListenerArn") {
         Some(_) if !arns.is_empty() => {
             return Err(ApiError::validation("Either a listener or rules must be specified, not both"));
@@ -92,13 +95,8 @@ pub(super) fn modify(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
 pub(super) fn delete(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     let arn = scope.required("RuleArn")?;
     let mut world = lock(&core.world);
-    let listener = owner(&world, arn)?;
-    not_default(listener, arn)?;
-    let listener = listener.arn.clone();
-    if let Some(listener) = world.listener_mut(&listener) {
-        listener.rules.retain(|rule| rule.arn != arn);
-    }
-    world.tags.remove(arn);
+    not_default(owner(&world, arn)?, arn)?;
+    world.remove_rule(arn);
     world.publish(&lock(&core.troubles));
     Ok(nothing())
 }

@@ -3,15 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{ApiError, Outcome, Scope, nothing};
+use super::{ApiError, Outcome, Scope, at_most_described, nothing};
 use crate::core::Core;
 use crate::lock::lock;
 use crate::world::World;
 
 /// Tags a resource may have.
 const MOST_TAGS: usize = 50;
-/// Resources that one call may describe.
-const MOST_RESOURCES: usize = 20;
 
 /// The tags of a call that creates a resource, or adds tags to one.
 pub(super) fn parse(scope: &Scope<'_>) -> Result<BTreeMap<String, String>, ApiError> {
@@ -45,6 +43,7 @@ fn too_many() -> ApiError {
 }
 
 pub(super) fn add(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
+    only_one(scope)?;
     let mut world = lock(&core.world);
     let arns = resources(&world, scope)?;
     let tags = parse(scope)?;
@@ -64,6 +63,7 @@ pub(super) fn add(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
 }
 
 pub(super) fn remove(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
+    only_one(scope)?;
     let mut world = lock(&core.world);
     let arns = resources(&world, scope)?;
     let keys = scope.strings("TagKeys");
@@ -76,13 +76,9 @@ pub(super) fn remove(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
 }
 
 pub(super) fn describe(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
+    at_most_described(scope.strings("ResourceArns").len(), "resources")?;
     let world = lock(&core.world);
     let arns = resources(&world, scope)?;
-    if arns.len() > MOST_RESOURCES {
-        return Err(ApiError::validation(format!(
-            "At most {MOST_RESOURCES} resources can be described at once"
-        )));
-    }
     let found: Vec<(String, BTreeMap<String, String>)> = arns
         .into_iter()
         .map(|arn| {
@@ -99,6 +95,14 @@ pub(super) fn describe(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
             });
         });
     }))
+}
+
+/// AWS tags one resource with a call, although the parameter is a list.
+fn only_one(scope: &Scope<'_>) -> Result<(), ApiError> {
+    if scope.strings("ResourceArns").len() > 1 {
+        return Err(ApiError::validation("Only one resource can be tagged at a time"));
+    }
+    Ok(())
 }
 
 /// The resources that a call names; every one of them has to exist.
