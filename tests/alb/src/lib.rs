@@ -46,6 +46,7 @@ mod group;
 mod health;
 mod intercept;
 mod journal;
+pub mod ledger;
 mod lock;
 mod metrics;
 mod model;

@@ -282,3 +282,9 @@ pub fn code<T: std::fmt::Debug, E: ProvideErrorMetadata, R>(result: Result<T, Sd
     let Err(error) = result else { panic!("a refusal was expected") };
     error.code().unwrap_or("no code").to_owned()
 }
+
+/// What a refused call was told, as `Code: message`.
+pub fn said<T: std::fmt::Debug, E: ProvideErrorMetadata, R>(result: Result<T, SdkError<E, R>>) -> String {
+    let Err(error) = result else { panic!("a refusal was expected") };
+    format!("{}: {}", error.code().unwrap_or("no code"), error.message().unwrap_or("no message"))
+}

@@ -99,7 +99,8 @@ async fn requests_go_to_the_healthy_targets() {
             .build()
     });
     gone.set_targets(Some(targets.collect())).send().await.unwrap();
-    assert_eq!(ground.health(&group).await, ["healthy"]);
+    let draining = "draining Target.DeregistrationInProgress";
+    assert_eq!(ground.health(&group).await, ["healthy", draining, draining]);
 }
 
 #[tokio::test]

@@ -2,11 +2,16 @@
 //!
 //! One program, since each would take as long to build as the balancer itself.
 
+mod anew;
 mod common;
 mod faults;
 mod health;
+mod ledger;
+mod limits;
 mod metrics;
 mod reading;
 mod refusals;
 mod routing;
+mod stickiness;
 mod trouble;
+mod unused;

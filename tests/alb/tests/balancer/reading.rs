@@ -5,7 +5,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, AuthenticateOidcActionConfig, TargetGroupAttribute,
 };
 
-use crate::common::{Ground, code, fixed, forward, path_is};
+use crate::common::{Ground, code, fixed, forward, path_is, said};
 
 fn oidc(secret: Option<&str>, keep: Option<bool>) -> Action {
     let config = AuthenticateOidcActionConfig::builder()
@@ -84,7 +84,11 @@ async fn a_client_secret_is_kept_and_never_shown() {
     let modify =
         |action: Action| ground.elb.modify_rule().rule_arn(&rule).actions(action).actions(routed()).send();
     assert_eq!(code(modify(oidc(None, None)).await), "InvalidLoadBalancerAction");
-    assert_eq!(code(modify(oidc(Some("hush"), Some(true))).await), "InvalidLoadBalancerAction");
+    assert_eq!(
+        said(modify(oidc(Some("hush"), Some(true))).await),
+        "InvalidLoadBalancerAction: You cannot both specify a client secret and set UseExistingClientSecret \
+         to true"
+    );
     modify(oidc(None, Some(true))).await.unwrap();
     // A rule without a secret has none to keep.
     let other = ground.rule(2, "/other", vec![fixed("404")]).await;

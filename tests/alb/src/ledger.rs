@@ -1,0 +1,96 @@
+//! What AWS does, as data: for every operation that is called, with a source for every fact.
+//!
+//! `ledger.json` has a row for each fact. Where AWS refuses a call, the row names the test that shows
+//! that this balancer refuses it as well. [`faults`] finds what is missing.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use serde::Deserialize;
+
+/// How well a fact is known.
+const SETTLED: [&str; 4] = ["yes", "doc", "weak", "no"];
+
+/// One fact about an operation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Row {
+    /// As `service:Operation`, the service as permissions name it.
+    pub operation: String,
+    /// What AWS does.
+    pub does: String,
+    /// Where that is from.
+    pub source: String,
+    /// `yes`: recorded on AWS, or said by its model; `doc`: by its documentation alone; `weak`: by one
+    /// record at second hand; `no`: assumed.
+    pub settled: String,
+    /// The code of the refusal, and its words where they are known. Only where AWS refuses a call.
+    pub refusal: Option<String>,
+    /// The test that shows that the balancer refuses it.
+    pub refused_by: Option<String>,
+}
+
+/// All rows of the ledger.
+///
+/// # Errors
+/// If `ledger.json` cannot be read.
+pub fn rows() -> Result<Vec<Row>, serde_json::Error> {
+    serde_json::from_str(include_str!("../ledger.json"))
+}
+
+/// The operations that the ledger knows, as `service:Operation`.
+///
+/// # Errors
+/// If `ledger.json` cannot be read.
+pub fn operations() -> Result<BTreeSet<String>, serde_json::Error> {
+    Ok(rows()?.into_iter().map(|row| row.operation).collect())
+}
+
+/// The operations that the balancer serves, as `service:Operation`.
+pub fn served() -> Vec<String> {
+    crate::api::operations()
+}
+
+/// What is wrong with rows, given the operations that are served and the sources of all tests. Empty where
+/// nothing is.
+pub fn faults(rows: &[Row], served: &[String], tests: &str) -> Vec<String> {
+    let known: BTreeSet<&str> = rows.iter().map(|row| row.operation.as_str()).collect();
+    let missing = served.iter().filter(|operation| !known.contains(operation.as_str()));
+    let mut faults: Vec<String> = missing.map(|operation| format!("{operation} has no row")).collect();
+    for row in rows {
+        let mut fault = |what: String| faults.push(format!("{} ({}): {what}", row.operation, row.does));
+        if row.operation.split(':').filter(|part| !part.is_empty()).count() != 2 {
+            fault("the operation is no service:Operation".to_owned());
+        }
+        if row.does.is_empty() || row.source.is_empty() {
+            fault("says nothing, or has no source".to_owned());
+        }
+        if !SETTLED.contains(&row.settled.as_str()) {
+            fault(format!("settled is `{}`, none of {}", row.settled, SETTLED.join(", ")));
+        }
+        match (&row.refusal, &row.refused_by) {
+            (None, None) => {}
+            (Some(_), None) => fault("no test shows the refusal".to_owned()),
+            (None, Some(_)) => fault("names a test, and no refusal".to_owned()),
+            (Some(_), Some(test)) if tests.contains(&format!("fn {test}(")) => {}
+            (Some(_), Some(test)) => fault(format!("there is no test `{test}`")),
+        }
+    }
+    faults
+}
+
+/// The page of what was never seen on AWS itself, in Markdown.
+pub fn not_proven(rows: &[Row]) -> String {
+    let mut page = "# Not yet proven on AWS\n\n\
+        What the project relies on and what nobody has recorded: `weak` is one record at second hand, `doc` \
+        the documentation alone, `no` an assumption. Made from `ledger.json` by the tests of this package.\n\n\
+        | Operation | What AWS is taken to do | Known by | Settled |\n|---|---|---|---|\n"
+        .to_owned();
+    for settled in ["no", "weak", "doc"] {
+        for row in rows.iter().filter(|row| row.settled == settled) {
+            // Writing to memory does not fail.
+            let _ = writeln!(page, "| `{}` | {} | {} | {settled} |", row.operation, row.does, row.source);
+        }
+    }
+    page
+}

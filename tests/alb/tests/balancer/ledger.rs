@@ -1,0 +1,77 @@
+//! The ledger of what AWS does knows every operation, and every refusal in it is shown by a test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use alb::ledger::{self, Row};
+
+fn here() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The text of all tests of this program.
+fn tests() -> String {
+    let folder = fs::read_dir(here().join("tests/balancer")).unwrap();
+    folder.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect()
+}
+
+fn faults(rows: &[Row]) -> Vec<String> {
+    ledger::faults(rows, &ledger::served(), &tests())
+}
+
+#[test]
+fn every_operation_and_every_refusal_is_known() {
+    let found = faults(&ledger::rows().unwrap());
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn an_operation_without_a_row_is_found() {
+    let mut rows = ledger::rows().unwrap();
+    rows.retain(|row| row.operation != "elasticloadbalancing:AddTags");
+    assert_eq!(faults(&rows), ["elasticloadbalancing:AddTags has no row"]);
+    assert!(ledger::operations().unwrap().contains("elasticloadbalancing:AddTags"));
+}
+
+#[test]
+fn a_refusal_that_no_test_shows_is_found() {
+    let rows = ledger::rows().unwrap();
+    let without = tests().replace("fn one_resource_is_tagged_at_a_time(", "fn another(");
+    let found = ledger::faults(&rows, &ledger::served(), &without);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|fault| fault.ends_with("there is no test `one_resource_is_tagged_at_a_time`")));
+
+    let mut rows = rows;
+    let refusing = rows.iter_mut().find(|row| row.refusal.is_some()).unwrap();
+    refusing.refused_by = None;
+    let found = faults(&rows);
+    assert!(found.len() == 1 && found[0].ends_with("no test shows the refusal"), "{found:?}");
+}
+
+#[test]
+fn a_row_says_where_it_is_from_and_how_well_it_is_known() {
+    type Change = fn(&mut Row);
+    let changes: [(Change, &str); 3] = [
+        (|row| row.source.clear(), "has no source"),
+        (|row| row.settled.clear(), "none of yes, doc, weak, no"),
+        (|row| "perhaps".clone_into(&mut row.settled), "none of yes, doc, weak, no"),
+    ];
+    for (change, expected) in &changes {
+        let mut rows = ledger::rows().unwrap();
+        change(&mut rows[0]);
+        let found = faults(&rows);
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+    }
+}
+
+/// Rewrites the page where `WRITE_NOT_PROVEN` is set.
+#[test]
+fn the_page_of_what_is_not_proven_is_current() {
+    let page = ledger::not_proven(&ledger::rows().unwrap());
+    let file: &Path = &here().join("NOT-PROVEN.md");
+    if std::env::var_os("WRITE_NOT_PROVEN").is_some() {
+        fs::write(file, &page).unwrap();
+    }
+    let kept = fs::read_to_string(file).unwrap_or_default();
+    assert!(kept == page, "run the tests of this package with WRITE_NOT_PROVEN=1, and check the page in");
+}
