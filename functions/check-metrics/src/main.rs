@@ -36,7 +36,7 @@ async fn poll((balancer, cloudwatch): &Clients, plan: &Plan, progress: &Progress
     let percent = progress::standby_percent(plan, progress)?;
     let now = aws::now();
     let routes = try_join3(
-        listener::read(balancer, &plan.routes),
+        listener::read(balancer, plan, &plan.routes),
         claims::requests(balancer, plan),
         newcomers::find(balancer, plan),
     );

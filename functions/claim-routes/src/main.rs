@@ -9,9 +9,10 @@ use std::time::Duration;
 use aws_sdk_elasticloadbalancingv2::Client as Balancer;
 use aws_sdk_sfn::Client as StepFunctions;
 use failover::aws::claims::{self, Fence};
+use failover::aws::pace::{self, Writes};
 use failover::aws::{self, listener, tags};
 use failover::claim::refusal;
-use failover::contract::{ClaimRequest, Plan};
+use failover::contract::{ClaimRequest, Plan, Route};
 use failover::error::{Error, Kind};
 use failover::weights;
 
@@ -28,9 +29,7 @@ async fn claim_routes(clients: Clients, request: ClaimRequest) -> Result<(), Err
     // However it went: nobody else would remove the claim of an execution that was stopped meanwhile.
     // That of a restore is kept, since the restore after it must find what there is to put back.
     if !plan.takes_over() && !claims::is_running(&clients.1, &plan.execution.arn).await? {
-        let fence = Fence::now(plan.settle_seconds);
-        let held = claims::held(&clients.0, &plan).await?;
-        tags::release(&clients.0, &held, plan.keeps_record(Kind::PlanRejected.name()), &fence).await?;
+        tags::release(&clients.0, &plan, plan.keeps_record(Kind::PlanRejected.name())).await?;
         return Err(Error::rejected("The execution was stopped while it claimed its routes."));
     }
     claimed?;
@@ -42,38 +41,61 @@ async fn claim(clients: &Clients, plan: &Plan) -> Result<(), Error> {
     // What is put back is the same whoever does it, and every second counts: who takes over goes on
     // at once, and looks again when everything has settled.
     if plan.takes_over() {
-        return match claims::fence(&clients.0, plan).await {
-            Ok(fence) => tags::claim(&clients.0, plan, &fence).await,
+        return match take_over(&clients.0, plan).await {
             // The rollback sees the same and knows whether anything is left to put back.
             Err(error) if error.kind == Kind::Overtaken => Ok(()),
-            Err(error) => Err(error),
+            taken => taken,
         };
     }
-    let fence = check(clients, plan).await?;
-    tags::claim(&clients.0, plan, &fence).await?;
+    let all: Vec<&Route> = plan.routes.iter().collect();
+    let mut fence = check(clients, plan, &all).await?;
+    let mut writes = Writes::default();
+    for (number, lot) in pace::lots(&all, plan.settle_seconds).enumerate() {
+        if number > 0 {
+            fence = check(clients, plan, lot).await?;
+        }
+        tags::claim(&clients.0, plan, lot, &fence, &mut writes).await?;
+    }
     tokio::time::sleep(Duration::from_secs(plan.settle_seconds.into())).await;
     claims::fence(&clients.0, plan).await.map_err(|error| lost(plan, error))?;
-    check_found(&clients.0, plan).await
+    check_found(&clients.0, plan, &all).await
 }
 
-/// The routes may be taken: nobody else has since the plan was made, nor changed their weights.
-async fn check((balancer, step_functions): &Clients, plan: &Plan) -> Result<Fence, Error> {
+/// Claims what an interrupted run has left, as far as that is not gone.
+async fn take_over(client: &Balancer, plan: &Plan) -> Result<(), Error> {
+    let (mut fence, all) = claims::fence_of(client, plan, plan.routes.iter().collect()).await?;
+    let mut writes = Writes::default();
+    for (number, lot) in pace::lots(&all, plan.settle_seconds).enumerate() {
+        let mut lot = lot.to_vec();
+        if number > 0 {
+            (fence, lot) = claims::fence_of(client, plan, lot).await?;
+        }
+        tags::claim(client, plan, &lot, &fence, &mut writes).await?;
+    }
+    Ok(())
+}
+
+/// These routes may be taken: nobody else has since the plan was made, nor changed their weights.
+async fn check((balancer, step_functions): &Clients, plan: &Plan, routes: &[&Route]) -> Result<Fence, Error> {
     let fence = Fence::now(plan.settle_seconds);
-    let routes = claims::marks(balancer, plan).await?;
-    let held = routes.iter().map(|(_, marks)| marks.claim.clone());
+    let found = claims::marks_of(balancer, routes.to_vec()).await?;
+    let held = found.iter().map(|(_, marks)| marks.claim.clone());
     let owners = claims::owners(step_functions, held, &plan.execution.arn, aws::now()).await?;
-    for ((route, marks), owner) in routes.into_iter().zip(owners) {
+    for ((route, marks), owner) in found.into_iter().zip(owners) {
         if let Some(why) = refusal(&owner, marks.record.as_ref(), &route.found) {
             return Err(refused(plan, &format!("{} {why}", route.label)));
         }
     }
-    check_found(balancer, plan).await?;
+    check_found(balancer, plan, routes).await?;
     Ok(fence)
 }
 
-/// The weights are still those that the plan was made from.
-async fn check_found(client: &Balancer, plan: &Plan) -> Result<(), Error> {
-    for (route, current) in plan.routes.iter().zip(listener::read(client, &plan.routes).await?) {
+/// These routes hold the weights that the plan was made from, and none of them is gone.
+async fn check_found(client: &Balancer, plan: &Plan, routes: &[&Route]) -> Result<(), Error> {
+    for (route, current) in routes.iter().zip(listener::look(client, routes.iter().copied()).await?) {
+        let Some(current) = current else {
+            return Err(refused(plan, &format!("{}; start again", route.gone_in_words())));
+        };
         if !weights::gives(&current.groups, &plan.found_groups(route)) {
             let what = format!("somebody changed {} while the run began; start again", route.label);
             return Err(refused(plan, &what));

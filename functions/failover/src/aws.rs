@@ -5,11 +5,13 @@ pub mod claims;
 pub mod command;
 pub mod discover;
 pub mod error;
+#[cfg(test)]
+mod fake;
 pub mod health;
 pub mod listener;
 pub mod metrics;
 pub mod newcomers;
-mod pace;
+pub mod pace;
 pub mod tags;
 pub mod testers;
 mod trust;

@@ -15,10 +15,15 @@ use crate::contract::RouteWeights;
 use crate::error::ENDINGS;
 use crate::weights::Percent;
 
+/// The longest time-out of a function that writes, in seconds, as `infra/template.yaml` has it.
+pub(crate) const LONGEST_WRITER_SECONDS: i64 = 60;
+
+/// The longest time that writes take to settle, in seconds, as a deployment may say.
+const LONGEST_SETTLING_SECONDS: i64 = 20;
+
 /// Seconds after which nothing of a stopped execution runs any more, even seen by somebody whose look
-/// at the routes is a while old: its functions' time-out of 30 s, and twice the 20 s that writes take
-/// to settle at most.
-const GONE_SECONDS: i64 = 90;
+/// at the routes is a while old.
+const GONE_SECONDS: i64 = LONGEST_WRITER_SECONDS + 2 * LONGEST_SETTLING_SECONDS;
 
 /// Whose claim a route carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,8 +221,8 @@ mod tests {
         let claim = |status: &str, error, now| standing(status, error).claim("arn:other", at(now));
         assert_eq!(claim("RUNNING", None, 9999), Claim::Running("arn:other".into()));
         assert_eq!(claim("SUCCEEDED", None, 1001), Claim::Ended("arn:other".into()));
-        let fresh = claim("ABORTED", None, 1090);
-        let old = claim("ABORTED", None, 1091);
+        let fresh = claim("ABORTED", None, 1100);
+        let old = claim("ABORTED", None, 1101);
         let found: RouteWeights = [("prod1".into(), 100), ("prod2".into(), 0)].into();
         let record = |before: [u16; 2], reached| {
             let before = [("prod1".to_owned(), before[0]), ("prod2".to_owned(), before[1])].into();
@@ -239,6 +244,31 @@ mod tests {
         ] {
             assert_eq!(refusal(claim, record.as_ref(), &found).is_none(), free, "{claim:?} {record:?}");
         }
+    }
+
+    /// Which functions there are, and their time-outs, is the template's.
+    #[test]
+    fn no_function_that_writes_may_run_longer_than_a_claim_is_left_alone() {
+        const TEMPLATE: &str = include_str!("../../../infra/template.yaml");
+        let number = |line: &str| line.split_once(": ").and_then(|(_, n)| n.trim().parse::<i64>().ok());
+        let mut function = "all of them";
+        let mut seen = 0;
+        for line in TEMPLATE.lines() {
+            if let Some(name) =
+                line.trim_end_matches(':').strip_prefix("  ").filter(|n| n.ends_with("Function"))
+            {
+                function = name;
+            }
+            if line.trim_start().starts_with("Timeout: ") && function != "CheckMetricsFunction" {
+                seen += 1;
+                let seconds = number(line).unwrap();
+                assert!(seconds <= LONGEST_WRITER_SECONDS, "{function} may run for {seconds} s");
+            }
+        }
+        assert!(seen > 0);
+        let settle = TEMPLATE.split("  SettleSeconds:").nth(1).unwrap();
+        let most = settle.lines().find(|line| line.contains("MaxValue: ")).unwrap();
+        assert_eq!(number(most), Some(LONGEST_SETTLING_SECONDS));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Removes the run's claims from its routes: the last thing that every run does, however it ends.
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws::claims::{self, Fence};
 use failover::aws::{self, tags};
 use failover::contract::{ReleaseRequest, Released};
 use failover::error::Error;
@@ -13,16 +12,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
 
 async fn release_routes(client: Client, request: ReleaseRequest) -> Result<Released, Error> {
     let ReleaseRequest { plan, ending } = request;
-    let fence = Fence::now(plan.settle_seconds);
     // Routes that somebody else took meanwhile are left to them.
-    let held = claims::held(&client, &plan).await?;
-    tags::release(&client, &held, plan.keeps_record(&ending), &fence).await?;
+    let released = tags::release(&client, &plan, plan.keeps_record(&ending)).await?;
     tracing::info!(
         app = %plan.app,
         execution = plan.execution.arn,
         ending,
         "released {} route(s)",
-        held.len()
+        released.len()
     );
-    Ok(Released { routes: held.into_iter().map(|route| route.arn.clone()).collect() })
+    Ok(Released { routes: released.into_iter().map(|route| route.arn.clone()).collect() })
 }

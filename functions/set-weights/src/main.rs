@@ -17,7 +17,7 @@ async fn set_weights(client: Client, step: Step) -> Result<Progress, Error> {
     let targets = health::of_apps(&client, &plan).await?;
     // In this order: the weights that are read belong to whoever holds the claim.
     let fence = claims::fence(&client, &plan).await?;
-    let current = listener::read(&client, &plan.routes).await?;
+    let current = listener::read(&client, &plan, &plan.routes).await?;
     let allowed = |route: &_| progress::may_hold_before_set(&plan, &progress, route);
     listener::check_not_overtaken(&plan, &plan.routes, &current, allowed)?;
     progress::check_health(&plan, percent, &targets)?;

@@ -2,7 +2,7 @@
 //! one, and returns the output of the execution. Its failure never moves traffic of users.
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws::{self, claims, newcomers, tags, testers};
+use failover::aws::{self, newcomers, tags, testers};
 use failover::contract::{Outcome, Plan, SwapRequest};
 use failover::error::{Error, Kind};
 use failover::newcomers::contradict;
@@ -18,11 +18,7 @@ async fn swap_roles(client: Client, request: SwapRequest) -> Result<Outcome, Err
     let SwapRequest { plan, progress, figures } = request;
     let weights = progress.timeline.last().map(|record| record.weights.clone()).unwrap_or_default();
     let outcome = outcome::done(&plan, &progress.timeline, figures.as_ref(), aws::now());
-    let record = async {
-        let fence = claims::fence(&client, &plan).await?;
-        tags::record(&client, &plan, &weights, &outcome.live, &fence).await
-    };
-    record.await.map_err(|error| {
+    tags::record(&client, &plan, &weights, &outcome.live).await.map_err(|error| {
         let way_out = "allow the function to tag the routes, and the next run records it";
         unfinished(error, "which fleet is live could not be recorded", way_out)
     })?;

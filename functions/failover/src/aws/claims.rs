@@ -48,18 +48,26 @@ impl Fence {
 /// # Errors
 /// `Overtaken`, with who holds the route; otherwise as AWS answers.
 pub async fn fence(client: &Client, plan: &Plan) -> Result<Fence, Error> {
-    fence_of(client, plan, plan.routes.iter().collect()).await
+    fence_of(client, plan, plan.routes.iter().collect()).await.map(|(fence, _)| fence)
 }
 
-/// The same for some of the routes, which are written to next.
+/// The same for some of the routes, which are written to next: those of them that are not gone.
 ///
 /// # Errors
 /// As [`fence`].
-pub async fn fence_of(client: &Client, plan: &Plan, routes: Vec<&Route>) -> Result<Fence, Error> {
+pub async fn fence_of<'a>(
+    client: &Client,
+    plan: &Plan,
+    routes: Vec<&'a Route>,
+) -> Result<(Fence, Vec<&'a Route>), Error> {
     let fence = Fence::now(plan.settle_seconds);
+    let mut held = Vec::new();
     for (route, marks) in marks_of(client, routes).await? {
         let holder = match marks.claim {
-            Some(claim) if plan.owns(&claim) => continue,
+            Some(claim) if plan.owns(&claim) => {
+                held.push(route);
+                continue;
+            }
             Some(other) => format!("{other} holds it"),
             // Not even a restore goes on: the interrupted run may have come to its end after all, and
             // another one may have been there since.
@@ -74,30 +82,30 @@ pub async fn fence_of(client: &Client, plan: &Plan, routes: Vec<&Route>) -> Resu
             ),
         ));
     }
-    Ok(fence)
+    Ok((fence, held))
 }
 
-/// The routes that the plan's execution holds.
+/// Those of these routes that the plan's execution holds.
 ///
 /// # Errors
 /// As AWS answers.
-pub async fn held<'a>(client: &Client, plan: &'a Plan) -> Result<Vec<&'a Route>, Error> {
-    let routes = marks(client, plan).await?.into_iter();
+pub async fn held_of<'a>(
+    client: &Client,
+    plan: &Plan,
+    routes: Vec<&'a Route>,
+) -> Result<Vec<&'a Route>, Error> {
+    let routes = marks_of(client, routes).await?.into_iter();
     Ok(routes.filter(|(_, m)| m.claim.as_ref().is_some_and(|c| plan.owns(c))).map(|(r, _)| r).collect())
 }
 
-/// The routes of a plan, each with what its tags say.
+/// These routes, each with what its tags say; without those that are gone.
 ///
 /// # Errors
 /// As AWS answers.
-pub async fn marks<'a>(client: &Client, plan: &'a Plan) -> Result<Vec<(&'a Route, Marks)>, Error> {
-    marks_of(client, plan.routes.iter().collect()).await
-}
-
-async fn marks_of<'a>(client: &Client, routes: Vec<&'a Route>) -> Result<Vec<(&'a Route, Marks)>, Error> {
+pub async fn marks_of<'a>(client: &Client, routes: Vec<&'a Route>) -> Result<Vec<(&'a Route, Marks)>, Error> {
     let arns: Vec<&str> = routes.iter().map(|route| route.arn.as_str()).collect();
     let marks = tags::read(client, &arns).await?;
-    Ok(routes.into_iter().zip(marks).collect())
+    Ok(routes.into_iter().zip(marks).filter_map(|(route, marks)| Some((route, marks?))).collect())
 }
 
 /// What people ask of the run.
@@ -105,7 +113,7 @@ async fn marks_of<'a>(client: &Client, routes: Vec<&'a Route>) -> Result<Vec<(&'
 /// # Errors
 /// As AWS answers.
 pub async fn requests(client: &Client, plan: &Plan) -> Result<Requests, Error> {
-    let routes = marks(client, plan).await?;
+    let routes = marks_of(client, plan.routes.iter().collect()).await?;
     Ok(routes.iter().filter_map(|(_, marks)| marks.request.as_deref()).collect())
 }
 

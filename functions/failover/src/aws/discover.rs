@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::error::{code, named};
 use super::pace::paced;
+use super::tags::Marks;
 use super::{claims, command, health, listener, tags, testers};
 use crate::calendar::Permit;
 use crate::claim::{Claim, Record, end_of_run};
@@ -57,7 +58,8 @@ pub async fn find(
     let (routes, testers): (Vec<_>, Vec<_>) = rules.into_iter().flatten().unzip();
     let (mut routes, testers) = (routes.concat(), testers.concat());
     let arns: Vec<&str> = routes.iter().map(|(_, route, _)| route.arn.as_str()).collect();
-    let marks = tags::read(client, &arns).await?;
+    let marks = tags::read(client, &arns).await?.into_iter().map(Option::unwrap_or_default);
+    let marks: Vec<Marks> = marks.collect();
     let claims = marks.iter().map(|marks| marks.claim.clone());
     let claims = claims::owners(step_functions, claims, asking.execution, asking.now).await?;
     let end = end_of_run(marks.iter().filter_map(|marks| marks.record.as_ref())).cloned();
@@ -105,7 +107,7 @@ async fn apps(client: &Client, wanted: &[Wanted]) -> Result<Vec<FoundApp>, Error
             target_group_arn: arn_of(group).to_owned(),
             load_balancer_arns: group.load_balancer_arns().to_vec(),
             health,
-            release: marks.release,
+            release: marks.and_then(|marks| marks.release),
         });
     let mut apps = Vec::new();
     for (app, wanted) in wanted {

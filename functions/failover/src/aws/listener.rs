@@ -7,20 +7,19 @@
 use std::collections::HashMap;
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, ForwardActionConfig, TargetGroupTuple};
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action, ActionTypeEnum, ForwardActionConfig, Rule, TargetGroupTuple,
+};
 
 use super::claims::{self, Fence};
-use super::error::named;
+use super::error::{code, named};
+use super::pace::{Writes, lots, paced};
 use crate::contract::{Plan, Route};
 use crate::error::{Error, Kind};
 use crate::weights::{self, GroupWeight};
 
-/// Writes side by side. AWS throttles an account at some ten changes a second.
-const WRITES_AT_ONCE: usize = 4;
-
-/// Writes after one look at the claims: even where AWS throttles them, these are over in time.
-const WRITES_PER_FENCE: usize = 16;
+/// As many rules as one call reads.
+const RULES_PER_CALL: usize = 20;
 
 /// A route as the balancer holds it now.
 #[derive(Clone, Debug)]
@@ -42,7 +41,7 @@ pub fn groups(actions: &[Action]) -> Option<Vec<GroupWeight>> {
         return Some(vec![GroupWeight::new(arn, 100)]);
     }
     let weight = |tuple: &TargetGroupTuple| {
-        // AWS reads a weight that is left out as 1.
+        // AWS always shows one: beside other groups it takes no forward without, and alone it shows 1.
         Some(GroupWeight::new(tuple.target_group_arn()?, u16::try_from(tuple.weight().unwrap_or(1)).ok()?))
     };
     tuples.iter().map(weight).collect()
@@ -101,43 +100,103 @@ fn rebuilt(action: &Action, regroup: impl Fn(&[GroupWeight]) -> Vec<GroupWeight>
     action
 }
 
-/// Reads all of these routes in one call.
+/// Reads these routes, in their order; nothing for one whose rule is gone.
 ///
 /// # Errors
-/// As AWS answers, and `Overtaken` when a rule is gone or forwards nothing any more.
-pub async fn read<'a>(
+/// As AWS answers, and `Overtaken` when a rule forwards nothing any more.
+pub async fn look<'a>(
     client: &Client,
     routes: impl IntoIterator<Item = &'a Route>,
-) -> Result<Vec<Current>, Error> {
+) -> Result<Vec<Option<Current>>, Error> {
     let routes: Vec<&Route> = routes.into_iter().collect();
-    let arns = routes.iter().map(|route| route.rule_arn.clone()).collect();
+    let answers = paced(routes.chunks(RULES_PER_CALL).map(|some| describe(client, some))).await?;
     let mut rules = HashMap::new();
-    let mut marker = None;
-    loop {
-        let page = client
-            .describe_rules()
-            .set_rule_arns(Some(Clone::clone(&arns)))
-            .set_marker(marker)
-            .send()
-            .await
-            .map_err(|error| named("reading the routes", &error))?;
-        marker = page.next_marker().map(Into::into);
-        rules.extend(
-            page.rules.unwrap_or_default().into_iter().filter_map(|r| Some((r.rule_arn?, r.actions?))),
-        );
-        if marker.is_none() {
-            break;
-        }
+    for (some, answer) in routes.chunks(RULES_PER_CALL).zip(answers) {
+        let found = match answer {
+            Some(found) => found,
+            // One that is gone fails the reading of all: only one by one do the others answer.
+            None => {
+                let one_by_one = paced(some.chunks(1).map(|one| describe(client, one))).await?;
+                one_by_one.into_iter().flatten().flatten().collect()
+            }
+        };
+        rules.extend(found.into_iter().filter_map(|rule| Some((rule.rule_arn?, rule.actions?))));
     }
     let current = |route: &Route| {
-        let actions = rules.remove(&route.rule_arn).unwrap_or_default();
+        let Some(actions) = rules.remove(&route.rule_arn) else { return Ok(None) };
         let groups = groups(&actions).ok_or_else(|| {
             let message = format!("{} ({}) no longer forwards to a target group", route.label, route.arn);
             Error::new(Kind::Overtaken, message)
         })?;
-        Ok(Current { actions, groups })
+        Ok(Some(Current { actions, groups }))
     };
     routes.into_iter().map(current).collect()
+}
+
+/// The rules of these routes; nothing where one of them is gone.
+async fn describe(client: &Client, routes: &[&Route]) -> Result<Option<Vec<Rule>>, Error> {
+    let arns = routes.iter().map(|route| route.rule_arn.clone()).collect();
+    match client.describe_rules().set_rule_arns(Some(arns)).send().await {
+        Ok(answer) => Ok(Some(answer.rules.unwrap_or_default())),
+        Err(error) if matches!(code(&error), Some("RuleNotFound" | "ListenerNotFound")) => Ok(None),
+        Err(error) => Err(named("reading the routes", &error)),
+    }
+}
+
+/// Reads these routes of a plan, all of which must be there.
+///
+/// # Errors
+/// As [`look`], and where rules are gone: `Overtaken` if those are all of the plan's, and else
+/// `AwsRefused`, since the run still has to answer for the others.
+pub async fn read<'a>(
+    client: &Client,
+    plan: &Plan,
+    routes: impl IntoIterator<Item = &'a Route>,
+) -> Result<Vec<Current>, Error> {
+    let routes: Vec<&Route> = routes.into_iter().collect();
+    let found = look(client, routes.iter().copied()).await?;
+    let gone = routes.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(route, _)| *route);
+    check_none_gone(plan, &gone.collect::<Vec<_>>())?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// The plan without the routes whose rules are gone, what the others hold, and those that are gone in
+/// words: one rule that somebody deleted keeps no other from going back.
+///
+/// # Errors
+/// As [`look`]; `Overtaken` where no rule is left.
+pub async fn still_there(client: &Client, plan: Plan) -> Result<(Plan, Vec<Current>, Vec<String>), Error> {
+    let found = look(client, &plan.routes).await?;
+    if found.iter().all(Option::is_none) {
+        check_none_gone(&plan, &plan.routes.iter().collect::<Vec<_>>())?;
+    }
+    let (mut routes, mut current, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+    for (route, found) in plan.routes.iter().zip(found) {
+        match found {
+            Some(found) => {
+                routes.push(route.clone());
+                current.push(found);
+            }
+            None => gone.push(route.gone_in_words()),
+        }
+    }
+    Ok((Plan { routes, ..plan }, current, gone))
+}
+
+/// Refuses to go on where the rules of some routes are gone.
+///
+/// # Errors
+/// As [`read`].
+pub fn check_none_gone(plan: &Plan, gone: &[&Route]) -> Result<(), Error> {
+    let words: Vec<String> = gone.iter().map(|route| route.gone_in_words()).collect();
+    match words.len() {
+        0 => Ok(()),
+        all if all == plan.routes.len() => {
+            let what = "This run writes nothing more; see who deleted it before you start again.";
+            Err(Error::new(Kind::Overtaken, format!("{}. {what}", words.join(". "))))
+        }
+        _ => Err(Error::new(Kind::AwsRefused, words.join("; "))),
+    }
 }
 
 /// Refuses to go on when one of these routes holds weights that the run did not write.
@@ -199,18 +258,19 @@ pub async fn write(
     if changes.is_empty() {
         return Ok(());
     }
-    for (number, lot) in changes.chunks(WRITES_PER_FENCE).enumerate() {
+    let mut writes = Writes::default();
+    for (number, lot) in lots(&changes, plan.settle_seconds).enumerate() {
         if number == 0 {
-            modify_all(client, lot.iter().copied(), &fence, &desired).await?;
+            modify_all(client, lot.iter().copied(), &fence, &desired, &mut writes).await?;
             continue;
         }
         let routes: Vec<&Route> = lot.iter().map(|(route, _)| *route).collect();
-        let fence = claims::fence_of(client, plan, routes.clone()).await?;
-        let current = read(client, routes.iter().copied()).await?;
+        let (fence, _) = claims::fence_of(client, plan, routes.clone()).await?;
+        let current = read(client, plan, routes.iter().copied()).await?;
         check_not_overtaken(plan, routes.iter().copied(), &current, &allowed)?;
-        modify_all(client, routes.into_iter().zip(&current), &fence, &desired).await?;
+        modify_all(client, routes.into_iter().zip(&current), &fence, &desired, &mut writes).await?;
     }
-    verify(plan, &read(client, &plan.routes).await?, stand, desired)
+    verify(plan, &read(client, plan, &plan.routes).await?, stand, desired)
 }
 
 /// When weights count as standing: [`weights::holds`] asks for every group, [`weights::gives`] for
@@ -222,12 +282,13 @@ async fn modify_all<'a>(
     changes: impl Iterator<Item = (&'a Route, &'a Current)>,
     fence: &Fence,
     desired: impl Fn(&Route) -> Vec<GroupWeight>,
+    writes: &mut Writes,
 ) -> Result<(), Error> {
     let modifying = changes.map(|(route, current)| {
         let actions = with_weights(&current.actions, &desired(route));
         modify(client, route, actions, fence)
     });
-    stream::iter(modifying).buffer_unordered(WRITES_AT_ONCE).try_collect::<Vec<()>>().await.map(drop)
+    writes.make(modifying).await
 }
 
 async fn modify(client: &Client, route: &Route, actions: Vec<Action>, fence: &Fence) -> Result<(), Error> {
@@ -284,81 +345,4 @@ fn shown(plan: &Plan, route: &Route, groups: &[GroupWeight]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use aws_sdk_elasticloadbalancingv2::types::{AuthenticateOidcActionConfig, TargetGroupStickinessConfig};
-
-    use super::*;
-
-    fn tuple(arn: &str, weight: Option<i32>) -> TargetGroupTuple {
-        TargetGroupTuple::builder().target_group_arn(arn).set_weight(weight).build()
-    }
-
-    fn forward(tuples: Vec<TargetGroupTuple>) -> Action {
-        let config = ForwardActionConfig::builder()
-            .set_target_groups(Some(tuples))
-            .target_group_stickiness_config(TargetGroupStickinessConfig::builder().enabled(false).build())
-            .build();
-        Action::builder().r#type(ActionTypeEnum::Forward).order(2).forward_config(config).build()
-    }
-
-    fn desired(live: u16) -> Vec<GroupWeight> {
-        vec![GroupWeight::new("one", live), GroupWeight::new("two", 100 - live)]
-    }
-
-    #[test]
-    fn a_fixed_forward_becomes_a_weighted_one_that_says_its_zero() {
-        let mut as_read_back = forward(vec![tuple("one", Some(1))]);
-        as_read_back.target_group_arn = Some("one".into());
-        let as_created = Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn("one").build();
-        for fixed in [as_created, as_read_back] {
-            let written = with_weights(&[fixed], &desired(100));
-            assert_eq!(written[0].target_group_arn(), None, "allowed beside one group only");
-            let tuples = written[0].forward_config().unwrap().target_groups();
-            assert_eq!(tuples, [tuple("one", Some(100)), tuple("two", Some(0))]);
-        }
-    }
-
-    #[test]
-    fn everything_but_the_weights_stays() {
-        let oidc = AuthenticateOidcActionConfig::builder()
-            .issuer("issuer")
-            .authorization_endpoint("authorize")
-            .token_endpoint("token")
-            .user_info_endpoint("user")
-            .client_id("client")
-            .build();
-        let sign_in = Action::builder()
-            .r#type(ActionTypeEnum::AuthenticateOidc)
-            .order(1)
-            .authenticate_oidc_config(oidc)
-            .build();
-        let found =
-            [sign_in, forward(vec![tuple("third", Some(0)), tuple("two", Some(40)), tuple("one", Some(60))])];
-        let written = with_weights(&found, &desired(90));
-        let oidc = written[0].authenticate_oidc_config().unwrap();
-        assert_eq!(oidc.use_existing_client_secret(), Some(true));
-        assert_eq!(oidc.client_secret(), None);
-        assert_eq!((oidc.issuer(), oidc.client_id()), (Some("issuer"), Some("client")));
-        assert_eq!((written[0].order(), written[1].order()), (Some(1), Some(2)));
-        let config = written[1].forward_config().unwrap();
-        assert_eq!(
-            config.target_groups(),
-            [tuple("third", Some(0)), tuple("two", Some(10)), tuple("one", Some(90))]
-        );
-        assert_eq!(
-            config.target_group_stickiness_config(),
-            found[1].forward_config().unwrap().target_group_stickiness_config()
-        );
-        assert_eq!(with_weights(&written, &desired(90)), written, "a second write writes the same");
-        let one = with_group(&found, "two");
-        assert_eq!(one[0], written[0]);
-        assert_eq!(groups(&one), Some(vec![GroupWeight::new("two", 100)]));
-    }
-
-    #[test]
-    fn a_weight_that_is_left_out_counts_as_aws_counts_it() {
-        let read = groups(&[forward(vec![tuple("one", None), tuple("two", Some(0))])]).unwrap();
-        assert_eq!(read, [GroupWeight::new("one", 1), GroupWeight::new("two", 0)]);
-        assert_eq!(groups(&[Action::builder().r#type(ActionTypeEnum::Redirect).build()]), None);
-    }
-}
+mod tests;

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use aws_sdk_elasticloadbalancingv2::types::Tag;
-use futures_util::future::try_join_all;
+use aws_sdk_elasticloadbalancingv2::types::{Tag, TagDescription};
 
-use super::claims::Fence;
-use super::error::named;
+use super::claims::{self, Fence};
+use super::error::{code, named};
+use super::pace::{Writes, lots, paced};
 use crate::claim::Record;
 use crate::contract::{Plan, Route, Weights};
 use crate::error::Error;
@@ -26,8 +26,11 @@ const REQUEST: &str = "failover:request";
 /// On a target group: what its fleet runs.
 const RELEASE: &str = "failover:release";
 
-/// As many resources as one call of the tag APIs takes.
+/// As many resources as one call reads the tags of. They are written to one by one: AWS refuses more.
 const RESOURCES_PER_CALL: usize = 20;
+
+/// What AWS answers where one of the resources does not exist, for all of them.
+const GONE: [&str; 4] = ["RuleNotFound", "ListenerNotFound", "TargetGroupNotFound", "LoadBalancerNotFound"];
 
 /// The project's tags of a route or a target group.
 #[derive(Clone, Debug, Default)]
@@ -44,20 +47,36 @@ pub struct Marks {
     pub release: Option<String>,
 }
 
-/// Reads the tags of routes or target groups, in their order.
+/// Reads the tags of routes or target groups, in their order; nothing for one that is gone.
 ///
 /// # Errors
 /// As AWS answers.
-pub async fn read(client: &Client, arns: &[&str]) -> Result<Vec<Marks>, Error> {
-    let calls = arns.chunks(RESOURCES_PER_CALL).map(|chunk| async move {
-        let arns = chunk.iter().map(ToString::to_string).collect();
-        client.describe_tags().set_resource_arns(Some(arns)).send().await
-    });
-    let answers = try_join_all(calls).await.map_err(|error| named("reading the routes' tags", &error))?;
-    let descriptions = answers.iter().flat_map(|answer| answer.tag_descriptions());
-    let mut marks: HashMap<&str, Marks> =
-        descriptions.filter_map(|d| Some((d.resource_arn()?, marks(d.tags())))).collect();
-    Ok(arns.iter().map(|arn| marks.remove(arn).unwrap_or_default()).collect())
+pub async fn read(client: &Client, arns: &[&str]) -> Result<Vec<Option<Marks>>, Error> {
+    let answers = paced(arns.chunks(RESOURCES_PER_CALL).map(|some| describe(client, some))).await?;
+    let mut known: HashMap<String, Marks> = HashMap::new();
+    for (some, answer) in arns.chunks(RESOURCES_PER_CALL).zip(answers) {
+        let descriptions = match answer {
+            Some(descriptions) => descriptions,
+            // One that is gone fails the reading of all: only one by one do the others answer.
+            None => {
+                let one_by_one = paced(some.chunks(1).map(|one| describe(client, one))).await?;
+                one_by_one.into_iter().flatten().flatten().collect()
+            }
+        };
+        let marks = descriptions.into_iter().filter_map(|d| Some((d.resource_arn?, marks(&d.tags?))));
+        known.extend(marks);
+    }
+    Ok(arns.iter().map(|arn| known.get(*arn).cloned()).collect())
+}
+
+/// The tags of these resources; nothing where one of them is gone.
+async fn describe(client: &Client, arns: &[&str]) -> Result<Option<Vec<TagDescription>>, Error> {
+    let arns = arns.iter().map(ToString::to_string).collect();
+    match client.describe_tags().set_resource_arns(Some(arns)).send().await {
+        Ok(answer) => Ok(Some(answer.tag_descriptions.unwrap_or_default())),
+        Err(error) if code(&error).is_some_and(|code| GONE.contains(&code)) => Ok(None),
+        Err(error) => Err(named("reading the routes' tags", &error)),
+    }
 }
 
 fn marks(tags: &[Tag]) -> Marks {
@@ -71,91 +90,109 @@ fn marks(tags: &[Tag]) -> Marks {
     }
 }
 
-/// Claims every route for the plan's execution, with the record of what is put back if it does not
-/// come to an end of its own. One call for the routes that are recorded alike: claim and record of a
-/// route are written together or not at all.
+/// Claims routes for the plan's execution, with the record of what is put back if it does not come to
+/// an end of its own. One call for each: claim and record of a route are written together or not at all.
 ///
 /// # Errors
 /// As AWS answers.
-pub async fn claim(client: &Client, plan: &Plan, fence: &Fence) -> Result<(), Error> {
-    for (record, arns) in alike(plan, |route| plan.record(route)) {
-        let tags = [
-            (CLAIM, plan.execution.arn.as_str()),
-            (BEFORE, &record.before_tag()),
-            (STAGES, &record.stages_tag()),
+pub async fn claim(
+    client: &Client,
+    plan: &Plan,
+    routes: &[&Route],
+    fence: &Fence,
+    writes: &mut Writes,
+) -> Result<(), Error> {
+    let claim = |route: &Route| {
+        let record = plan.record(route);
+        vec![
+            (CLAIM, plan.execution.arn.clone()),
+            (BEFORE, record.before_tag()),
+            (STAGES, record.stages_tag()),
             // What was asked of an earlier run is not asked of this one.
-            (REQUEST, NOTHING),
+            (REQUEST, NOTHING.to_owned()),
             // Weights that are interrupted at an even split cannot tell which fleet was live.
-            (LIVE, &plan.live),
-        ];
-        add(client, &arns, &tags, fence).await?;
-    }
-    Ok(())
+            (LIVE, plan.live.clone()),
+        ]
+    };
+    writes.make(routes.iter().map(|route| add(client, &route.arn, claim(route), fence))).await
 }
 
-/// The routes that are recorded alike, with their record.
-fn alike(plan: &Plan, record: impl Fn(&Route) -> Record) -> Vec<(Record, Vec<String>)> {
-    let mut alike: Vec<(Record, Vec<String>)> = Vec::new();
-    for route in &plan.routes {
-        let record = record(route);
-        match alike.iter_mut().find(|(other, _)| *other == record) {
-            Some((_, arns)) => arns.push(route.arn.clone()),
-            None => alike.push((record, vec![route.arn.clone()])),
-        }
-    }
-    alike
-}
-
-/// Removes the claim from routes, and with it what was recorded for a restore unless that is to be
-/// `kept` for a person to start one.
+/// Removes the plan's claims from its routes, and with them what was recorded for a restore unless that
+/// is to be `kept` for a person to start one. Routes that somebody else took, or that are gone, are left.
+/// The routes that were released.
 ///
 /// # Errors
 /// As AWS answers.
-pub async fn release(client: &Client, routes: &[&Route], kept: bool, fence: &Fence) -> Result<(), Error> {
-    let keys = if kept { vec![CLAIM, REQUEST] } else { vec![CLAIM, REQUEST, BEFORE, STAGES] };
-    let arns: Vec<String> = routes.iter().map(|route| route.arn.clone()).collect();
-    for chunk in arns.chunks(RESOURCES_PER_CALL) {
-        let call = client.remove_tags().set_resource_arns(Some(chunk.to_vec()));
-        call.set_tag_keys(Some(keys.iter().map(ToString::to_string).collect()))
-            .customize()
-            .config_override(fence.in_time()?)
-            .send()
-            .await
-            .map_err(|error| named("releasing the routes", &error))?;
+pub async fn release<'a>(client: &Client, plan: &'a Plan, kept: bool) -> Result<Vec<&'a Route>, Error> {
+    let fence = Fence::now(plan.settle_seconds);
+    let held = claims::held_of(client, plan, plan.routes.iter().collect()).await?;
+    let mut writes = Writes::default();
+    let mut released = Vec::new();
+    for (number, lot) in lots(&held, plan.settle_seconds).enumerate() {
+        if number == 0 {
+            writes.make(lot.iter().map(|route| remove(client, route, kept, &fence))).await?;
+            released.extend(lot);
+            continue;
+        }
+        let fence = Fence::now(plan.settle_seconds);
+        let lot = claims::held_of(client, plan, lot.to_vec()).await?;
+        writes.make(lot.iter().map(|route| remove(client, route, kept, &fence))).await?;
+        released.extend(lot);
     }
-    Ok(())
+    Ok(released)
 }
 
 /// Records on every route that the run has reached its end and with which fleet live, and the release
-/// on the fleets that were the standby when the run began, if the operator named one.
+/// on the fleets that were the standby when the run began, if the operator named one. Routes that are
+/// gone are left out.
 ///
 /// # Errors
-/// As AWS answers.
-pub async fn record(
-    client: &Client,
-    plan: &Plan,
-    weights: &Weights,
-    live: &str,
-    fence: &Fence,
-) -> Result<(), Error> {
+/// As AWS answers; `Overtaken` where a route is somebody else's.
+pub async fn record(client: &Client, plan: &Plan, weights: &Weights, live: &str) -> Result<(), Error> {
+    let mut writes = Writes::default();
     // Both in one call: a run that is interrupted from here on is not put back any more.
-    for (record, arns) in alike(plan, |route| plan.record_of_end(route, weights, live)) {
-        add(client, &arns, &[(LIVE, live), (BEFORE, &record.before_tag())], fence).await?;
+    let record = |route: &Route| {
+        vec![(LIVE, live.to_owned()), (BEFORE, plan.record_of_end(route, weights, live).before_tag())]
+    };
+    let (mut fence, mut held) = claims::fence_of(client, plan, plan.routes.iter().collect()).await?;
+    for (number, lot) in lots(&held.clone(), plan.settle_seconds).enumerate() {
+        if number == 0 {
+            held = lot.to_vec();
+        } else {
+            (fence, held) = claims::fence_of(client, plan, lot.to_vec()).await?;
+        }
+        writes.make(held.iter().map(|route| add(client, &route.arn, record(route), &fence))).await?;
     }
-    if let Some(release) = &plan.release {
-        let groups: Vec<String> = plan.apps.iter().map(|app| app.standby_group.clone()).collect();
-        add(client, &groups, &[(RELEASE, release)], fence).await?;
+    let Some(release) = &plan.release else { return Ok(()) };
+    let groups: Vec<&String> = plan.apps.iter().map(|app| &app.standby_group).collect();
+    for lot in lots(&groups, plan.settle_seconds) {
+        let (fence, _) = claims::fence_of(client, plan, plan.routes.iter().collect()).await?;
+        let said = || vec![(RELEASE, release.clone())];
+        writes.make(lot.iter().map(|group| add(client, group, said(), &fence))).await?;
     }
     Ok(())
 }
 
-async fn add(client: &Client, arns: &[String], tags: &[(&str, &str)], fence: &Fence) -> Result<(), Error> {
-    let shown = || tags.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ");
-    for chunk in arns.chunks(RESOURCES_PER_CALL) {
-        let tags = tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build());
-        let call = client.add_tags().set_resource_arns(Some(chunk.to_vec())).set_tags(Some(tags.collect()));
-        let call = call.customize().config_override(fence.in_time()?);
-        call.send().await.map_err(|error| named(&format!("recording {}", shown()), &error))?;
+async fn remove(client: &Client, route: &Route, kept: bool, fence: &Fence) -> Result<(), Error> {
+    let keys: &[&str] = if kept { &[CLAIM, REQUEST] } else { &[CLAIM, REQUEST, BEFORE, STAGES] };
+    let keys = keys.iter().map(ToString::to_string).collect();
+    let call = client.remove_tags().resource_arns(&route.arn).set_tag_keys(Some(keys));
+    match call.customize().config_override(fence.in_time()?).send().await {
+        Err(error) if code(&error).is_none_or(|code| !GONE.contains(&code)) => {
+            Err(named(&format!("releasing {} ({})", route.label, route.arn), &error))
+        }
+        // What was deleted meanwhile holds no claim any more.
+        _ => Ok(()),
     }
-    Ok(())
 }
+
+async fn add(client: &Client, arn: &str, tags: Vec<(&str, String)>, fence: &Fence) -> Result<(), Error> {
+    let shown = tags.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ");
+    let tags = tags.into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+    let call = client.add_tags().resource_arns(arn).set_tags(Some(tags));
+    let call = call.customize().config_override(fence.in_time()?);
+    call.send().await.map(drop).map_err(|error| named(&format!("recording {shown} on {arn}"), &error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -75,7 +75,7 @@ pub async fn lead_on(client: &Client, plan: &Plan) -> Result<(), Error> {
         }
         let TestersRule { rule_arn, label, .. } = testers;
         let actions = listener::with_group(rule.actions(), target_group_arn);
-        let fence = claims::fence_of(client, plan, routes).await?;
+        let (fence, _) = claims::fence_of(client, plan, routes).await?;
         let call = client.modify_rule().rule_arn(rule_arn).set_actions(Some(actions));
         let call = call.customize().config_override(fence.in_time()?);
         call.send().await.map_err(|error| {

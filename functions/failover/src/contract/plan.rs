@@ -66,6 +66,16 @@ pub struct Route {
     pub put_back: String,
 }
 
+impl Route {
+    /// That its rule does not exist any more, in words.
+    pub fn gone_in_words(&self) -> String {
+        format!(
+            "{} ({}) is gone: somebody deleted it; its traffic follows other rules now",
+            self.label, self.arn
+        )
+    }
+}
+
 /// A listener rule that leads requests with the testers' header, and no others, to the standby. The
 /// header's value is a secret, and stands nowhere but in the rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

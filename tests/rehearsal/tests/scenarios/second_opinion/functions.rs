@@ -9,6 +9,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
     Action, ProtocolEnum, Rule, RuleCondition, TargetDescription, TargetTypeEnum,
 };
 use failover::aws::claims::Fence;
+use failover::aws::pace::Writes;
 use failover::aws::{command, listener, tags};
 use failover::contract::{
     Execution, MustShow, Plan, PlannedApp, Progress, RollBackEnding, RollBackRequest, RolledBack, Route,
@@ -38,7 +39,9 @@ pub async fn work(ground: &Ground, moto: &Moto, endpoint: &str) -> Result<()> {
     let unclaimed = set(&Progress::default()).await?;
     ensure!(unclaimed["errorType"] == "Overtaken", "{unclaimed}");
     ensure!(app.rules().await? == untouched, "a run wrote without a claim");
-    tags::claim(app.client, &plan, &Fence::now(plan.settle_seconds)).await?;
+    let routes: Vec<&Route> = plan.routes.iter().collect();
+    let fence = Fence::now(plan.settle_seconds);
+    tags::claim(app.client, &plan, &routes, &fence, &mut Writes::default()).await?;
     app.check_tags(&plan).await?;
 
     let start = Progress::default();
