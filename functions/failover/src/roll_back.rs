@@ -22,11 +22,32 @@ pub enum Way {
     Nowhere,
 }
 
-/// The way of every app of the plan, by the targets of both its fleets now, live and standby. Whatever
-/// becomes of the others, no app is sent to a dead fleet.
-pub fn ways(plan: &Plan, targets: &[[Health; 2]], earlier: Option<&RolledBack>) -> Vec<Way> {
-    let of_app = |(index, [live, standby]): (usize, &[Health; 2])| way(plan, index, *live, *standby, earlier);
-    targets.iter().enumerate().map(of_app).collect()
+/// What a rollback sees before it writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The targets of both fleets, live and standby, of every app of the plan; nothing where they could
+    /// not be read.
+    pub targets: Vec<Option<[Health; 2]>>,
+    /// Why they could not be read, where that is so.
+    pub unread: Option<String>,
+    /// The routes that are left out since their rules are gone, in words.
+    pub gone: Vec<String>,
+}
+
+/// The way of every app of the plan, by the targets of its fleets now. Whatever becomes of the others,
+/// no app is sent to a fleet that is known to be dead. Where nothing is known it goes back, to where its
+/// traffic was fine before.
+pub fn ways(plan: &Plan, seen: &Seen, earlier: Option<&RolledBack>) -> Vec<Way> {
+    let of_app = |(index, targets): (usize, &Option<[Health; 2]>)| match targets {
+        Some([live, standby]) => way(plan, index, *live, *standby, earlier),
+        None => went_over(plan, index, earlier).map_or(Way::Back, Way::Over),
+    };
+    seen.targets.iter().enumerate().map(of_app).collect()
+}
+
+/// The fleet to which the traffic of an app went before the writes had settled, by the standby's percent.
+fn went_over(plan: &Plan, app: usize, earlier: Option<&RolledBack>) -> Option<Percent> {
+    earlier?.over.get(&plan.apps[app].name).copied()
 }
 
 /// Decides by target health now. A fleet without healthy targets gets no traffic while the other has
@@ -36,8 +57,7 @@ pub fn ways(plan: &Plan, targets: &[[Health; 2]], earlier: Option<&RolledBack>) 
 fn way(plan: &Plan, app: usize, live: Health, standby: Health, earlier: Option<&RolledBack>) -> Way {
     let well =
         |percent: Percent| if percent == Percent::ALL { standby.healthy > 0 } else { live.healthy > 0 };
-    let went_over = |earlier: &RolledBack| earlier.over.get(&plan.apps[app].name).copied();
-    if let Some(over) = earlier.and_then(went_over).filter(|over| well(*over)) {
+    if let Some(over) = went_over(plan, app, earlier).filter(|over| well(*over)) {
         return Way::Over(over);
     }
     let routes = || plan.routes.iter().filter(|route| route.app == app);
@@ -98,13 +118,12 @@ pub fn may_hold(plan: &Plan, route: &Route) -> Vec<Vec<GroupWeight>> {
 pub fn answer(
     plan: &Plan,
     ways: &[Way],
-    targets: &[[Health; 2]],
+    seen: &Seen,
     why: &Value,
     earlier: Option<&RolledBack>,
 ) -> RolledBack {
     let nowhere = |way: &Way| *way == Way::Nowhere;
     let settled = earlier.is_some() || ways.iter().all(nowhere);
-    let why = why_in_words(why);
     // What is left to a person comes before what somebody has to look after.
     let ending = if ways.iter().any(nowhere) {
         RollBackEnding::Halted
@@ -115,17 +134,36 @@ pub fn answer(
     } else {
         RollBackEnding::RolledBack
     };
+    let mut cause = went(plan, ways, seen, &why_in_words(why), ending);
+    if let Some(unread) = &seen.unread {
+        cause = format!(
+            "{cause} Target health could not be read ({unread}), so whether the fleets have healthy targets was \
+             not looked at; look at them."
+        );
+    }
+    if !seen.gone.is_empty() {
+        cause = format!("{cause} Left out: {}.", seen.gone.join("; "));
+    }
+    let over = plan.apps.iter().zip(ways).filter_map(|(app, way)| match way {
+        Way::Over(percent) => Some((app.name.clone(), *percent)),
+        _ => None,
+    });
+    RolledBack { ending, cause, over: over.collect(), settled }
+}
+
+/// Where the traffic of every app is.
+fn went(plan: &Plan, ways: &[Way], seen: &Seen, why: &str, ending: RollBackEnding) -> String {
     let (name, what, before) = (&plan.app, plan.operation.word(), plan.before_in_words());
-    let cause = match (ending, ways, targets) {
-        (RollBackEnding::Restored, ..) => format!("{name}: restored, read back: {before}"),
+    match (ending, ways, &seen.targets[..]) {
+        (RollBackEnding::Restored, ..) => format!("{name}: restored, read back: {before}."),
         (RollBackEnding::RolledBack, ..) => format!(
             "{name}: {what} rolled back, since {why}. The weights found at the start are back and read back: {before}."
         ),
-        (_, [way], [targets]) => alone(plan, *way, targets, &why),
-        _ => {
+        (_, [way], [targets]) => alone(plan, *way, *targets, why),
+        (_, ways, targets) => {
             let each = plan.apps.iter().zip(ways.iter().zip(targets));
             let each: Vec<String> =
-                each.map(|(app, (way, targets))| in_lockstep(plan, app, *way, targets)).collect();
+                each.map(|(app, (way, targets))| in_lockstep(plan, app, *way, *targets)).collect();
             let next = if ending == RollBackEnding::Halted {
                 "Bring a fleet up where both are dead, then put back what was found there with `restore`, or send the \
                  traffic to one fleet with `drain` or `failback`."
@@ -135,16 +173,11 @@ pub fn answer(
             };
             format!("{name}: {what} was to be rolled back, since {why}. {}. {next}", each.join(". "))
         }
-    };
-    let over = plan.apps.iter().zip(ways).filter_map(|(app, way)| match way {
-        Way::Over(percent) => Some((app.name.clone(), *percent)),
-        _ => None,
-    });
-    RolledBack { ending, cause, over: over.collect(), settled }
+    }
 }
 
 /// Where the traffic of the only app is, if it could not go back.
-fn alone(plan: &Plan, way: Way, targets: &[Health; 2], why: &str) -> String {
+fn alone(plan: &Plan, way: Way, targets: Option<[Health; 2]>, why: &str) -> String {
     let (app, what, before) = (&plan.app, plan.operation.word(), plan.before_in_words());
     let [live, standby] = in_words(plan, targets);
     match way {
@@ -165,7 +198,7 @@ fn alone(plan: &Plan, way: Way, targets: &[Health; 2], why: &str) -> String {
 }
 
 /// Where the traffic of one of several apps is.
-fn in_lockstep(plan: &Plan, app: &PlannedApp, way: Way, targets: &[Health; 2]) -> String {
+fn in_lockstep(plan: &Plan, app: &PlannedApp, way: Way, targets: Option<[Health; 2]>) -> String {
     let (name, before) = (&app.name, split(&app.before));
     let [live, standby] = in_words(plan, targets);
     match way {
@@ -184,11 +217,14 @@ fn in_lockstep(plan: &Plan, app: &PlannedApp, way: Way, targets: &[Health; 2]) -
     }
 }
 
-fn in_words(plan: &Plan, targets: &[Health; 2]) -> [String; 2] {
-    let words = |fleet: &String, health: Health| {
-        format!("{fleet} has {} of {} targets healthy", health.healthy, health.registered)
+fn in_words(plan: &Plan, targets: Option<[Health; 2]>) -> [String; 2] {
+    let words = |fleet: &String, health: Option<Health>| match health {
+        Some(Health { healthy, registered, .. }) => {
+            format!("{fleet} has {healthy} of {registered} targets healthy")
+        }
+        None => format!("how {fleet} is could not be read"),
     };
-    [words(&plan.live, targets[0]), words(&plan.standby, targets[1])]
+    [words(&plan.live, targets.map(|both| both[0])), words(&plan.standby, targets.map(|both| both[1]))]
 }
 
 /// To which fleet all traffic went, and how the other one is.
@@ -220,12 +256,46 @@ mod tests {
         Health { healthy, registered: 2, unused: false }
     }
 
+    fn seen(targets: &[[Health; 2]]) -> Seen {
+        Seen { targets: targets.iter().copied().map(Some).collect(), ..Seen::default() }
+    }
+
     fn way_of(plan: &Plan, live: u32, standby: u32, earlier: Option<&RolledBack>) -> Way {
-        ways(plan, &[[health(live), health(standby)]], earlier)[0]
+        ways(plan, &seen(&[[health(live), health(standby)]]), earlier)[0]
     }
 
     fn answered(plan: &Plan, way: Way) -> RolledBack {
-        answer(plan, &[way], &[[health(0), health(2)]], &json!("it failed."), None)
+        answer(plan, &[way], &seen(&[[health(0), health(2)]]), &json!("it failed."), None)
+    }
+
+    #[test]
+    fn health_that_cannot_be_read_keeps_nothing_from_going_back_and_is_told() {
+        let plan = plan([100, 0]);
+        let unread = Some("AWS answered AccessDenied".to_owned());
+        let blind = Seen { targets: vec![None], unread, ..Seen::default() };
+        assert_eq!(ways(&plan, &blind, None), [Way::Back]);
+        let back = answer(&plan, &[Way::Back], &blind, &json!("it failed"), None);
+        assert_eq!((back.ending, back.settled), (RollBackEnding::RolledBack, false));
+        for says in ["are back and read back", "Target health could not be read (AWS answered AccessDenied)"]
+        {
+            assert!(back.cause.contains(says), "{}", back.cause);
+        }
+        // Once it is known that a fleet was dead, not knowing is no reason to go there.
+        let over = answered(&plan, Way::Over(Percent::ALL));
+        assert_eq!(ways(&plan, &blind, Some(&over)), [Way::Over(Percent::ALL)]);
+        let stays = answer(&plan, &[Way::Over(Percent::ALL)], &blind, &json!("it failed"), Some(&over));
+        assert!(stays.cause.contains("how prod1 is could not be read"), "{}", stays.cause);
+    }
+
+    #[test]
+    fn routes_that_are_gone_are_named_and_left_out() {
+        let plan = plan([100, 0]);
+        let gone = vec![plan.routes[0].gone_in_words()];
+        let seen = Seen { gone, ..seen(&[[health(2), health(2)]]) };
+        let back = answer(&plan, &[Way::Back], &seen, &json!("it failed"), None);
+        assert_eq!(back.ending, RollBackEnding::RolledBack);
+        let says = "Left out: rule 1 (arn:rule-0) is gone: somebody deleted it; its traffic follows other rules now.";
+        assert!(back.cause.ends_with(says), "{}", back.cause);
     }
 
     #[test]
@@ -251,7 +321,7 @@ mod tests {
         assert!(!earlier.settled);
         assert_eq!(way_of(&plan, 2, 2, Some(&earlier)), Way::Over(Percent::ALL));
         assert_eq!(way_of(&plan, 2, 0, Some(&earlier)), Way::Back);
-        let targets = [[health(0), health(2)]];
+        let targets = seen(&[[health(0), health(2)]]);
         let again = answer(&plan, &[Way::Over(Percent::ALL)], &targets, &json!("x"), Some(&earlier));
         assert!(again.settled);
     }
@@ -277,7 +347,7 @@ mod tests {
             json!({ "routes": [route(0, [100, 0]), route(1, [100, 0]), route(2, [100, 0])], "mayWrite": [10] }),
         );
         let of = |targets: [[u32; 2]; 3]| {
-            let targets = targets.map(|targets| targets.map(health));
+            let targets = seen(&targets.map(|targets| targets.map(health)));
             let ways = ways(&plan, &targets, None);
             (ways.clone(), answer(&plan, &ways, &targets, &json!("it failed"), None))
         };
@@ -322,6 +392,7 @@ mod tests {
             let plan = testing::lockstep(names, json!({ "routes": routes, "mayWrite": [10, 100] }));
             let targets: Vec<[Health; 2]> =
                 apps.iter().map(|(_, live, standby, _)| [health(*live), health(*standby)]).collect();
+            let targets = seen(&targets);
             let went: Vec<Way> = apps.iter().map(|(.., over)| match over {
                 0 => Way::Back,
                 1 => Way::Over(Percent::NONE),

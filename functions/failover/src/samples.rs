@@ -12,9 +12,10 @@ use crate::verdict::{Counts, MetricJudgement};
 pub struct Health {
     /// Targets in the state `healthy`; no other state counts.
     pub healthy: u32,
-    /// Targets registered, in any state.
+    /// Targets registered, in any state but those that are being deregistered.
     pub registered: u32,
-    /// Whether the balancer does not check them, since no rule holds their group yet.
+    /// Whether the balancer says of all of them that it does not use them. It does not check them then,
+    /// since no rule holds their group yet, or the group's zones are not the balancer's.
     pub unused: bool,
 }
 

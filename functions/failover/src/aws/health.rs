@@ -1,11 +1,16 @@
 //! Target health of a fleet.
 
+use std::time::Duration;
+
 use aws_sdk_elasticloadbalancingv2::Client;
-use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum as State;
+use aws_sdk_elasticloadbalancingv2::types::{
+    TargetHealthDescription, TargetHealthReasonEnum as Reason, TargetHealthStateEnum as State,
+};
+use futures_util::future::try_join;
 
 use super::error::named;
 use super::pace::paced;
-use crate::contract::Plan;
+use crate::contract::{Plan, PlannedApp};
 use crate::error::Error;
 use crate::samples::Health;
 
@@ -19,6 +24,24 @@ pub async fn of_apps(client: &Client, plan: &Plan) -> Result<Vec<[Health; 2]>, E
     Ok(all.chunks_exact(2).map(|fleets| [fleets[0], fleets[1]]).collect())
 }
 
+/// How long the way back waits for target health at most: it is better to go back without.
+const MAY_KEEP_WAITING: Duration = Duration::from_secs(5);
+
+/// The same for a rollback: of every app what is known, and why it is not where it could not be read.
+pub async fn if_readable(client: &Client, plan: &Plan) -> (Vec<Option<[Health; 2]>>, Option<String>) {
+    let of_app = async |app: &PlannedApp| {
+        let both = try_join(of(client, &app.live_group), of(client, &app.standby_group));
+        match tokio::time::timeout(MAY_KEEP_WAITING, both).await {
+            Ok(Ok((live, standby))) => Ok::<_, Error>(Ok([live, standby])),
+            Ok(Err(error)) => Ok(Err(error.message)),
+            Err(_) => Ok(Err(format!("AWS did not answer within {} s", MAY_KEEP_WAITING.as_secs()))),
+        }
+    };
+    let all = paced(plan.apps.iter().map(of_app)).await.unwrap_or_default();
+    let unread = all.iter().find_map(|targets| targets.as_ref().err()).cloned();
+    (all.into_iter().map(Result::ok).collect(), unread)
+}
+
 /// Counts a group's targets by what the balancer says of them.
 ///
 /// # Errors
@@ -30,12 +53,70 @@ pub async fn of(client: &Client, target_group_arn: &str) -> Result<Health, Error
         .send()
         .await
         .map_err(|error| named(&format!("reading the target health of {target_group_arn}"), &error))?;
-    let states = || answer.target_health_descriptions().iter().filter_map(|d| d.target_health()?.state());
-    let count = |wanted: &State| u32::try_from(states().filter(|s| *s == wanted).count()).unwrap_or(u32::MAX);
-    let registered = u32::try_from(answer.target_health_descriptions().len()).unwrap_or(u32::MAX);
-    Ok(Health {
-        healthy: count(&State::Healthy),
-        registered,
-        unused: registered > 0 && count(&State::Unused) == registered,
-    })
+    Ok(counted(answer.target_health_descriptions()))
+}
+
+/// A target that is being deregistered stays in the list for minutes and counts no more. Where all are
+/// unused for the reason that no rule holds their group, nothing is known of them; that of an instance
+/// that was stopped is another.
+fn counted(targets: &[TargetHealthDescription]) -> Health {
+    let states = targets.iter().filter_map(|target| target.target_health());
+    let registered: Vec<_> = states
+        .filter(|health| !matches!(health.state(), Some(State::Draining | State::UnhealthyDraining)))
+        .collect();
+    let unused = registered
+        .iter()
+        .all(|health| health.state() == Some(&State::Unused) && health.reason() == Some(&Reason::NotInUse));
+    let healthy = registered.iter().filter(|health| health.state() == Some(&State::Healthy)).count();
+    let count = |targets: usize| u32::try_from(targets).unwrap_or(u32::MAX);
+    Health {
+        healthy: count(healthy),
+        registered: count(registered.len()),
+        unused: unused && !registered.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_elasticloadbalancingv2::types::TargetHealth;
+
+    use super::*;
+    use crate::aws::fake::world;
+
+    fn targets(states: &[(State, Option<Reason>)]) -> Health {
+        let target = |(state, reason): &(State, Option<Reason>)| {
+            let health = TargetHealth::builder().state(state.clone()).set_reason(reason.clone()).build();
+            TargetHealthDescription::builder().target_health(health).build()
+        };
+        counted(&states.iter().map(target).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn unused_is_what_no_rule_holds_and_not_what_was_stopped() {
+        let stopped = (State::Unused, Some(Reason::InvalidState));
+        let no_rule = (State::Unused, Some(Reason::NotInUse));
+        assert!(!targets(&[stopped.clone(), stopped.clone()]).unused);
+        assert!(!targets(&[stopped, no_rule.clone()]).unused);
+        assert!(targets(&[no_rule.clone(), no_rule.clone()]).unused);
+        assert!(!targets(&[no_rule, (State::Healthy, None)]).unused && !targets(&[]).unused);
+    }
+
+    #[test]
+    fn a_target_that_is_leaving_is_not_registered_any_more() {
+        let leaving = [State::Draining, State::UnhealthyDraining].map(|state| (state, None));
+        let mut all = leaving.to_vec();
+        all.extend([(State::Healthy, None), (State::Healthy, None)]);
+        assert_eq!(targets(&all), Health { healthy: 2, registered: 2, unused: false });
+        assert_eq!(targets(&leaving), Health::default());
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_unknown_and_told() {
+        let (plan, fake) = world(1);
+        fake.state().refused = Some(("DescribeTargetHealth", "AccessDenied"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (targets, unread) = runtime.block_on(if_readable(&fake.client(), &plan));
+        assert_eq!(targets, [None]);
+        assert!(unread.is_some_and(|why| why.contains("AccessDenied")));
+    }
 }

@@ -189,7 +189,7 @@ pub(super) fn check_health(
             standby.name, standby.target_group_arn
         ));
     }
-    if standby.health.unused {
+    if standby.health.unused && standby.load_balancer_arns.is_empty() {
         checks.push(format!(
             "{} is not health-checked yet; it will be attached at weight 0 first",
             standby.name

@@ -200,6 +200,8 @@ fn what_cannot_be_done_safely_is_refused() {
     refused(&|f| f.apps[0].routes[0].groups.push(GroupWeight::new("arn:third", 1)), "shift", "arn:third");
     refused(&|f| f.apps[0].fleets[1].health = dead, "shift", "prod2 has 0 of 2");
     refused(&|f| f.apps[0].fleets[1].health = Health::default(), "shift", "no registered targets");
+    // Behind a rule already, so that attaching it would change nothing.
+    refused(&|f| f.apps[0].fleets[1].health = Health { unused: true, ..dead }, "shift", "prod2 has 0 of 2");
     refused(&|f| f.apps[0].fleets[0].health = dead, "shift", "prod1 has 0 of 2");
     refused(&|f| f.apps[0].fleets[0].health = dead, "drain", "prod1 has 0 of 2");
     refused(&|f| f.apps[0].fleets[0].health = dead, "balance", "prod1 has 0 of 2");
