@@ -70,6 +70,7 @@ lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates and
 	    --file infra/template.yaml infra/pipeline.yaml infra/testers.yaml
 	$(BIN)/shellcheck infra/deploy.sh .ci/run tests/tools/validate-definition.sh
 	tests/tools/validate-definition.sh
+	$(BIN)/node tests/tools/expressions.mjs
 
 advisories: tools ## Ask the RustSec database about the dependencies; it is fetched from GitHub
 	$(BIN)/cargo-deny --locked --config .deny.toml check advisories

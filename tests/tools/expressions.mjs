@@ -1,0 +1,288 @@
+// Evaluates every expression of the state machine with the reference implementation of JSONata, in the version that
+// Step Functions supports, for every shape in which Lambda and Step Functions word an error, and for whatever a hook
+// may answer. None may throw, none may give undefined, and no text may say less than a sentence.
+//
+//   expressions.mjs              prints how many evaluations there were, or what is wrong with them
+import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+const jsonata = createRequire(join(root, '.tools/npm/'))('jsonata');
+
+// What a Fail state holds at most.
+const LONGEST_CAUSE = 32768;
+
+// ---------------------------------------------------------------------------------------------- errors
+
+const json = (message, more) => JSON.stringify({ errorType: 'Made.Up', errorMessage: message, ...more });
+const quotes = 'AWS answered "no" to `web`:\n\tC:\\path, 50 %, ü, \u2028 and 😀';
+const timedOut = 'The cause is not known. Returned payload: {"errorMessage":"it took longer than 30.00 seconds"}';
+
+// `says`: what every text that is made of the error must hold.
+const ERRORS = [
+  { error: 'Overtaken', cause: json('web: rule 1 holds 40/60. Nothing more was written.'), says: 'rule 1 holds 40/60.' },
+  { error: 'PlanRejected', cause: json(quotes), says: quotes },
+  { error: 'AwsRefused', cause: json(quotes).replace('ü', '\\u00fc'), says: quotes },
+  { error: 'AwsUnavailable', cause: '{\n  "errorMessage" : "later" }\n', says: 'later' },
+  { error: 'AwsRefused', cause: json('x'.repeat(30000)), says: 'x'.repeat(900) },
+  // Recorded: a function's own time-out, with an older runtime. It names a message and is no JSON.
+  { error: 'Lambda.Unknown', cause: timedOut, says: `Lambda.Unknown: ${timedOut}` },
+  // Recorded: a crash, or too little memory.
+  { error: 'Runtime.ExitError', cause: json('RequestId: 1 Error: signal: killed'), says: 'ExitError: RequestId: 1 Error' },
+  { error: 'Sandbox.Timedout', cause: json('RequestId: 1 Error: Task timed out'), says: 'Sandbox.Timedout: RequestId: 1' },
+  // Recorded: the state's time-out.
+  { error: 'States.Timeout', cause: '', says: /did not answer within (its time-out \(States\.Timeout\)|60 s)/ },
+  { error: 'States.Timeout', says: /did not answer within/ },
+  { error: 'States.Timeout', cause: null, says: /did not answer within/ },
+  // Recorded: an error whose message is empty.
+  { error: 'OfAHook', cause: json('', { stackTrace: ['File "/var/task/a.py"\n'] }), says: 'OfAHook' },
+  // Recorded: Lambda itself refuses.
+  { error: 'Lambda.ResourceNotFoundException', cause: 'Not found: arn:x (Service: AWSLambda; Proxy: null)', says: 'arn:x' },
+  // Recorded: too large an answer.
+  { error: 'States.DataLimitExceeded', cause: 'The result is too large.', says: 'States.DataLimitExceeded: The result is' },
+  // Made up.
+  { error: 'Cut', cause: json(quotes).slice(0, 70), says: 'Cut: {"errorType"' },
+  { error: 'Cut', cause: '{"errorMessage":"ends in an escape \\', says: 'Cut: ' },
+  { error: 'Cut', cause: `{"errorMessage":"${'\\n'.repeat(15000)}`, says: 'Cut: ' },
+  { error: 'NotJson', cause: '{"errorMessage":"a\nb"}', says: 'NotJson: ' },
+  { error: 'NotJson', cause: '{"errorMessage":"\\q \\u12"}', says: 'NotJson: ' },
+  { error: 'NotJson', cause: '{"errorMessage":"fine", and then', says: 'fine' },
+  { error: 'Text', cause: 'plain text with "errorMessage" in it', says: 'Text: plain text' },
+  { error: 'Null', cause: json(null), says: 'Null: ' },
+  { error: 'Number', cause: json(42), says: '42' },
+  { error: 'Object', cause: json({ reason: 'deep' }), says: 'deep' },
+  { error: 'List', cause: json(['one', 'two']), says: 'two' },
+  { error: 'Inner', cause: '{"errorType":"Outer","cause":{"errorMessage":"inner words"}}', says: 'inner words' },
+  { error: 'Missing', cause: '{"errorType":"Missing"}', says: 'Missing: ' },
+  { error: 'Escaped', cause: '{"errorType":"\\"errorMessage\\":\\"no\\"","errorMessage":"yes"}', says: 'yes' },
+  { error: 'Blank', cause: json(' \n '), says: 'Blank' },
+  { error: 'Blank', cause: ' ', says: 'Blank' },
+  { error: 'Empty', cause: '{}', says: 'Empty' },
+  { error: 'OnlyAName', says: 'OnlyAName' },
+  { cause: 'only a cause', says: 'only a cause' },
+  { error: '', cause: '', says: 'without a name' },
+  { error: null, cause: null, says: 'without a name' },
+  { says: 'without a name' },
+];
+
+function errorOutput({ error, cause }) {
+  return { ...(error !== undefined && { Error: error }), ...(cause !== undefined && { Cause: cause }) };
+}
+
+// ------------------------------------------------------------------------------------------- variables
+
+const HOOK = 'arn:aws:lambda:eu-central-1:123456789012:function:release-hook:7';
+
+function plan(changes) {
+  const route = (number) => ({ arn: `arn:rule-${number}`, putBack: `aws elbv2 modify-rule --rule-arn arn:rule-${number}` });
+  return {
+    app: 'web', apps: [{ name: 'web' }], operation: 'shift', settleSeconds: 15, routes: [route(1), route(2)],
+    hooks: { beforeRun: HOOK, afterStage: HOOK, beforeSwap: HOOK, afterEnd: HOOK }, ...changes,
+  };
+}
+
+const long = { arn: 'arn:rule', putBack: `aws elbv2 modify-rule ${'-'.repeat(900)}` };
+const { hooks: _, ...hookless } = plan();
+const PLANS = [
+  plan(),
+  hookless,
+  plan({ apps: [{ name: 'web' }, { name: 'api' }], routes: Array(64).fill(long) }),
+  plan({ operation: 'restore', predecessors: ['arn:execution'], routes: [long] }),
+  plan({ operation: 'restore', predecessors: ['arn:execution'], routes: Array(64).fill(long) }),
+];
+
+const PROGRESS = { stage: 0, waitSeconds: 30, timeline: [{ stage: 0, weights: { prod1: 90, prod2: 10 } }] };
+const VARIABLES = {
+  plan: plan(), progress: PROGRESS, proceed: true, probeStandby: false, outcome: null, figures: null, rolledBack: null,
+  hookFailed: null, why: 'the standby fails', cause: 'What happened.', verdict: 'wait', fullyShifted: false, ask: false,
+  probeApp: false, ending: 'RolledBack', moment: 'afterStage', refusal: null,
+};
+
+// Every variable with each of these, the others as they are above.
+const OTHERWISE = {
+  plan: PLANS, proceed: [false, null], probeStandby: [true], figures: [{ web: {} }], outcome: [{ status: 'shifted' }],
+  rolledBack: [{ settled: false }, { settled: true }], verdict: ['advance', 'probe', 'rollBack', 'halt', 'nonsense'],
+  fullyShifted: [true, null], ask: [true], probeApp: [true], moment: ['beforeRun', 'beforeSwap', 'afterEnd'],
+  refusal: ['the hook says no'], hookFailed: ['it failed'],
+  ending: ['Completed', 'Unchanged', 'Restored', 'PlanRejected', 'FailedOver', 'Overtaken', 'Halted', 'SwapFailed'],
+};
+
+function variables() {
+  const one = ([name, values]) => values.map((value) => ({ ...VARIABLES, [name]: value }));
+  return [VARIABLES, ...Object.entries(OTHERWISE).flatMap(one)];
+}
+
+const CONTEXT = { Execution: { Id: 'arn:execution:1', StartTime: '2026-11-30T10:00:00Z' } };
+const INPUTS = [{ app: 'web', operation: 'shift' }, { app: 'web', quiet: true }, {}];
+
+// ---------------------------------------------------------------------------------------------- answers
+
+// What the functions always answer.
+const RESULTS = {
+  PlanShift: { plan: plan(), progress: PROGRESS, proceed: true, probeStandby: false, outcome: { status: 'planned' } },
+  ProbeStandby: { verdict: 'advance', reason: 'the probes pass', progress: PROGRESS },
+  SetWeights: PROGRESS,
+  CheckMetrics: {
+    verdict: 'wait', reason: 'too early', fullyShifted: false, ask: false, probeApp: false, figures: {}, progress: PROGRESS,
+  },
+  ProbeApp: { verdict: 'wait', reason: 'the probes pass', progress: PROGRESS },
+  SwapRoles: { status: 'shifted' },
+  RollBack: { ending: 'RolledBack', cause: 'web: rolled back.', settled: false },
+};
+RESULTS.RollBackOn = RESULTS.RollBack;
+
+// What hooks of other people may answer; `undefined` stands for no answer at all.
+const ANSWERS = [
+  null, undefined, true, 0, 42, '', ' ', 'advance', [], ['advance'], [{ verdict: 'advance' }], {}, { verdict: null },
+  { verdict: 'advance' }, { verdict: ['advance'] }, { verdict: 'rollBack' }, { verdict: 'rollBack', reason: 'no' },
+  ...[null, '', ' ', 7, { why: 'deep' }, ['one'], [], false].map((reason) => ({ verdict: 'rollBack', reason })),
+  { verdict: 'rollBack', reason: 'x'.repeat(5000) }, { verdict: 'x'.repeat(5000) }, { errorMessage: null },
+];
+
+function results(state) {
+  if (state !== 'CallHook') return [RESULTS[state]];
+  return ANSWERS.map((answer) => ({ StatusCode: 200, ...(answer !== undefined && { Payload: answer }) }));
+}
+
+// --------------------------------------------------------------------------------------------- evaluation
+
+const compiled = new Map();
+
+function compile(source) {
+  if (!compiled.has(source)) {
+    const expression = jsonata(source);
+    // Step Functions' own: throws at whatever is no JSON.
+    expression.registerFunction('parse', (text) => JSON.parse(text));
+    compiled.set(source, expression);
+  }
+  return compiled.get(source);
+}
+
+/** The value of a field of a state: its expressions evaluated, everything else as it is. */
+async function value(field, bindings) {
+  if (typeof field === 'string') {
+    const source = /^\{%([\s\S]*)%\}$/.exec(field)?.[1];
+    if (source === undefined) return field;
+    const found = await compile(source).evaluate(undefined, bindings);
+    if (found === undefined) throw new Error('gives undefined');
+    return found;
+  }
+  if (Array.isArray(field)) return Promise.all(field.map((part) => value(part, bindings)));
+  if (field === null || typeof field !== 'object') return field;
+  const parts = Object.entries(field).map(async ([name, part]) => [name, await value(part, bindings)]);
+  return Object.fromEntries(await Promise.all(parts));
+}
+
+/** What is wrong with a sentence for people, if anything is. */
+function fault(text, says) {
+  if (typeof text !== 'string') return `is no text but ${JSON.stringify(text)}`;
+  if (text.length > LONGEST_CAUSE) return `is ${text.length} characters long`;
+  if (/: \.|: *$|\( *\)|^\s*$|undefined|\[object|\.\. /.test(text)) return 'is no sentence';
+  if (says !== undefined && !(says instanceof RegExp ? says.test(text) : text.includes(says))) return `does not say ${says}`;
+  return undefined;
+}
+
+let evaluations = 0;
+
+/** Evaluates fields of a state; adds what is wrong to `wrong`. */
+async function look(place, fields, bindings, says, wrong) {
+  for (const [name, field] of Object.entries(fields)) {
+    if (field === undefined) continue;
+    evaluations += 1;
+    const complain = (what) => wrong.add(`${place}.${name} ${what}`.slice(0, 600));
+    try {
+      const found = await value(field, bindings);
+      for (const key of ['cause', 'refusal']) {
+        const text = found?.[key];
+        if (name !== 'Assign' || text === undefined || (key === 'refusal' && text === null)) continue;
+        const what = fault(text, says);
+        if (what) complain(`${key} ${what}, given ${JSON.stringify(bindings.states)}: ${text}`);
+      }
+      if (name === 'Condition' && typeof found !== 'boolean') complain(`gives ${JSON.stringify(found)}`);
+      if (name === 'Seconds' && !Number.isInteger(found)) complain(`gives ${JSON.stringify(found)}`);
+    } catch (error) {
+      complain(`${error.message}${error.code ? ` (${error.code})` : ''}, given ${JSON.stringify(bindings.states)}`);
+    }
+  }
+}
+
+/** Follows a Choice as Step Functions does: what a rule assigns is evaluated where it is met. */
+async function choose(place, state, bindings, wrong) {
+  for (const [index, rule] of state.Choices.entries()) {
+    const here = `${place}.Choices[${index}]`;
+    await look(here, { Condition: rule.Condition }, bindings, undefined, wrong);
+    if ((await value(rule.Condition, bindings).catch(() => false)) === true) {
+      return look(here, { Assign: rule.Assign, Output: rule.Output }, bindings, undefined, wrong);
+    }
+  }
+  return look(place, { Assign: state.Assign, Output: state.Output }, bindings, undefined, wrong);
+}
+
+/** What is wrong with the expressions of a definition. */
+async function problems(definition) {
+  const wrong = new Set();
+  for (const [name, state] of Object.entries(definition.States)) {
+    for (const variable of variables()) {
+      // Only a run that has a hook comes to where it is called.
+      if (name === 'CallHook' && variable.plan.hooks === undefined) continue;
+      for (const input of INPUTS) {
+        const states = { input, context: { Execution: { ...CONTEXT.Execution, Input: input } } };
+        const bindings = { ...variable, states };
+        if (state.Type === 'Choice') {
+          await choose(name, state, bindings, wrong);
+          continue;
+        }
+        const { Arguments, Seconds, Error: error, Cause } = state;
+        await look(name, { Arguments, Seconds, Error: error, Cause }, bindings, undefined, wrong);
+        // The input matters to what is sent only.
+        if (input !== INPUTS[0]) continue;
+        for (const result of results(name)) {
+          const { Assign, Output } = state;
+          await look(name, { Assign, Output }, { ...bindings, states: { ...states, result } }, undefined, wrong);
+        }
+      }
+      for (const [index, { Assign, Output }] of (state.Catch ?? []).entries()) {
+        for (const shape of ERRORS) {
+          const states = { input: {}, context: CONTEXT, errorOutput: errorOutput(shape) };
+          await look(`${name}.Catch[${index}]`, { Assign, Output }, { ...variable, states }, shape.says, wrong);
+        }
+      }
+    }
+  }
+  return [...wrong];
+}
+
+// ----------------------------------------------------------------------------------------------- this test
+
+// As they were once; each must be found out.
+const e = '$states.errorOutput';
+const message = `$contains(${e}.Cause, '"errorMessage"') ? $parse(${e}.Cause).errorMessage`;
+const ONCE = [
+  { expression: `${message} : ${e}.Error & ': ' & ${e}.Cause & ' Nothing was touched.'`, of: ['SyntaxError|JSON', 'undefined', 'no sentence'] },
+  { expression: `$parse(${e}.Cause).errorMessage`, of: ['JSON', 'undefined'] },
+  { expression: `'failed: ' & ${e}.Error & ': ' & $substring(${message} : ${e}.Cause, 0, 1000)`, of: ['T0410', 'no sentence'] },
+];
+
+async function findsOut() {
+  for (const { expression, of } of ONCE) {
+    const Catch = [{ Assign: { cause: `{% ${expression} %}` } }];
+    const found = await problems({ States: { Once: { Type: 'Task', Catch } } });
+    for (const what of of) {
+      if (!found.some((problem) => new RegExp(what).test(problem))) throw new Error(`${what} of ${expression} is not found`);
+    }
+  }
+}
+
+await findsOut();
+evaluations = 0;
+const definition = JSON.parse(readFileSync(join(root, 'statemachine/failover.asl.json'), 'utf8'));
+const wrong = await problems(definition);
+for (const problem of wrong.slice(0, 40)) console.error(problem);
+if (wrong.length > 0) {
+  console.error(`${wrong.length} expressions of the definition do not hold`);
+  process.exit(1);
+}
+if (evaluations < 5000) throw new Error(`only ${evaluations} fields were evaluated`);
+console.log(`${evaluations} fields of states were evaluated`);
