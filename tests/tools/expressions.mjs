@@ -98,6 +98,7 @@ const VARIABLES = {
   plan: plan(), progress: PROGRESS, proceed: true, probeStandby: false, outcome: null, figures: null, rolledBack: null,
   hookFailed: null, why: 'the standby fails', cause: 'What happened.', verdict: 'wait', fullyShifted: false, ask: false,
   probeApp: false, ending: 'RolledBack', moment: 'afterStage', refusal: null,
+  stuck: { Error: 'States.Timeout', Cause: '' },
 };
 
 // Every variable with each of these, the others as they are above.

@@ -311,7 +311,7 @@ pub enum RollBackEnding {
 }
 
 /// What the state machine sends to `send-notice`: before the first write without a progress, with one
-/// where an approval is waited for, and at the end.
+/// where an approval is waited for, where a rollback does not get through, and at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoticeRequest {
@@ -323,6 +323,9 @@ pub struct NoticeRequest {
     pub plan: Option<Plan>,
     /// How far it has come.
     pub progress: Option<Progress>,
+    /// The error output of a rollback that failed for minutes and is still tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<Value>,
     /// How it ended, at the end.
     pub ended: Option<Ended>,
 }

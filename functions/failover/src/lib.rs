@@ -12,6 +12,7 @@ pub mod claim;
 pub mod contract;
 pub mod duration;
 pub mod error;
+pub mod failure;
 pub mod hook;
 pub mod input;
 pub mod lockstep;

@@ -1,8 +1,10 @@
 //! What the team is told: before the first write of a run what will happen, after it how it ended.
 //! Text for people, and the same as an event for machines.
 
+mod trouble;
+
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::contract::{Ended, MustShow, NoticeRequest, Outcome, Plan, Progress, Status, Weights};
@@ -16,7 +18,7 @@ use crate::verdict::Ending;
 /// What is sent: to a topic as a subject and a text, to the event bus as an event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
-    /// At most 100 characters of ASCII, as mail and SNS want it.
+    /// Less than 100 characters of ASCII, as mail and SNS want it.
     pub subject: String,
     /// Plain text.
     pub text: String,
@@ -32,6 +34,8 @@ pub enum Moment {
     Start,
     /// The run waits for an approval.
     Approval,
+    /// A rollback does not get through, and goes on.
+    Stuck,
     /// The run is over.
     End,
 }
@@ -42,6 +46,7 @@ impl Moment {
         match self {
             Self::Start => "Failover Run Started",
             Self::Approval => "Failover Approval Wanted",
+            Self::Stuck => "Failover Rollback Stuck",
             Self::End => "Failover Run Ended",
         }
     }
@@ -51,7 +56,7 @@ impl Moment {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
-    /// Start, approval or end.
+    /// Start, approval, stuck or end.
     pub moment: Moment,
     /// The application, or several, as given; nothing where not even that could be read.
     pub app: Option<Apps>,
@@ -106,13 +111,16 @@ pub struct EventStage {
 /// The notice for a moment of a run, if there is anything to tell: a run that was refused has touched
 /// nothing, and whoever started it knows. `now` is when it is sent.
 pub fn notice(request: &NoticeRequest, now: Timestamp) -> Option<Notice> {
+    if let (Some(plan), Some(error)) = (&request.plan, &request.stuck) {
+        return Some(trouble::of_stuck(request, plan, error));
+    }
     match (&request.plan, &request.ended) {
         (Some(plan), None) => match &request.progress {
             None => Some(of_start(request, plan, now)),
             Some(progress) => of_approval(request, plan, progress),
         },
         (Some(plan), Some(ended)) if told(&ended.ending) => Some(of_end(request, plan, ended, now)),
-        (None, Some(ended)) if is_restore(&request.input) => Some(of_lost_restore(request, ended)),
+        (None, Some(ended)) if is_restore(&request.input) => Some(trouble::of_lost_restore(request, ended)),
         _ => None,
     }
 }
@@ -292,23 +300,6 @@ fn went(progress: &Progress) -> Vec<EventStage> {
     stages.collect()
 }
 
-/// A restore that could not even begin leaves what the interrupted run had set.
-fn of_lost_restore(request: &NoticeRequest, ended: &Ended) -> Notice {
-    let interrupted = request.input.get("execution").and_then(Value::as_str).unwrap_or("an earlier run");
-    let app = request.input.get("app").and_then(|app| Apps::deserialize(app).ok());
-    let app = app.map_or_else(|| "an app".into(), |app| app.to_string());
-    let cause = ended.cause.as_deref().unwrap_or("no reason was given");
-    let text = format!(
-        "Somebody must look at this now: the restore of {interrupted} could not begin, so the routes may hold any stage \
-         of that run.\n\n{cause}\n\nLook at the weights of the routes; when the reason above is mended, start \
-         {{\"operation\": \"restore\", \"execution\": \"{interrupted}\"}}.\n\n{}",
-        details(request, None)
-    );
-    let subject = format!("{app}: LOOK NOW, a restore could not begin");
-    let (moment, stages) = (Moment::End, Vec::new());
-    finish(request, None, Part { moment, subject, text, weights: None, stages, outcome: None })
-}
-
 fn is_restore(input: &Value) -> bool {
     input.get("operation").is_some_and(|operation| operation == "restore")
 }
@@ -325,7 +316,7 @@ struct Part<'a> {
 
 fn finish(request: &NoticeRequest, plan: Option<&Plan>, part: Part<'_>) -> Notice {
     let Part { moment, subject, text, weights, stages, outcome } = part;
-    let subject: String = subject.chars().filter(|c| c.is_ascii() && !c.is_control()).take(100).collect();
+    let subject: String = subject.chars().filter(|c| c.is_ascii() && !c.is_control()).take(99).collect();
     let ending = request.ended.as_ref().map(|ended| ended.ending.clone());
     let event = Event {
         moment,
@@ -334,7 +325,7 @@ fn finish(request: &NoticeRequest, plan: Option<&Plan>, part: Part<'_>) -> Notic
         execution: request.execution.clone(),
         started_by: started_by(&request.input).map(str::to_owned),
         release: plan.and_then(|plan| plan.release.clone()),
-        pages: plan.is_none() || ending.as_deref().is_some_and(pages),
+        pages: plan.is_none() || moment == Moment::Stuck || ending.as_deref().is_some_and(pages),
         ending,
         status: outcome.map(|outcome| outcome.status),
         weights,

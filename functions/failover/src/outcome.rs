@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::contract::{MustShow, Outcome, Plan, PlannedApp, StageOutcome, StageRecord, Status, Weights};
 use crate::duration::Seconds;
+use crate::failure;
 use crate::input::{Apps, Operation};
 use crate::plan::total_bake;
 use crate::samples::{Figures, compared};
@@ -130,16 +131,15 @@ pub fn done(
 /// Why a run is rolled back, in words: the reason of a verdict, or the error output of a state as
 /// Step Functions gives it.
 pub fn why_in_words(why: &Value) -> String {
-    let error = |why: &Value| {
-        let name = why.get("Error")?.as_str()?;
-        let cause = why.get("Cause").and_then(Value::as_str).unwrap_or_default();
-        // A Lambda's error comes as JSON within the text.
-        let message = serde_json::from_str::<Value>(cause).ok();
-        let message = message.as_ref().and_then(|m| m.get("errorMessage")?.as_str()).unwrap_or(cause);
-        Some(format!("{name}: {message}"))
+    let why = match why {
+        Value::String(reason) => reason.clone(),
+        Value::Null => String::new(),
+        error => failure::in_words(error),
     };
-    let why = why.as_str().map(str::to_owned).or_else(|| error(why)).unwrap_or_else(|| why.to_string());
-    why.trim_end_matches('.').to_owned()
+    match why.trim_end().trim_end_matches('.') {
+        "" => "no reason was given".into(),
+        why => why.to_owned(),
+    }
 }
 
 /// Weights in words, such as `prod1 75 %, prod2 25 %`.

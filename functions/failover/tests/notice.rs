@@ -236,5 +236,30 @@ fn a_subject_fits_into_a_mail() {
     let mut long = shift();
     long["release"] = json!(format!("grün{}", "x".repeat(250)));
     let notice = told(&long, &Value::Null, &Value::Null).unwrap();
-    assert!(notice.subject.len() == 100 && notice.subject.is_ascii(), "{}", notice.subject);
+    assert!(notice.subject.len() == 99 && notice.subject.is_ascii(), "{}", notice.subject);
+}
+
+#[test]
+fn a_rollback_that_does_not_get_through_pages_while_it_is_tried() {
+    let mut plan = shift();
+    let mut other = plan["routes"][0].clone();
+    plan["routes"][0]["putBack"] = "aws elbv2 modify-rule --rule-arn arn:rule".into();
+    other["putBack"] = "aws elbv2 modify-listener --listener-arn arn:listener".into();
+    plan["routes"].as_array_mut().unwrap().push(other);
+    let request = json!({
+        "execution": ARN, "input": { "app": "web" }, "plan": plan, "progress": null, "ended": null,
+        "stuck": { "Error": "States.Timeout", "Cause": "" },
+    });
+    let request: NoticeRequest = serde_json::from_value(request).unwrap();
+    let notice = notice(&request, "2026-11-22T10:20:00Z".parse().unwrap()).unwrap();
+    assert_eq!(notice.subject, "web: LOOK NOW, shift cannot be rolled back so far");
+    assert!(notice.event.pages && notice.event.moment == Moment::Stuck && notice.event.ending.is_none());
+    for says in [
+        "(prod1 100 %, prod2 0 %) could not be put back so far",
+        "failed: the function did not answer within its time-out (States.Timeout).",
+        "by hand, and the run ends as rolled back once it finds them:\naws elbv2 modify-rule --rule-arn arn:rule\naws \
+         elbv2 modify-listener",
+    ] {
+        assert!(notice.text.contains(says), "{says:?} is not in {}", notice.text);
+    }
 }

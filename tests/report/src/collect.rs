@@ -95,7 +95,7 @@ impl Found {
                     (poll.verdict, poll.reason) = (answer.verdict, answer.reason);
                 }
             }
-            "RollBack" => self.rolled_back(at, &read(answer)?),
+            "RollBack" | "RollBackOn" => self.rolled_back(at, &read(answer)?),
             _ => {}
         }
         Ok(())

@@ -58,7 +58,7 @@ pub async fn a_rollback_that_fails_says_what_to_type(ground: &Ground) -> Result<
 
     // Typed as printed, the command puts the weights back.
     cli_only.store(1, Ordering::Relaxed);
-    let command = cause.split_once("Put them back by hand: ").map(|(_, command)| command.to_owned());
+    let command = cause.split_once("Put them back by hand:\n").map(|(_, command)| command.to_owned());
     let command = command.ok_or_else(|| anyhow::anyhow!("no command in {cause}"))?;
     let aws = tool("aws");
     let output = rehearsal::aim(&mut tokio::process::Command::new("sh"), &ground.alb.endpoint())
