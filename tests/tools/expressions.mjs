@@ -46,6 +46,9 @@ const ERRORS = [
   { error: 'Cut', cause: json(quotes).slice(0, 70), says: 'Cut: {"errorType"' },
   { error: 'Cut', cause: '{"errorMessage":"ends in an escape \\', says: 'Cut: ' },
   { error: 'Cut', cause: `{"errorMessage":"${'\\n'.repeat(15000)}`, says: 'Cut: ' },
+  // More escapes than an engine that recurses over them may have room for.
+  { error: 'AwsRefused', cause: json('"'.repeat(900)), says: '"'.repeat(900) },
+  { error: 'AwsRefused', cause: json('"'.repeat(15000)), says: 'AwsRefused: {"errorType"' },
   { error: 'NotJson', cause: '{"errorMessage":"a\nb"}', says: 'NotJson: ' },
   { error: 'NotJson', cause: '{"errorMessage":"\\q \\u12"}', says: 'NotJson: ' },
   { error: 'NotJson', cause: '{"errorMessage":"fine", and then', says: 'fine' },
