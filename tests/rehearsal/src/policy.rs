@@ -84,8 +84,8 @@ impl Statement {
                 let among = Condition::Among(texts(values)?);
                 let read = match (operator.as_str(), key.as_str()) {
                     ("Null", _) if *values == "false" => vec![Condition::Something],
-                    ("ForAllValues:StringEquals", "aws:TagKeys") => vec![among],
-                    ("StringEquals", "events:source") => vec![Condition::Something, among],
+                    // Keys that have several values, which `StringEquals` alone is not for.
+                    ("ForAllValues:StringEquals", "aws:TagKeys" | "events:source") => vec![among],
                     _ => bail!("a condition that is not known"),
                 };
                 conditions.extend(read.into_iter().map(|condition| (key.clone(), condition)));
@@ -310,8 +310,11 @@ mod tests {
     }
 
     #[test]
-    fn a_single_value_must_be_there_and_right() {
-        let condition = json!({ "StringEquals": { "events:source": "ours" } });
+    fn where_events_come_from_must_be_said_and_right() {
+        let condition = json!({
+            "Null": { "events:source": "false" },
+            "ForAllValues:StringEquals": { "events:source": "ours" },
+        });
         let sending =
             json!({ "Effect": "Allow", "Action": "elb:Send", "Resource": "*", "Condition": condition });
         let role = json!({ "Version": "2012-10-17", "Statement": sending });
@@ -339,6 +342,7 @@ mod tests {
             changed(|tagging| tagging["Resource"] = "arn:*:listener/app/ours/*".into()),
             changed(|tagging| tagging["Condition"]["StringLike"] = json!({ "aws:TagKeys": "failover:*" })),
             changed(|tagging| tagging["Condition"]["Null"] = json!({ "aws:TagKeys": "true" })),
+            changed(|tagging| tagging["Condition"] = json!({ "StringEquals": { "events:source": "ours" } })),
         ];
         for role in unknown {
             assert!(Policy::parse([&role]).is_err(), "{role}");

@@ -90,6 +90,7 @@ fn resources(call: &CallInfo<'_>) -> Vec<String> {
         "Publish" => values(call, "TopicArn", "").collect(),
         "PutEvents" => vec![format!("arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default")],
         "DescribeTargetGroups"
+        | "DescribeTargetGroupAttributes"
         | "DescribeTargetHealth"
         | "DescribeListeners"
         | "DescribeRules"

@@ -11,9 +11,9 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 /// (<https://www.amazontrust.com/repository/>). They hold until the end of 2037 at least.
 const AUTHORITIES: &[u8] = include_bytes!("authorities.pem");
 
-/// How regions begin for whose endpoints nobody promises these roots: China, and those apart from
-/// the internet.
-const ELSEWHERE: [&str; 3] = ["cn-", "us-iso", "eu-iso"];
+/// How regions begin for whose endpoints nobody promises these roots: China, those apart from the
+/// internet, and the European Sovereign Cloud, which has roots of its own.
+const ELSEWHERE: [&str; 4] = ["cn-", "us-iso", "eu-iso", "eusc-"];
 
 /// What sends the calls of all clients of a process, in this region.
 pub fn http_client(region: &str) -> SharedHttpClient {

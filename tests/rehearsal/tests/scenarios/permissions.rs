@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use rehearsal::policy::{Policy, judge};
-use rehearsal::{BALANCER, Ground, STACK, Use, cli};
+use rehearsal::{ACCOUNT, BALANCER, Ground, REGION, STACK, Use, cli};
 use serde_json::Value;
 
 /// What Step Functions needs for its log, as its documentation lists it.
@@ -19,6 +19,9 @@ const DELIVERS_LOGS: [&str; 8] = [
     "logs:DescribeLogGroups",
 ];
 
+/// Who writes the actions of rules and listeners.
+const WRITES: [&str; 2] = ["elasticloadbalancing:ModifyRule", "elasticloadbalancing:ModifyListener"];
+
 /// Checks that nothing was done that is not allowed and, once `all` scenarios have run, that nothing is
 /// allowed that was not done.
 pub async fn check(ground: &Ground, all: bool) -> Result<()> {
@@ -27,6 +30,7 @@ pub async fn check(ground: &Ground, all: bool) -> Result<()> {
     let mut uses = ground.uses().await?;
     uses.retain(|used| roles.contains_key(&used.who));
     uses.extend(deployed.logging(&uses)?);
+    uses.extend(signing_in(&uses));
     let wrong = judge(&roles, &uses, &[STACK, BALANCER], all);
     ensure!(
         wrong.is_empty(),
@@ -134,6 +138,16 @@ impl Deployed {
         logging.extend(DELIVERS_LOGS.map(|action| Use::new("FailoverStateMachine", action, "*")));
         Ok(logging)
     }
+}
+
+/// What nobody can see here either, since AWS looks at it within the call: where a rule has users sign in with
+/// Cognito, whoever writes its actions needs the right to read the client of the user pool. The balancer's guide says
+/// so, and the rights of the resource type `AWS::ElasticLoadBalancingV2::ListenerRule` list it.
+fn signing_in(uses: &BTreeSet<Use>) -> Vec<Use> {
+    let writers: BTreeSet<&str> =
+        uses.iter().filter(|used| WRITES.contains(&&used.action[..])).map(|used| &used.who[..]).collect();
+    let pool = format!("arn:aws:cognito-idp:{REGION}:{ACCOUNT}:userpool/any");
+    writers.into_iter().map(|who| Use::new(who, "cognito-idp:DescribeUserPoolClient", pool.clone())).collect()
 }
 
 /// What a function calls itself when it calls AWS.
