@@ -254,12 +254,10 @@ mod tests {
         let mut function = "all of them";
         let mut seen = 0;
         for line in TEMPLATE.lines() {
-            if let Some(name) =
-                line.trim_end_matches(':').strip_prefix("  ").filter(|n| n.ends_with("Function"))
-            {
-                function = name;
+            if line.starts_with("  ") && !line.starts_with("   ") && line.ends_with("Function:") {
+                function = line.trim();
             }
-            if line.trim_start().starts_with("Timeout: ") && function != "CheckMetricsFunction" {
+            if line.trim_start().starts_with("Timeout: ") && function != "CheckMetricsFunction:" {
                 seen += 1;
                 let seconds = number(line).unwrap();
                 assert!(seconds <= LONGEST_WRITER_SECONDS, "{function} may run for {seconds} s");

@@ -112,13 +112,12 @@ pub async fn look<'a>(
     let answers = paced(routes.chunks(RULES_PER_CALL).map(|some| describe(client, some))).await?;
     let mut rules = HashMap::new();
     for (some, answer) in routes.chunks(RULES_PER_CALL).zip(answers) {
-        let found = match answer {
-            Some(found) => found,
+        let found = if let Some(found) = answer {
+            found
+        } else {
             // One that is gone fails the reading of all: only one by one do the others answer.
-            None => {
-                let one_by_one = paced(some.chunks(1).map(|one| describe(client, one))).await?;
-                one_by_one.into_iter().flatten().flatten().collect()
-            }
+            let one_by_one = paced(some.chunks(1).map(|one| describe(client, one))).await?;
+            one_by_one.into_iter().flatten().flatten().collect()
         };
         rules.extend(found.into_iter().filter_map(|rule| Some((rule.rule_arn?, rule.actions?))));
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::operation::get_metric_data::GetMetricDataOutput;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
     Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy, StatusCode,
@@ -196,20 +197,19 @@ impl Question<'_> {
     }
 }
 
-/// How `CloudWatch` knows a balancer.
+/// How `CloudWatch` knows a balancer: by what follows in its ARN, such as `app/name/id`.
 pub fn of_balancer(load_balancer_arn: &str) -> Dimension {
-    dimension("LoadBalancer", resource(load_balancer_arn, "loadbalancer/"))
+    // The first one: a balancer may be called `my-loadbalancer`.
+    let known_by = load_balancer_arn.split_once(":loadbalancer/").map_or(load_balancer_arn, |(_, id)| id);
+    dimension("LoadBalancer", known_by)
 }
 
-/// How `CloudWatch` knows a target group.
+/// How `CloudWatch` knows a target group: such as `targetgroup/name/id`.
 pub fn of_group(target_group_arn: &str) -> Dimension {
-    dimension("TargetGroup", resource(target_group_arn, ":"))
-}
-
-/// The part of an ARN that CloudWatch knows the resource by: `app/name/id` or
-/// `targetgroup/name/id`.
-fn resource<'a>(arn: &'a str, after: &str) -> &'a str {
-    arn.rsplit_once(after).map_or(arn, |(_, resource)| resource)
+    match target_group_arn.split_once(":targetgroup/") {
+        Some((_, id)) => dimension("TargetGroup", &format!("targetgroup/{id}")),
+        None => dimension("TargetGroup", target_group_arn),
+    }
 }
 
 fn dimension(name: &str, value: &str) -> Dimension {
@@ -254,17 +254,32 @@ pub async fn fetch(
     let mut series: BTreeMap<String, Series> = BTreeMap::new();
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| named("reading the metrics", &error))?;
+        check_complete(&page)?;
         for result in page.metric_data_results() {
             let id = result.id().unwrap_or_default();
-            // PartialData only says that more pages follow.
-            if matches!(result.status_code(), Some(StatusCode::InternalError | StatusCode::Forbidden)) {
-                let message = format!("CloudWatch could not read {id}; no data is never taken for healthy");
-                return Err(Error::new(Kind::AwsUnavailable, message));
-            }
             series.entry(id.to_owned()).or_default().extend(points(result));
         }
     }
     Ok(series)
+}
+
+/// Refuses an answer that may lack something. What is said of a result that is complete is no such thing.
+fn check_complete(page: &GetMetricDataOutput) -> Result<(), Error> {
+    let incomplete = |what: String| {
+        let message = format!("CloudWatch could not read {what}; no data is never taken for healthy");
+        Err(Error::new(Kind::AwsUnavailable, message))
+    };
+    if let Some(said) = page.messages().first() {
+        let words = [said.code(), said.value()].map(|text| text.unwrap_or_default()).join(": ");
+        return incomplete(format!("all metrics ({words})"));
+    }
+    for result in page.metric_data_results() {
+        // PartialData only says that more pages follow.
+        if matches!(result.status_code(), Some(StatusCode::InternalError | StatusCode::Forbidden)) {
+            return incomplete(result.id().unwrap_or_default().to_owned());
+        }
+    }
+    Ok(())
 }
 
 fn points(result: &MetricDataResult) -> impl Iterator<Item = (i64, f64)> + '_ {
@@ -297,4 +312,50 @@ fn counts(series: &mut BTreeMap<String, Series>, role: &str) -> Vec<Sample> {
 )]
 pub fn whole(count: f64) -> u64 {
     count.round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_cloudwatch::types::MessageData;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message(code: &str) -> MessageData {
+        MessageData::builder().code(code).value("what happened").build()
+    }
+
+    fn result(id: &str, status: StatusCode) -> MetricDataResult {
+        MetricDataResult::builder().id(id).status_code(status).messages(message("MultipleUnits")).build()
+    }
+
+    #[test]
+    fn an_answer_that_says_what_it_lacks_is_not_taken_for_complete() {
+        let page = |results: Vec<MetricDataResult>, messages: Vec<MessageData>| {
+            let page = GetMetricDataOutput::builder().set_metric_data_results(Some(results));
+            check_complete(&page.set_messages(Some(messages)).build()).map_err(|error| error.message)
+        };
+        let complete = || result("live_0_requests", StatusCode::Complete);
+        assert_eq!(page(vec![complete(), result("more", StatusCode::PartialData)], Vec::new()), Ok(()));
+        let most = page(vec![complete()], vec![message("MaxMetricsExceeded")]).unwrap_err();
+        assert!(most.contains("MaxMetricsExceeded: what happened"), "{most}");
+        for status in [StatusCode::InternalError, StatusCode::Forbidden] {
+            assert!(page(vec![complete(), result("slow", status)], Vec::new()).unwrap_err().contains("slow"));
+        }
+    }
+
+    proptest! {
+        /// Also where a name looks like another part of the ARN.
+        #[test]
+        fn metrics_are_asked_for_by_what_stands_in_the_arn(
+            name in "([a-zA-Z0-9]([a-zA-Z0-9-]{0,10}[a-zA-Z0-9])?)|((my-)?(loadbalancer|targetgroup))",
+            id in "[0-9a-f]{16}",
+        ) {
+            let begins = "arn:aws:elasticloadbalancing:eu-central-1:123456789012";
+            let balancer = of_balancer(&format!("{begins}:loadbalancer/app/{name}/{id}"));
+            prop_assert_eq!(balancer.value(), Some(&*format!("app/{name}/{id}")));
+            let group = of_group(&format!("{begins}:targetgroup/{name}/{id}"));
+            prop_assert_eq!(group.value(), Some(&*format!("targetgroup/{name}/{id}")));
+        }
+    }
 }

@@ -55,13 +55,12 @@ pub async fn read(client: &Client, arns: &[&str]) -> Result<Vec<Option<Marks>>, 
     let answers = paced(arns.chunks(RESOURCES_PER_CALL).map(|some| describe(client, some))).await?;
     let mut known: HashMap<String, Marks> = HashMap::new();
     for (some, answer) in arns.chunks(RESOURCES_PER_CALL).zip(answers) {
-        let descriptions = match answer {
-            Some(descriptions) => descriptions,
+        let descriptions = if let Some(descriptions) = answer {
+            descriptions
+        } else {
             // One that is gone fails the reading of all: only one by one do the others answer.
-            None => {
-                let one_by_one = paced(some.chunks(1).map(|one| describe(client, one))).await?;
-                one_by_one.into_iter().flatten().flatten().collect()
-            }
+            let one_by_one = paced(some.chunks(1).map(|one| describe(client, one))).await?;
+            one_by_one.into_iter().flatten().flatten().collect()
         };
         let marks = descriptions.into_iter().filter_map(|d| Some((d.resource_arn?, marks(&d.tags?))));
         known.extend(marks);
