@@ -20,8 +20,8 @@ use crate::verdict::Counts;
 use crate::weights::{GroupWeight, Percent, weight_of};
 
 use self::checks::{
-    check_apart, check_claims, check_health, check_releases, check_routes, expectation, in_window,
-    one_balancer, one_live,
+    check_apart, check_claims, check_groups, check_health, check_releases, check_routes, expectation,
+    in_window, one_balancer, one_live,
 };
 use self::restore::restore;
 use self::stages::{approval, may_write, pace, stages};
@@ -42,6 +42,10 @@ pub struct FoundFleet {
     pub health: Health,
     /// What it runs, as far as the tag `failover:release` of its target group knows.
     pub release: Option<String>,
+    /// Whether its target group binds clients to a target by a cookie.
+    pub target_stickiness: bool,
+    /// What its targets speak, where that is neither HTTP nor HTTPS, or is gRPC.
+    pub foreign_protocol: Option<String>,
 }
 
 /// A route as the balancer holds it.
@@ -193,6 +197,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
     let load_balancer_arn = one_balancer(found)?.to_owned();
     let mut checks = vec![format!("{} route(s) on one balancer", found.routes().count())];
     for app in &found.apps {
+        check_groups(app).map_err(Refusal::of(app))?;
         check_claims(app).map_err(Refusal::of(app))?;
         check_routes(app).map_err(Refusal::of(app))?;
     }

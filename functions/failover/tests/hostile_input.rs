@@ -133,6 +133,8 @@ fn found() -> Found {
         load_balancer_arns: vec!["arn:balancer".into()],
         health: Health { healthy: 2, registered: 2, unused: false },
         release: None,
+        target_stickiness: false,
+        foreign_protocol: None,
     };
     let route = FoundRoute {
         arn: "arn:rule".into(),

@@ -75,6 +75,8 @@ fn found(signs_in: bool) -> Found {
             load_balancer_arns: vec![balancer.clone()],
             health: Health { healthy: 12, registered: 12, unused: false },
             release: None,
+            target_stickiness: false,
+            foreign_protocol: None,
         };
         let fleets = [fleet(1), fleet(2)];
         let groups = fleets.each_ref().map(|fleet| fleet.target_group_arn.as_str());

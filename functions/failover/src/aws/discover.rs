@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use aws_sdk_elasticloadbalancingv2::types::{Action, Listener, Rule, TargetGroup};
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action, Listener, ProtocolEnum, Rule, TargetGroup, TargetGroupAttribute,
+};
 use aws_sdk_sfn::Client as StepFunctions;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
@@ -49,7 +51,7 @@ pub async fn find(
     asking: Asking<'_>,
     wanted: &[Wanted],
 ) -> Result<Found, Error> {
-    let mut apps = apps(client, wanted).await?;
+    let mut apps = apps(client, wanted, asking.input.operation == Operation::Restore).await?;
     let mut balancers: Vec<&String> =
         apps.iter().flat_map(|app| &app.fleets).flat_map(|f| &f.load_balancer_arns).collect();
     balancers.sort();
@@ -85,7 +87,9 @@ pub async fn find(
 }
 
 /// The apps with their fleets and without their routes.
-async fn apps(client: &Client, wanted: &[Wanted]) -> Result<Vec<FoundApp>, Error> {
+///
+/// What only puts weights back is not kept from it by how the groups are set up.
+async fn apps(client: &Client, wanted: &[Wanted], put_back_only: bool) -> Result<Vec<FoundApp>, Error> {
     let mut known = groups(client, wanted.iter().flat_map(|(_, fleets)| fleets.values())).await?;
     let mut found = Vec::new();
     for (app, fleets) in wanted {
@@ -98,17 +102,25 @@ async fn apps(client: &Client, wanted: &[Wanted]) -> Result<Vec<FoundApp>, Error
             found.push((name.clone(), group));
         }
     }
+    let sticky = if put_back_only {
+        vec![false; found.len()]
+    } else {
+        paced(found.iter().map(|(_, group)| is_sticky(client, arn_of(group)))).await?
+    };
     let health = paced(found.iter().map(|(_, group)| health::of(client, arn_of(group)))).await?;
     let arns: Vec<&str> = found.iter().map(|(_, group)| arn_of(group)).collect();
     let releases = tags::read(client, &arns).await?;
-    let mut fleets =
-        found.iter().zip(health).zip(releases).map(|(((name, group), health), marks)| FoundFleet {
+    let mut fleets = found.iter().zip(health.into_iter().zip(sticky)).zip(releases).map(
+        |(((name, group), (health, sticky)), marks)| FoundFleet {
             name: name.clone(),
             target_group_arn: arn_of(group).to_owned(),
             load_balancer_arns: group.load_balancer_arns().to_vec(),
             health,
             release: marks.and_then(|marks| marks.release),
-        });
+            target_stickiness: sticky,
+            foreign_protocol: foreign_protocol(group),
+        },
+    );
     let mut apps = Vec::new();
     for (app, wanted) in wanted {
         let of_app: Vec<FoundFleet> = fleets.by_ref().take(wanted.len()).collect();
@@ -184,6 +196,27 @@ async fn group_of(client: &Client, app: &str, name: &str, group: &String) -> Res
              target groups in `fleets`. Nothing was touched."
         ))
     })
+}
+
+/// Whether a target group binds clients to a target by a cookie.
+async fn is_sticky(client: &Client, target_group_arn: &str) -> Result<bool, Error> {
+    let call = client.describe_target_group_attributes().target_group_arn(target_group_arn);
+    let answer = call.send().await;
+    let answer =
+        answer.map_err(|error| named(&format!("reading the attributes of {target_group_arn}"), &error))?;
+    let on = |attribute: &TargetGroupAttribute| {
+        attribute.key() == Some("stickiness.enabled") && attribute.value() == Some("true")
+    };
+    Ok(answer.attributes().iter().any(on))
+}
+
+/// What the targets of a group speak, if that cannot be judged by HTTP statuses.
+fn foreign_protocol(group: &TargetGroup) -> Option<String> {
+    match (group.protocol(), group.protocol_version()) {
+        (Some(ProtocolEnum::Http | ProtocolEnum::Https), Some("GRPC")) => Some("gRPC".into()),
+        (Some(ProtocolEnum::Http | ProtocolEnum::Https) | None, _) => None,
+        (Some(other), _) => Some(other.as_str().into()),
+    }
 }
 
 fn arn_of(group: &TargetGroup) -> &str {
@@ -343,6 +376,17 @@ mod tests {
         let named = by_pattern("web", "shop-us-prd-{app}-{fleet}-tg", "prod1=01, prod2=02").unwrap();
         let expected = [("prod1", "shop-us-prd-web-01-tg"), ("prod2", "shop-us-prd-web-02-tg")];
         assert_eq!(named, expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+    }
+
+    #[test]
+    fn what_is_not_answered_by_http_statuses_is_foreign() {
+        let of = |protocol: ProtocolEnum, version: &str| {
+            foreign_protocol(&TargetGroup::builder().protocol(protocol).protocol_version(version).build())
+        };
+        assert_eq!(of(ProtocolEnum::Http, "HTTP1"), None);
+        assert_eq!(of(ProtocolEnum::Https, "HTTP2"), None);
+        assert_eq!(of(ProtocolEnum::Http, "GRPC").as_deref(), Some("gRPC"));
+        assert_eq!(of(ProtocolEnum::Tcp, "").as_deref(), Some("TCP"));
     }
 
     #[test]

@@ -42,6 +42,27 @@ pub(super) fn check_apart(found: &Found) -> Result<(), String> {
     Ok(())
 }
 
+/// The target groups must be such that AWS takes weights for them and counts what they answer.
+pub(super) fn check_groups(app: &FoundApp) -> Result<(), String> {
+    for FoundFleet { name, target_group_arn, target_stickiness, foreign_protocol, .. } in &app.fleets {
+        if let Some(protocol) = foreign_protocol {
+            return Err(format!(
+                "the target group of {name} ({target_group_arn}) speaks {protocol}: only target groups of an \
+                 Application Load Balancer with HTTP or HTTPS can be judged, since other answers are not counted by \
+                 their HTTP status"
+            ));
+        }
+        if *target_stickiness {
+            return Err(format!(
+                "the target group of {name} ({target_group_arn}) has the attribute `stickiness.enabled` on, and AWS \
+                 takes weights for such a group only where the rule binds clients to their fleet, so that they would \
+                 stay on it whatever the weights say; turn the attribute off and start again"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// One run at a time: a route that another run holds refuses this one.
 pub(super) fn check_claims(app: &FoundApp) -> Result<(), String> {
     for route in &app.routes {

@@ -21,6 +21,8 @@ fn fleet(name: &str, arn: &str) -> FoundFleet {
         load_balancer_arns: vec!["arn:balancer".into()],
         health: Health { healthy: 2, registered: 2, unused: false },
         release: None,
+        target_stickiness: false,
+        foreign_protocol: None,
     }
 }
 
@@ -200,6 +202,17 @@ fn what_cannot_be_done_safely_is_refused() {
     refused(&|f| f.apps[0].routes[0].groups.push(GroupWeight::new("arn:third", 1)), "shift", "arn:third");
     refused(&|f| f.apps[0].fleets[1].health = dead, "shift", "prod2 has 0 of 2");
     refused(&|f| f.apps[0].fleets[1].health = Health::default(), "shift", "no registered targets");
+    for fleet in 0..2 {
+        for operation in ["shift", "drain", "balance", "failback"] {
+            refused(&|f| f.apps[0].fleets[fleet].target_stickiness = true, operation, "`stickiness.enabled`");
+            let grpc = Some("gRPC".to_owned());
+            refused(
+                &|f| f.apps[0].fleets[fleet].foreign_protocol.clone_from(&grpc),
+                operation,
+                "speaks gRPC",
+            );
+        }
+    }
     // Behind a rule already, so that attaching it would change nothing.
     refused(&|f| f.apps[0].fleets[1].health = Health { unused: true, ..dead }, "shift", "prod2 has 0 of 2");
     refused(&|f| f.apps[0].fleets[0].health = dead, "shift", "prod1 has 0 of 2");
