@@ -22,6 +22,12 @@ ASKED = ["LoadBalancerName", "TargetGroupPattern", "Fleets", "BalanceApp"]
 STACK = r"[A-Za-z][A-Za-z0-9-]{0,48}"
 # What AWS keeps for all functions that have nothing reserved.
 UNRESERVED = 100
+# What makes no sense, or is refused by AWS, without the other one. The template has rules that say the same.
+NEEDS = {
+    "ProbeSubnets": "ProbeSecurityGroups",
+    "ProbeSecurityGroups": "ProbeSubnets",
+    "NoticeTopicKeyArn": "NoticeTopicArn",
+}
 
 
 def load_template():
@@ -41,6 +47,14 @@ def fault(name, value, known):
         return f"{name}={value}: one of {', '.join(allowed)}"
     if not re.fullmatch(parameter.get("AllowedPattern", ".*"), value):
         return f"{name}={value}: {parameter['ConstraintDescription']}"
+    if len(value) > parameter.get("MaxLength", len(value)):
+        return f"{name} has {len(value)} characters, of at most {parameter['MaxLength']}"
+    if parameter["Type"] == "Number":
+        least, most = parameter.get("MinValue"), parameter.get("MaxValue")
+        if not re.fullmatch(r"\d+", value, re.ASCII):
+            return f"{name}={value}: a whole number"
+        if least is not None and not least <= int(value) <= most:
+            return f"{name}={value}: {least} to {most}"
     return None
 
 
@@ -61,6 +75,9 @@ def read(file, known):
     missing = [name for name in known if name not in settings and "Default" not in known[name]]
     if missing:
         sys.exit(f"{file}: {', '.join(missing)} is missing")
+    for name, other in NEEDS.items():
+        if settings.get(name) and not settings.get(other):
+            sys.exit(f"{file}: {name} needs {other}")
     return settings
 
 

@@ -162,6 +162,14 @@ impl Settings {
             ("Operator=x", ":5: Operator is no parameter of the template"),
             ("Operators=*", ":5: Operators=*: Empty, or ARNs such as"),
             ("Fleets=blue=1,green=2", ":5: Fleets is there twice"),
+            ("ProbeSubnets=subnet-0a1b", ": ProbeSubnets needs ProbeSecurityGroups"),
+            ("ProbeSecurityGroups=sg-0a1b", ": ProbeSecurityGroups needs ProbeSubnets"),
+            ("SettleSeconds=21", ":5: SettleSeconds=21: 1 to 20"),
+            ("SettleSeconds=soon", ":5: SettleSeconds=soon: a whole number"),
+            (
+                "Freezes=2026-11-27, 2026-12-18..2027-01-04, 2027-04-01, 2027-05-01, 2027-05-13",
+                ", of at most 64",
+            ),
         ] {
             std::fs::write(&self.file, format!("{expected}{line}\n"))?;
             let refused = self.run(ground, None).await?;

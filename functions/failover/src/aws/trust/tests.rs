@@ -41,7 +41,7 @@ async fn nobody_is_called_whom_another_authority_has_signed_for() {
 fn the_system_decides_only_where_the_authorities_are_not_known() {
     let by_the_system = |region| format!("{:?}", trusted(region)).contains("enable_native_roots: true");
     let [known, unknown] = [
-        ["eu-central-1", "eu-south-1", "us-east-1", "us-gov-west-1", ""],
+        ["eu-central-1", "eu-south-1", "us-east-1", "us-gov-west-1", "il-central-1", ""],
         [
             "cn-north-1",
             "us-iso-east-1",
