@@ -227,9 +227,12 @@ fn describe_alarms(core: &Core, input: &Value) -> Result<Value, ApiError> {
     }
     let prefix = string(input, "AlarmNamePrefix")?;
     // Composite alarms come only where they are asked for.
-    let wanted = |alarm: &Alarm| match alarm.composite {
-        true => kinds.contains(&"CompositeAlarm"),
-        false => kinds.is_empty() || kinds.contains(&"MetricAlarm"),
+    let wanted = |alarm: &Alarm| {
+        if alarm.composite {
+            kinds.contains(&"CompositeAlarm")
+        } else {
+            kinds.is_empty() || kinds.contains(&"MetricAlarm")
+        }
     };
     let most = integer(input, "MaxRecords")?.and_then(|most| usize::try_from(most).ok());
     let most = most.unwrap_or(MOST_ALARMS).clamp(1, MOST_ALARMS);

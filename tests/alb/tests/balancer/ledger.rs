@@ -1,5 +1,6 @@
 //! The ledger of what AWS does knows every operation, and every refusal in it is shown by a test.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,26 @@ fn faults(rows: &[Row]) -> Vec<String> {
 fn every_operation_and_every_refusal_is_known() {
     let found = faults(&ledger::rows().unwrap());
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// What the roles of the template may do in the services that the product calls itself.
+#[test]
+fn what_the_template_permits_is_known() {
+    let template = fs::read_to_string(here().join("../../infra/template.yaml")).unwrap();
+    let services = ["cloudwatch", "elasticloadbalancing", "events", "lambda", "sns", "states"];
+    let sign = |c: char| !c.is_ascii_alphanumeric() && !"-:".contains(c);
+    let permitted: BTreeSet<&str> = template
+        .split(sign)
+        .filter(|word| {
+            word.split_once(':').is_some_and(|(service, action)| {
+                services.contains(&service) && action.starts_with(|first: char| first.is_ascii_uppercase())
+            })
+        })
+        .collect();
+    assert!(permitted.contains("elasticloadbalancing:ModifyRule"), "{permitted:?}");
+    let known = ledger::operations().unwrap();
+    let missing: Vec<_> = permitted.into_iter().filter(|operation| !known.contains(*operation)).collect();
+    assert!(missing.is_empty(), "add rows to ledger.json: {missing:?}");
 }
 
 #[test]
