@@ -43,6 +43,8 @@ pub(crate) struct Core {
     pub(crate) calls: Log<Arc<Call>>,
     pub(crate) access: Log<AccessLogEntry>,
     pub(crate) alarms: Mutex<BTreeMap<String, Alarm>>,
+    /// What CloudWatch says about answers with metrics as a whole: a code and a text.
+    pub(crate) message: Mutex<Option<(String, String)>>,
     pub(crate) throttle: Mutex<Throttle>,
     pub(crate) counted: Counted,
     pub(crate) time_compression: f64,
@@ -66,6 +68,7 @@ impl Core {
             calls: Log::default(),
             access: Log::default(),
             alarms: Mutex::default(),
+            message: Mutex::default(),
             throttle: Mutex::new(Throttle::new(options.time_compression)),
             counted: options.counted,
             time_compression: options.time_compression,

@@ -76,6 +76,12 @@ impl Alb {
         lock(&self.core.world).cognito_denied = denied;
     }
 
+    /// Has CloudWatch say this, a code and a text, with every answer to `GetMetricData`, or nothing any
+    /// more: such a message may mean that the answer is incomplete.
+    pub fn set_message(&self, message: Option<(&str, &str)>) {
+        *lock(&self.core.message) = message.map(|(code, text)| (code.to_owned(), text.to_owned()));
+    }
+
     fn change(&self, group_arn: &str, change: impl FnOnce(&mut Condition)) -> bool {
         let world = lock(&self.core.world);
         let group = world.group(group_arn);

@@ -97,10 +97,14 @@ fn get_metric_data(core: &Core, input: &Value) -> Result<Value, ApiError> {
         }
         position += points.len();
     }
+    let messages = lock(&core.message)
+        .iter()
+        .map(|(code, value)| map([("Code", text(code)), ("Value", text(value))]))
+        .collect();
     let mut output = vec![
         (text("MetricDataResults"), Value::Array(results)),
         // Always there, if only empty.
-        (text("Messages"), Value::Array(Vec::new())),
+        (text("Messages"), Value::Array(messages)),
     ];
     if position > end {
         output.push((text("NextToken"), text(end.to_string())));

@@ -1,4 +1,4 @@
-//! What is deleted and made anew, and what CloudWatch shows of alarms and of odd names.
+//! What is deleted and made anew, and what CloudWatch says of alarms, odd names and whole answers.
 
 use alb::{AlarmState, Fleet, Trouble};
 use aws_sdk_cloudwatch::types::AlarmType;
@@ -63,6 +63,21 @@ async fn a_balancer_may_be_called_my_loadbalancer() {
     // Troubles find it by its ARN too.
     ground.alb.set_trouble(&balancer, Trouble { gaps: 1.0, ..Trouble::default() });
     assert!(requests().await.is_empty());
+}
+
+#[tokio::test]
+async fn cloudwatch_may_say_something_about_a_whole_answer() {
+    let ground = Ground::new().await;
+    let now = std::time::SystemTime::now();
+    let asked = query("q", "RequestCount", &ground.balancer, None, "Sum", 60, None);
+    let call = ground.cloudwatch.get_metric_data().metric_data_queries(asked);
+    let call = call.start_time((now - std::time::Duration::from_mins(2)).into()).end_time(now.into());
+    let text = "Maximum number of allowed metrics exceeded";
+    ground.alb.set_message(Some(("MaxMetricsExceeded", text)));
+    let found = call.clone().send().await.unwrap();
+    assert_eq!(found.messages().iter().map(|message| message.value()).collect::<Vec<_>>(), [Some(text)]);
+    ground.alb.set_message(None);
+    assert!(call.send().await.unwrap().messages().is_empty());
 }
 
 #[tokio::test]
