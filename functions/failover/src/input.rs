@@ -13,6 +13,7 @@ use serde_json::Value;
 pub use self::apps::{Apps, Belonging, Belongings, MOST_APPS};
 pub use self::stages::StageInput;
 use self::stages::{check_bake, check_stages};
+use crate::claim::fits_a_tag;
 use crate::duration::Seconds;
 use crate::error::Error;
 use crate::hook::{self, Hooks};
@@ -55,6 +56,9 @@ impl Operation {
         matches!(self, Self::Shift | Self::Failback)
     }
 }
+
+/// What Step Functions calls the execution that started another one, in the input of that one.
+pub const STARTED_BY_EXECUTION: &str = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID";
 
 /// The input of an execution, fields as in the README.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -112,6 +116,10 @@ pub struct Input {
     pub r#override: Option<String>,
     /// Who or what started the run, for the notices.
     pub started_by: Option<String>,
+    /// The execution of another state machine that started this one, as Step Functions itself adds it: who
+    /// started the run, where `startedBy` does not say.
+    #[serde(rename = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID")]
+    pub started_by_execution: Option<String>,
     /// Where the run cannot start: succeed and say why, instead of failing. For schedules; the state
     /// machine reads it.
     #[serde(default)]
@@ -218,7 +226,11 @@ impl Input {
         if let Some(release) = &self.release {
             check_release(release)?;
         }
-        for (field, line) in [("startedBy", &self.started_by), ("override", &self.r#override)] {
+        for (field, line) in [
+            ("startedBy", &self.started_by),
+            (STARTED_BY_EXECUTION, &self.started_by_execution),
+            ("override", &self.r#override),
+        ] {
             if let Some(line) = line {
                 check_line(field, line)?;
             }
@@ -297,8 +309,7 @@ fn check_name(field: &str, name: &str) -> Result<(), String> {
 
 /// A release becomes the value of a tag: AWS allows 256 characters of a limited set.
 fn check_release(release: &str) -> Result<(), String> {
-    let allowed = release.chars().all(|c| c.is_alphanumeric() || " _.:/=+-@".contains(c));
-    if release.trim().is_empty() || release.chars().count() > 256 || !allowed {
+    if release.trim().is_empty() || !fits_a_tag(release) {
         return Err(format!(
             "`release`: {} cannot be kept in a tag: use 1 to 256 letters, digits, spaces and _ . : / = + - @",
             quoted(release)

@@ -10,10 +10,11 @@ use serde_json::Value;
 use crate::contract::{Ended, MustShow, NoticeRequest, Outcome, Plan, Progress, Status, Weights};
 use crate::duration::Seconds;
 use crate::error::pages;
-use crate::input::{Apps, Operation};
+use crate::input::{Apps, Operation, STARTED_BY_EXECUTION};
 use crate::outcome::split;
 use crate::request::Unanswered;
 use crate::verdict::Ending;
+use crate::weights::Percent;
 
 /// What is sent: to a topic as a subject and a text, to the event bus as an event.
 #[derive(Clone, Debug, PartialEq)]
@@ -224,7 +225,7 @@ fn of_end(request: &NoticeRequest, plan: &Plan, ended: &Ended, now: Timestamp) -
     let subject = match outcome {
         Some(outcome) => format!("{}: {}", whom(plan), achieved(outcome)),
         None if pages(&ended.ending) => format!("{}: LOOK NOW, {verb} ended in {}", whom(plan), ended.ending),
-        None => format!("{}: {verb} rolled back, {} carries the traffic", whom(plan), plan.live),
+        None => format!("{}: {verb} rolled back{}", whom(plan), gone_back(plan)),
     };
     let told = match outcome {
         Some(outcome) => format!("{}.", outcome.summary),
@@ -253,6 +254,17 @@ fn of_end(request: &NoticeRequest, plan: &Plan, ended: &Ended, now: Timestamp) -
         _ => None,
     };
     finish(request, Some(plan), Part { moment: Moment::End, subject, text, weights, stages, outcome })
+}
+
+/// Where the traffic is again, in a subject.
+fn gone_back(plan: &Plan) -> String {
+    match found(plan) {
+        Some(weights) if plan.standby_share(&weights) == Percent::NONE => {
+            format!(", {} carries the traffic", plan.live)
+        }
+        Some(weights) => format!(" to {}", split(&weights)),
+        None => " to what was found".into(),
+    }
 }
 
 fn achieved(outcome: &Outcome) -> String {
@@ -304,6 +316,9 @@ fn is_restore(input: &Value) -> bool {
     input.get("operation").is_some_and(|operation| operation == "restore")
 }
 
+/// Characters of a subject: SNS takes less than 100.
+const LONGEST_SUBJECT: usize = 99;
+
 /// What differs from notice to notice.
 struct Part<'a> {
     moment: Moment,
@@ -316,7 +331,8 @@ struct Part<'a> {
 
 fn finish(request: &NoticeRequest, plan: Option<&Plan>, part: Part<'_>) -> Notice {
     let Part { moment, subject, text, weights, stages, outcome } = part;
-    let subject: String = subject.chars().filter(|c| c.is_ascii() && !c.is_control()).take(99).collect();
+    let shown = subject.chars().filter(|c| c.is_ascii() && !c.is_control());
+    let subject: String = shown.take(LONGEST_SUBJECT).collect();
     let ending = request.ended.as_ref().map(|ended| ended.ending.clone());
     let event = Event {
         moment,
@@ -340,7 +356,8 @@ fn finish(request: &NoticeRequest, plan: Option<&Plan>, part: Part<'_>) -> Notic
 }
 
 fn started_by(input: &Value) -> Option<&str> {
-    input.get("startedBy")?.as_str()
+    // What Step Functions adds where another state machine starts the run says it as well.
+    ["startedBy", STARTED_BY_EXECUTION].into_iter().find_map(|field| input.get(field)?.as_str())
 }
 
 fn details(request: &NoticeRequest, plan: Option<&Plan>) -> String {

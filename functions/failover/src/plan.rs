@@ -20,8 +20,8 @@ use crate::verdict::Counts;
 use crate::weights::{GroupWeight, Percent, weight_of};
 
 use self::checks::{
-    check_apart, check_claims, check_groups, check_health, check_releases, check_routes, expectation,
-    in_window, one_balancer, one_live,
+    check_apart, check_claims, check_execution, check_groups, check_health, check_releases, check_routes,
+    expectation, in_window, one_balancer, one_live,
 };
 use self::restore::restore;
 use self::stages::{approval, may_write, pace, stages};
@@ -159,7 +159,8 @@ impl Found {
 /// # Errors
 /// `PlanRejected` with the field or the resource that stands in the way and the way out.
 pub fn plan(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Error> {
-    let made = check_apart(found).map_err(Refusal::from).and_then(|()| match input.operation {
+    let checked = check_execution(execution).and_then(|()| check_apart(found)).map_err(Refusal::from);
+    let made = checked.and_then(|()| match input.operation {
         Operation::Restore => restore(input, execution, found),
         _ => {
             let (found, excepted) = except::leave_out(input, found)?;

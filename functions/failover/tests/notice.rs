@@ -203,6 +203,27 @@ fn at_the_end_it_says_how_it_went() {
 }
 
 #[test]
+fn a_subject_after_a_rollback_says_the_split_that_stands() {
+    let mut even = shift();
+    even["apps"][0]["before"] = json!({ "prod1": 50, "prod2": 50 });
+    let subject = told(&even, &Value::Null, &ended("RolledBack")).unwrap().subject;
+    assert_eq!(subject, "web: shift rolled back to prod1 50 %, prod2 50 %");
+}
+
+#[test]
+fn a_run_that_another_state_machine_started_says_so() {
+    let started_by = |input: Value| {
+        let request = json!({
+            "execution": ARN, "input": input, "plan": shift(), "progress": null, "ended": null,
+        });
+        notice(&serde_json::from_value(request).unwrap(), Timestamp::UNIX_EPOCH).unwrap().event.started_by
+    };
+    let by = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID";
+    assert_eq!(started_by(json!({ by: "arn:release:1" })).as_deref(), Some("arn:release:1"));
+    assert_eq!(started_by(json!({ by: "arn:release:1", "startedBy": "Kim" })).as_deref(), Some("Kim"));
+}
+
+#[test]
 fn an_ending_that_pages_says_so_first() {
     for ending in ["FailedOver", "Overtaken", "Halted", "SwapFailed", "RollBackFailed"] {
         let notice = told(&shift(), &Value::Null, &ended(ending)).unwrap();

@@ -191,8 +191,9 @@ async fn groups(
 /// One target group, by name or ARN.
 async fn group_of(client: &Client, app: &str, name: &str, group: &String) -> Result<TargetGroup, Error> {
     groups(client, std::iter::once(group)).await?.remove(group).ok_or_else(|| {
+        let place = if group.starts_with("arn:") { " in the region of this deployment" } else { "" };
         Error::rejected(format!(
-            "There is no target group {group} for the fleet {name} of the app {app}. Correct `app`, or name the \
+            "There is no target group {group} for the fleet {name} of the app {app}{place}. Correct `app`, or name the \
              target groups in `fleets`. Nothing was touched."
         ))
     })

@@ -29,7 +29,15 @@ where
     let message = service.err().message().unwrap_or("no message");
     let later = service.raw().status() >= 500 || service.raw().status() == 429 || THROTTLED.contains(&code);
     let kind = if later { Kind::AwsUnavailable } else { Kind::AwsRefused };
-    Error::new(kind, format!("AWS answered {code} while {doing}: {message}"))
+    Error::new(kind, format!("AWS answered {code} while {doing}: {}", readable(message)))
+}
+
+/// What AWS says, with what it means where that misleads.
+fn readable(message: &str) -> String {
+    if message.contains("must be in ARN format") {
+        return format!("{message} (it says so of what is in another region than this deployment)");
+    }
+    message.to_owned()
 }
 
 /// The code of a service error, for the few that mean something of their own.
@@ -50,5 +58,18 @@ pub trait HttpStatus {
 impl HttpStatus for aws_sdk_elasticloadbalancingv2::config::http::HttpResponse {
     fn status(&self) -> u16 {
         self.status().as_u16()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_another_region_is_told_as_such() {
+        let said =
+            readable("'arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/a/b' must be in ARN format");
+        assert!(said.ends_with("(it says so of what is in another region than this deployment)"));
+        assert_eq!(readable("User is not authorized"), "User is not authorized");
     }
 }

@@ -64,6 +64,11 @@ impl<'de> Deserialize<'de> for StageInput {
     }
 }
 
+/// The percent that a number is, as in 10 or 10.0.
+fn whole(number: f64) -> Option<u8> {
+    (0..=100).find(|percent| f64::from(*percent).total_cmp(&number).is_eq())
+}
+
 /// Written out, since a derived untagged enum could only say that no variant matched.
 struct StageVisitor;
 
@@ -91,17 +96,17 @@ impl<'de> de::Visitor<'de> for StageVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<StageInput, E> {
-        Ok(StageInput { weight: Self::percent(None, number)?, bake: None })
+        Ok(StageInput { weight: Self::percent(whole(number), number)?, bake: None })
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<StageInput, A::Error> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Object {
-            weight: i64,
+            weight: f64,
             bake: Option<Seconds>,
         }
         let Object { weight, bake } = Object::deserialize(de::value::MapAccessDeserializer::new(map))?;
-        Ok(StageInput { weight: Self::percent(u8::try_from(weight).ok(), weight)?, bake })
+        Ok(StageInput { weight: Self::percent(whole(weight), weight)?, bake })
     }
 }

@@ -41,6 +41,20 @@ fn a_stage_may_bring_its_own_bake() {
     assert_eq!(stages[1], StageInput { weight: Percent::ALL, bake: None });
 }
 
+#[test]
+fn a_whole_number_may_be_written_with_a_point() {
+    let input = json!({"app": "web", "stages": [10.0, {"weight": 25.0}, 100.0]});
+    let weights = Input::parse(&input).unwrap().stages.unwrap();
+    assert_eq!(weights.iter().map(|stage| stage.weight.get()).collect::<Vec<_>>(), [10, 25, 100]);
+}
+
+#[test]
+fn a_run_may_be_started_by_another_state_machine() {
+    let by = "arn:aws:states:us-east-1:123456789012:execution:release:1";
+    let input = json!({"app": "web", "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": by});
+    assert_eq!(Input::parse(&input).unwrap().started_by_execution.as_deref(), Some(by));
+}
+
 /// Each refusal names the field that is wrong.
 #[test]
 fn refusals_name_the_field() {

@@ -42,6 +42,18 @@ pub(super) fn check_apart(found: &Found) -> Result<(), String> {
     Ok(())
 }
 
+/// The execution's ARN becomes a claim, which is a tag, and ends with a name that whoever started it gave.
+pub(super) fn check_execution(execution: &Execution) -> Result<(), String> {
+    if claim::fits_a_tag(&execution.arn) {
+        return Ok(());
+    }
+    let name = execution.arn.rsplit(':').next().unwrap_or_default();
+    Err(format!(
+        "the execution's name, {name:?}, cannot be kept in a tag, which is how a run claims its routes; start it \
+         under a name of letters, digits and _ . = + - @, or without one"
+    ))
+}
+
 /// The target groups must be such that AWS takes weights for them and counts what they answer.
 pub(super) fn check_groups(app: &FoundApp) -> Result<(), String> {
     for FoundFleet { name, target_group_arn, target_stickiness, foreign_protocol, .. } in &app.fleets {

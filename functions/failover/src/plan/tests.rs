@@ -223,6 +223,21 @@ fn what_cannot_be_done_safely_is_refused() {
 }
 
 #[test]
+fn an_execution_whose_name_no_tag_holds_is_refused_before_a_claim() {
+    let input = Input::parse(&json!({ "app": "web" })).unwrap();
+    let named = |name: &str| {
+        let arn = format!("arn:aws:states:eu-central-1:123456789012:execution:failover:{name}");
+        plan(&input, &Execution { arn, ..execution() }, &found([100, 0]))
+    };
+    assert!(named("4f2a-1.2_3=x").is_ok());
+    for name in ["release (2)", "release!", "it's"] {
+        let refused = named(name).unwrap_err();
+        assert_eq!(refused.kind.name(), "PlanRejected");
+        assert!(refused.message.contains(&format!("the execution's name, {name:?}")), "{refused}");
+    }
+}
+
+#[test]
 fn what_is_safe_is_not_refused() {
     let accepted = |change: &dyn Fn(&mut Found), operation: &str| {
         let mut found = found([100, 0]);
