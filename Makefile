@@ -68,6 +68,9 @@ lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates and
 	$(BIN)/cfn-lint infra/template.yaml infra/pipeline.yaml infra/testers.yaml
 	$(CHECKOV)/bin/checkov --framework cloudformation --compact --quiet --skip-download \
 	    --file infra/template.yaml infra/pipeline.yaml infra/testers.yaml
+	$(CHECKOV)/bin/python tests/tools/check_policies.py --self-test
+	$(CHECKOV)/bin/python tests/tools/check_policies.py infra/template.yaml infra/pipeline.yaml infra/testers.yaml
+	$(BIN)/python tests/tools/check_requests.py --self-test
 	$(BIN)/shellcheck infra/deploy.sh .ci/run tests/tools/validate-definition.sh
 	tests/tools/validate-definition.sh
 	$(BIN)/node tests/tools/expressions.mjs
