@@ -36,12 +36,16 @@ def is_for_testers(rule):
 
 
 def weights(rule):
-    """What a rule forwards to, as weights by target group."""
+    """What a rule forwards to, as weights by target group.
+
+    AWS shows the weight of each of several groups, having refused a rule without, and that of a single one as 1.
+    """
     forwards = [action for action in rule["Actions"] if action["Type"] == "forward"]
     if not forwards:
         return {}
-    groups = forwards[-1].get("ForwardConfig", {}).get("TargetGroups") or [forwards[-1]]
-    return {group["TargetGroupArn"]: group.get("Weight", 1) for group in groups}
+    alone = [{"TargetGroupArn": forwards[-1].get("TargetGroupArn"), "Weight": 1}]
+    groups = forwards[-1].get("ForwardConfig", {}).get("TargetGroups") or alone
+    return {group["TargetGroupArn"]: group["Weight"] for group in groups}
 
 
 def target_groups(elb, given, app):
