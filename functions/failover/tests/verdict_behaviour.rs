@@ -242,12 +242,14 @@ fn with_everything_on_the_standby_a_probe_tells_an_outage_of_both_from_a_fault()
     let over = probe().periods(4, healthy(1800), healthy(200));
     over.expect(Verdict::Advance, None, &["the probe clears prod2"]);
     // Back in the stage, what was held against it beside the past is void.
-    let back = over.stage(1, 100, Kind::Shift).periods(4, healthy(0), healthy(2000));
+    let back = over.stage(1, 100, Kind::Shift);
+    back.expect(Verdict::Wait, None, &["0 of 5 periods", "nothing against prod2"]);
+    let back = back.periods(5, healthy(0), healthy(2000));
     back.expect(Verdict::Advance, Some(Ending::TooLittleTraffic), &["nothing against prod2"]);
 }
 
 #[test]
-fn probes_are_limited() {
+fn probes_are_limited_and_after_them_a_standby_that_does_not_carry_the_load_goes_back() {
     let mut run = Run::at(50).periods(5, healthy(1000), healthy(1000));
     for _ in 0..2 {
         run = run.stage(1, 100, Kind::Shift).periods(1, healthy(0), failing(2000, 400));
@@ -256,7 +258,38 @@ fn probes_are_limited() {
         assert_eq!(run.judge().verdict, Verdict::Advance);
     }
     run = run.stage(1, 100, Kind::Shift).periods(1, healthy(0), failing(2000, 400));
-    assert_eq!(run.judge().verdict, Verdict::Wait, "{}", run.judge().reason);
+    let words = ["failures: 20 % (400 of 2,000) at 100 %, 0 % (0 of 800) at 10 %", "does not carry the load"];
+    run.expect(Verdict::RollBack, Some(Ending::Suspect), &words);
+    // Without any probe there is nothing that it could have been well at.
+    let mut run = Run::at(100).periods(1, healthy(0), failing(2000, 400));
+    run.criteria.probes = 0;
+    run.expect(Verdict::RollBack, Some(Ending::Suspect), &["prod2 is worse than prod1 was before the run"]);
+}
+
+/// Too few requests for any odds, and yet nobody would go on.
+#[test]
+fn a_plainly_ill_standby_is_held_and_goes_back() {
+    let ill = |periods| {
+        let mut run = Run::at(10).periods(3, healthy(36), healthy(4));
+        run.history = vec![healthy(40); 60];
+        run.criteria.alpha = 1e-30;
+        run.criteria.still_suspect = Outcome::Advance;
+        run.periods(periods, healthy(36), failing(4, 2))
+    };
+    let words =
+        ["prod2 is ill: failures 50 % (6 of 12) against 0 % on prod1 before the run, 0 % (0 of 108) now"];
+    ill(3).expect(Verdict::Wait, None, &words);
+    ill(12).expect(Verdict::RollBack, Some(Ending::Suspect), &["did not change in 10 periods of holding"]);
+    // What live suffers from as well is not the standby's.
+    let both = Run::at(10).periods(5, failing(36, 18), failing(4, 2));
+    assert!(!both.judge().reason.contains("is ill"), "{}", both.judge().reason);
+}
+
+/// What is held against it is said as it is: that there was too little traffic would be no excuse.
+#[test]
+fn a_suspect_with_everything_on_it_is_held_as_well() {
+    let run = Run::at(100).periods(4, healthy(0), healthy(2000)).periods(1, healthy(0), failing(2000, 16));
+    run.expect(Verdict::Wait, None, &["held for 0 of at most 10 periods"]);
 }
 
 #[test]

@@ -106,6 +106,7 @@ proptest! {
         history in prop::collection::vec(counts(), 0..90),
         balancer_history in prop::collection::vec(count(), 0..5),
         periods in prop::collection::vec(period(), 0..40),
+        mixed in prop::collection::vec(period(), 0..4),
         stage in stage(),
     ) {
         prop_assert_eq!(criteria.check(), Ok(()));
@@ -115,7 +116,7 @@ proptest! {
             history: &history,
             balancer_history: &balancer_history,
             periods: &periods,
-            mixed: &[],
+            mixed: &mixed,
             stage,
         };
         let judgement = judge(&criteria, &evidence);
@@ -130,10 +131,11 @@ proptest! {
     fn a_probe_is_asked_for_only_with_everything_on_the_standby(
         history in prop::collection::vec(counts(), 0..70),
         periods in prop::collection::vec(period(), 0..30),
+        mixed in prop::collection::vec(period(), 0..4),
         stage in stage(),
     ) {
         let evidence = Evidence {
-            live: "prod1", standby: "prod2", history: &history, balancer_history: &[], periods: &periods, mixed: &[], stage,
+            live: "prod1", standby: "prod2", history: &history, balancer_history: &[], periods: &periods, mixed: &mixed, stage,
         };
         let judgement = judge(&Criteria::default(), &evidence);
         if judgement.verdict == Verdict::Probe {
@@ -145,10 +147,11 @@ proptest! {
     fn no_stage_is_left_before_its_bake_or_without_data(
         history in prop::collection::vec(counts(), 60..61),
         periods in prop::collection::vec(period(), 0..30),
+        mixed in prop::collection::vec(period(), 0..4),
         stage in stage(),
     ) {
         let evidence = Evidence {
-            live: "prod1", standby: "prod2", history: &history, balancer_history: &[], periods: &periods, mixed: &[], stage,
+            live: "prod1", standby: "prod2", history: &history, balancer_history: &[], periods: &periods, mixed: &mixed, stage,
         };
         let judgement = judge(&Criteria::default(), &evidence);
         if judgement.verdict == Verdict::Advance && stage.kind == Kind::Shift {

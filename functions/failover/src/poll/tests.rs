@@ -12,6 +12,8 @@ use crate::samples::{FleetSamples, Health, Sample};
 use crate::testing;
 use crate::weights::Percent;
 
+mod rechecks;
+
 const PERIOD: i64 = 60;
 const BEGAN: i64 = 1_800_000_000 / PERIOD * PERIOD;
 

@@ -149,10 +149,23 @@ pub struct Stage {
 }
 
 impl Evidence<'_> {
-    /// The periods of the current stage, without its probes.
+    /// The periods of the current stage, or of the probe that interrupts it. What was before a probe is
+    /// void: the stage begins anew once the standby is cleared.
     pub(super) fn stage_periods(&self) -> impl DoubleEndedIterator<Item = &Period> {
         let index = self.stage.index;
-        self.periods.iter().filter(move |p| p.stage == index && p.kind == Kind::Shift)
+        let since = self.periods.iter().rev().take_while(|p| p.kind == self.stage.kind).count();
+        self.periods[self.periods.len() - since..].iter().filter(move |p| p.stage == index)
+    }
+
+    /// The periods of the last probe that is over, if there was one; at most so many of its end.
+    pub(super) fn last_probe(&self, most: usize) -> &[Period] {
+        let probed = |p: &Period| p.kind == Kind::Probe;
+        let Some(last) = self.periods.iter().rposition(probed).filter(|_| self.stage.kind == Kind::Shift)
+        else {
+            return &[];
+        };
+        let length = self.periods[..=last].iter().rev().take_while(|p| probed(p)).count().min(most);
+        &self.periods[last + 1 - length..=last]
     }
 
     /// How many complete periods the running probe has; 0 outside a probe.

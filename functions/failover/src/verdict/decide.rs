@@ -1,9 +1,9 @@
 //! From the bets to a verdict and the reason for it.
 
-use super::counts::{Counts, Evidence, Kind, Metric};
+use super::counts::{Counts, Evidence, Kind, Metric, Period};
 use super::criteria::{BothSick, Criteria, Outcome, TooLittleTraffic};
 use super::factor::{log_sum, wealth};
-use super::guards::{both_sick, broken, live_is_off};
+use super::guards::{both_sick, broken, live_is_off, plainly_ill};
 use super::history::History;
 use super::wealth::{Holding, Ledger, scaled};
 use super::words::{odds, periods, share};
@@ -99,7 +99,7 @@ impl<'a> Bench<'a> {
         }
         match evidence.stage.kind {
             Kind::Probe => self.probe(),
-            Kind::Shift => self.begin_probe().unwrap_or_else(|| self.stage()),
+            Kind::Shift => self.at_full_weight().unwrap_or_else(|| self.stage()),
         }
     }
 
@@ -133,16 +133,26 @@ impl<'a> Bench<'a> {
     }
 
     /// The bets on the past have grown while the standby carries everything: set it back a little
-    /// and compare.
-    fn begin_probe(&self) -> Option<Decision> {
+    /// and compare. Ill again after that, as often as it may be done, it does not carry the load.
+    fn at_full_weight(&self) -> Option<Decision> {
+        let needed = self.criteria.roll_back_odds();
+        if self.evidence.live_has_traffic() || self.past < self.criteria.probe_odds.min(needed).ln() {
+            return None;
+        }
+        let worse = format!(
+            "{} is worse than {} was before the run, odds {}",
+            self.evidence.standby,
+            self.evidence.live,
+            odds(wealth(self.past))
+        );
+        self.begin_probe(&worse).or_else(|| (self.past >= needed.ln()).then(|| self.overloaded(&worse)))
+    }
+
+    fn begin_probe(&self, why: &str) -> Option<Decision> {
         let criteria = self.criteria;
-        let wanted = !self.evidence.live_has_traffic() && self.past >= criteria.probe_odds.ln();
-        (wanted && self.evidence.probes() < criteria.probes as usize).then(|| {
+        (self.evidence.probes() < criteria.probes as usize).then(|| {
             let reason = format!(
-                "{} is worse than {} was before the run, odds {}: set back to weight {} for {} to compare them",
-                self.evidence.standby,
-                self.evidence.live,
-                odds(wealth(self.past)),
+                "{why}: set back to weight {} for {} to compare them",
                 criteria.probe_percent,
                 periods(criteria.probe_periods as usize)
             );
@@ -150,11 +160,35 @@ impl<'a> Bench<'a> {
         })
     }
 
+    /// Ill with everything on it, after every probe that there may be has cleared it.
+    fn overloaded(&self, worse: &str) -> Decision {
+        let evidence = self.evidence;
+        let standby = |periods: &mut dyn Iterator<Item = &Period>| {
+            share(periods.fold(Counts::default(), |sum, p| sum.plus(p.standby)), self.leading)
+        };
+        let probe = evidence.last_probe(usize::MAX);
+        let reason = match probe.first() {
+            Some(&Period { standby_percent: percent, .. }) => format!(
+                "{}: {} at 100 %, {} at {percent} %: {} does not carry the load: ill at 100 %, well at \
+                 {percent} %; {worse}",
+                self.leading.word(),
+                standby(&mut evidence.stage_periods()),
+                standby(&mut probe.iter()),
+                evidence.standby,
+            ),
+            None => format!("{}; {worse}", self.figures(self.leading)),
+        };
+        Decision(Verdict::RollBack, Some(Ending::Suspect), reason)
+    }
+
     fn probe(&self) -> Decision {
         let (seen, wanted) = (self.evidence.probe_periods(), self.criteria.probe_periods as usize);
         let figures = self.figures(self.leading);
         if seen < wanted {
             return Decision(Verdict::Wait, None, format!("probe, {seen} of {}: {figures}", periods(wanted)));
+        }
+        if let Some(decision) = self.ill(seen - wanted) {
+            return decision;
         }
         let reason = format!("the probe clears {}: {figures}; back to the stage", self.evidence.standby);
         Decision(Verdict::Advance, None, reason)
@@ -168,7 +202,8 @@ impl<'a> Bench<'a> {
         let figures = self.figures(if suspect { self.leading } else { Metric::Failures });
         let early = criteria.early_advance && !self.history.is_careful() && evidence.live_has_traffic();
         if seen < bake {
-            if early && seen >= EARLY_PERIODS && self.accepted && !suspect {
+            let ill = plainly_ill(criteria, evidence, self.history).is_some();
+            if early && seen >= EARLY_PERIODS && self.accepted && !suspect && !ill {
                 let reason = format!("{figures}: accepted after {seen} of {}", periods(bake));
                 return Decision(Verdict::Advance, Some(Ending::Accepted), reason);
             }
@@ -177,7 +212,11 @@ impl<'a> Bench<'a> {
             return Decision(Verdict::Wait, None, reason);
         }
         let over = seen - bake;
-        if suspect && evidence.live_has_traffic() {
+        if let Some(decision) = self.ill(over) {
+            return decision;
+        }
+        // With everything on the standby, waiting tells more only beside the past.
+        if suspect && (evidence.live_has_traffic() || self.past >= criteria.hold_odds.ln()) {
             return self.hold(over, &figures);
         }
         let requests = evidence.stage_periods().fold(0_u64, |sum, p| sum.saturating_add(p.standby.requests));
@@ -190,7 +229,12 @@ impl<'a> Bench<'a> {
             let reason = format!("{figures}: accepted, no worse than the margin");
             return Decision(Verdict::Advance, Some(Ending::Accepted), reason);
         }
-        let ending = if suspect { Ending::Suspect } else { Ending::TooLittleTraffic };
+        if suspect {
+            let reason =
+                format!("{figures}: {}, and no request is left that could tell more", self.against());
+            return Decision(Verdict::Advance, Some(Ending::Suspect), reason);
+        }
+        let ending = Ending::TooLittleTraffic;
         let reason = format!("{figures}: {}, but too little traffic to prove it good", self.against());
         match criteria.too_little_traffic {
             // The last stage has nothing to compare with and would wait in vain.
@@ -200,6 +244,26 @@ impl<'a> Bench<'a> {
             }
             _ => Decision(Verdict::Advance, Some(ending), reason),
         }
+    }
+
+    /// A standby that anybody can see is ill is not gone on with, whatever the odds: where everything is
+    /// on it, it is compared once more, and else waited for, as long as a suspect is.
+    fn ill(&self, over: usize) -> Option<Decision> {
+        let limit = self.criteria.hold_periods as usize;
+        let ill = plainly_ill(self.criteria, self.evidence, self.history)?;
+        let alone = !self.evidence.live_has_traffic();
+        if let Some(probe) = alone.then(|| self.begin_probe(&ill)).flatten() {
+            return Some(probe);
+        }
+        if over < limit {
+            let reason = format!("{ill}; held for {over} of at most {}", periods(limit));
+            return Some(Decision(Verdict::Wait, None, reason));
+        }
+        if alone {
+            return Some(self.overloaded(&ill));
+        }
+        let reason = format!("{ill}; that did not change in {} of holding", periods(limit));
+        Some(Decision(Verdict::RollBack, Some(Ending::Suspect), reason))
     }
 
     fn hold(&self, over: usize, figures: &str) -> Decision {
@@ -228,17 +292,22 @@ impl<'a> Bench<'a> {
         Decision(Verdict::RollBack, Some(Ending::TooLittleTraffic), reason)
     }
 
-    /// Both fleets' shares of one metric in this stage; while it has no period of its own, in the one
-    /// in which it began, or else in the run.
+    /// Both fleets' shares of one metric in this stage or probe; while it has no period of its own, in the
+    /// one in which it began, or else in the run.
     fn figures(&self, metric: Metric) -> String {
         let evidence = self.evidence;
-        let here = |p: &&super::Period| p.stage == evidence.stage.index;
-        let began = || evidence.mixed.iter().rfind(here).filter(|p| p.standby.requests > 0);
-        let staged = evidence.periods.iter().any(|p| here(&p));
-        let began = if staged { None } else { began() };
-        let periods = began.map_or(evidence.periods, std::slice::from_ref);
+        let here = |p: &&Period| p.stage == evidence.stage.index;
+        let mut periods: Vec<&Period> = evidence.stage_periods().collect();
+        if periods.is_empty() {
+            periods = evidence.periods.iter().filter(here).collect();
+        }
+        let mut began = None;
+        if periods.is_empty() {
+            began = evidence.mixed.iter().rfind(here).filter(|p| p.standby.requests > 0);
+            periods = began.map_or_else(|| evidence.periods.iter().collect(), |began| vec![began]);
+        }
         let (mut live, mut standby) = (Counts::default(), Counts::default());
-        for period in periods.iter().filter(|p| !staged || here(p)) {
+        for period in periods {
             live = live.plus(period.live);
             standby = standby.plus(period.standby);
         }

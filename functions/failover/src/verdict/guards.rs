@@ -131,6 +131,41 @@ pub fn live_is_off(evidence: &Evidence, history: &History, metric: Metric) -> bo
     history.is_off(metric, live, 0.0)
 }
 
+/// Whether the standby is ill now in a way that needs no odds to be seen, beside what live was before the
+/// run and, as far as it has requests, beside live now. Client errors are left out, as in [`both_sick`].
+pub fn plainly_ill(criteria: &Criteria, evidence: &Evidence, history: &History) -> Option<String> {
+    let at_present = |p: &&Period| {
+        p.stage == evidence.stage.index
+            && p.standby_percent == evidence.stage.standby_percent
+            && p.kind == evidence.stage.kind
+    };
+    let length = evidence.periods.iter().rev().take_while(at_present).count().min(SICK_PERIODS);
+    let recent = &evidence.periods[evidence.periods.len() - length..];
+    let (live, standby) = (add(recent.iter().map(|p| p.live)), add(recent.iter().map(|p| p.standby)));
+    [Metric::Failures, Metric::Slow].into_iter().find_map(|metric| {
+        let beside = |rate: f64, counts: Counts| {
+            counts.events(metric) as f64 > criteria.sick_factor * rate * counts.requests as f64
+        };
+        let rate_now = live.events(metric) as f64 / live.requests.max(1) as f64;
+        let ill = standby.requests as f64 >= ENOUGH_REQUESTS
+            && history.is_sick(criteria, metric, standby)
+            && !history.is_sick(criteria, metric, live)
+            && beside(rate_now, standby);
+        let live_now =
+            if live.requests == 0 { String::new() } else { format!(", {} now", share(live, metric)) };
+        ill.then(|| {
+            format!(
+                "{} is ill: {} {} against {} on {} before the run{live_now}",
+                evidence.standby,
+                metric.word(),
+                share(standby, metric),
+                percent(history.rate(metric)),
+                evidence.live,
+            )
+        })
+    })
+}
+
 /// Both fleets sick at the same time.
 pub struct Both {
     /// Periods in a row up to now.

@@ -47,6 +47,8 @@ pub struct History {
     baseline: [f64; 3],
     careful: bool,
     hits: f64,
+    /// Bounds that were learnt since, for events and for clusters of them.
+    learnt: [[f64; 2]; 3],
 }
 
 impl History {
@@ -72,6 +74,7 @@ impl History {
             baseline: [1.0; 3],
             careful: missing > 0.0,
             hits: 0.0,
+            learnt: [[0.0; 2]; 3],
             length: window.len().max(wanted),
             window,
         };
@@ -149,13 +152,13 @@ impl History {
 
     /// Upper bound of the rate in the window, for events in clusters.
     pub fn upper(&self, metric: Metric) -> f64 {
-        self.upper_with(metric, self.dispersion(metric).clusters)
+        self.upper_with(metric, self.dispersion(metric).clusters).max(self.learnt[metric as usize][0])
     }
 
     /// Upper bound of the rate of *clusters* in the window: there are no more clusters than
     /// events, so that the bound for single events holds for any size of cluster.
     pub fn upper_clusters(&self, metric: Metric) -> f64 {
-        self.upper_with(metric, 1.0)
+        self.upper_with(metric, 1.0).max(self.learnt[metric as usize][1])
     }
 
     fn upper_with(&self, metric: Metric, clusters: f64) -> f64 {
@@ -196,6 +199,23 @@ impl History {
             && let Some(oldest) = self.window.pop_front()
         {
             self.change(oldest, -1.0);
+        }
+    }
+
+    /// Takes what live showed during a probe for its past as well, where it had more events than the past
+    /// allows for: what both fleets need may have become worse for good. Otherwise so few periods would
+    /// only make the bound less sure.
+    pub fn learn(&mut self, criteria: &Criteria, live: Counts) {
+        let requests = live.requests as f64;
+        for metric in Metric::ALL {
+            let limits = criteria.metric(metric);
+            let worse = (1.0 + limits.margin_percent / 100.0) * (1.0 + limits.drift_percent / 100.0);
+            let events = live.events(metric) as f64;
+            if events > requests * (worse * self.upper(metric) + limits.floor_percent / 100.0) {
+                let clusters = self.dispersion(metric).clusters;
+                self.learnt[metric as usize] =
+                    [clusters, 1.0].map(|size| upper_rate(events, requests, size, BOUND_LOG_ODDS));
+            }
         }
     }
 

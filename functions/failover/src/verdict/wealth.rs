@@ -9,7 +9,7 @@
 //! test martingales is one again, however they depend on each other: no further correction for
 //! looking at three metrics.
 
-use super::counts::{Evidence, Kind, Metric, Period};
+use super::counts::{Counts, Evidence, Kind, Metric, Period};
 use super::criteria::Criteria;
 use super::factor::{Arm, Comparison, against_rate, log_sum};
 use super::history::History;
@@ -116,13 +116,13 @@ impl Ledger {
         let logs = ALTERNATIVES.map(|(multiple, _)| multiple.ln());
         let mut before: Option<&Period> = None;
         let mut mixed = evidence.mixed.iter().peekable();
-        for period in evidence.periods {
+        for (at, period) in evidence.periods.iter().enumerate() {
             while let Some(change) = mixed.next_if(|change| change.stage <= period.stage) {
                 ledger.bet_on_change(criteria, history, change, &logs);
             }
             let new_stage = before.is_none_or(|b| b.stage != period.stage);
-            if before.is_some_and(|b| b.kind == Kind::Probe) && period.kind == Kind::Shift {
-                ledger.clear_past();
+            if period.kind == Kind::Shift {
+                ledger.end_probe(criteria, history, &evidence.periods[..at]);
             }
             if new_stage {
                 ledger.stage_acceptance = [[0.0; 2]; 3];
@@ -145,14 +145,25 @@ impl Ledger {
         for change in mixed {
             ledger.bet_on_change(criteria, history, change, &logs);
         }
+        // The stage goes on, though nothing is known of it yet.
+        if evidence.stage.kind == Kind::Shift {
+            ledger.end_probe(criteria, history, evidence.periods);
+        }
         if evidence.stage.index != before.map_or(0, |p| p.stage) {
             ledger.stage_acceptance = [[0.0; 2]; 3];
         }
         ledger
     }
 
-    /// A probe has cleared the standby: what was held against it beside the past is void.
-    fn clear_past(&mut self) {
+    /// Where a probe comes just before: it has cleared the standby, so what was held against it beside
+    /// the past is void, and live's rates meanwhile are part of the past.
+    fn end_probe(&mut self, criteria: &Criteria, history: &mut History, before: &[Period]) {
+        let probed = before.iter().rev().take_while(|p| p.kind == Kind::Probe);
+        let lately = probed.take(criteria.probe_periods as usize);
+        if before.last().is_none_or(|p| p.kind == Kind::Shift) {
+            return;
+        }
+        history.learn(criteria, lately.fold(Counts::default(), |sum, p| sum.plus(p.live)));
         for bets in &mut self.bets {
             bets.past = NOTHING;
             bets.past_hits = NOTHING;
@@ -302,7 +313,7 @@ fn arms(history: &History, metric: Metric, period: &Period, ratio: f64) -> (Arm,
 
 #[cfg(test)]
 mod tests {
-    use super::super::counts::{Counts, Stage};
+    use super::super::counts::Stage;
     use super::*;
 
     #[test]
