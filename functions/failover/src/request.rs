@@ -25,11 +25,11 @@ pub const HELD_POLLS: u32 = 500;
 /// A request, as the tag words it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Request {
-    /// `rollBack`: put back what was found, now.
+    /// `rollBack`, in any spelling: put back what was found, now.
     RollBack,
-    /// `hold`: do not leave the stage, while checks and rollback go on.
+    /// `hold` or `pause`: do not leave the stage, while checks and rollback go on.
     Hold,
-    /// `skip 25`: the bake of the stage with 25 % on the standby is over now.
+    /// `skip 25` or `promote 25`: the bake of the stage with 25 % on the standby is over now.
     Skip(Percent),
     /// `approve 50`: the stage with 50 % on the standby may begin.
     Approve(Percent),
@@ -39,18 +39,18 @@ pub enum Request {
 pub const NOTHING: &str = "nothing";
 
 impl Request {
-    /// Reads the tag; nothing where nobody asks for anything.
+    /// Reads the tag; nothing where nobody asks for anything. Whoever writes it may be in a hurry, so that
+    /// case, spaces and what stands between words do not matter.
     ///
     /// # Errors
     /// A sentence that says what the tag may hold.
     pub fn parse(tag: &str) -> Result<Option<Self>, String> {
-        let percent = |text: &str| Percent::new(text.trim().trim_end_matches('%').trim_end().parse().ok()?);
-        let (word, rest) = tag.trim().split_once(' ').unwrap_or((tag.trim(), ""));
-        let request = match (word, percent(rest)) {
-            (NOTHING, _) if rest.is_empty() => return Ok(None),
-            ("rollBack", _) if rest.is_empty() => Some(Self::RollBack),
-            ("hold", _) if rest.is_empty() => Some(Self::Hold),
-            ("skip", Some(percent)) => Some(Self::Skip(percent)),
+        let (word, percent) = words(tag);
+        let request = match (word.as_str(), percent) {
+            (NOTHING | "none" | "", None) => return Ok(None),
+            ("rollback", None) => Some(Self::RollBack),
+            ("hold" | "pause", None) => Some(Self::Hold),
+            ("skip" | "promote", Some(percent)) => Some(Self::Skip(percent)),
             ("approve", Some(percent)) => Some(Self::Approve(percent)),
             _ => None,
         };
@@ -63,8 +63,24 @@ impl Request {
     }
 }
 
+/// What joins the words of a tag.
+const JOINTS: [char; 6] = [' ', '-', '_', ':', '=', '.'];
+
+/// The letters of a tag in small letters, and the percent behind them, if all that stands there is one.
+/// Anything else stays a part of the word, which is then none that is known.
+fn words(tag: &str) -> (String, Option<Percent>) {
+    let tag = tag.trim().to_lowercase();
+    let whole = tag.trim_end_matches("percent").trim_end_matches('%').trim_end();
+    let word = whole.trim_end_matches(|c: char| c.is_ascii_digit());
+    let percent = whole[word.len()..].parse().ok().and_then(Percent::new);
+    // The point of `0.5` joins no words.
+    let percent = percent.filter(|_| !word.ends_with('.'));
+    let word = if percent.is_some() { word } else { &tag };
+    (word.split(JOINTS).collect(), percent)
+}
+
 /// What the tags of all routes ask for: the most careful first, with a sentence about each that is
-/// not understood.
+/// not understood, which holds the run at its stage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
     asked: BTreeSet<Request>,
@@ -109,7 +125,7 @@ pub enum Unanswered {
 
 /// Why a run does not leave a stage that has shown what it must.
 enum Kept<'a> {
-    Held,
+    Held(&'static str),
     Unapproved(Percent, &'a Approval),
 }
 
@@ -159,14 +175,14 @@ pub fn decide(
     }
     match kept(plan, progress, requests) {
         None => answer(decision, None, false),
-        Some(Kept::Held) if progress.held_polls >= HELD_POLLS => {
+        Some(Kept::Held(_)) if progress.held_polls >= HELD_POLLS => {
             decision.verdict = Verdict::RollBack;
             decision.reason = format!("held for {HELD_POLLS} polls, which is as long as a run can be");
             answer(decision, None, false)
         }
-        Some(Kept::Held) => {
+        Some(Kept::Held(why)) => {
             decision.verdict = Verdict::Wait;
-            decision.reason = format!("{}; held here, as somebody asked (failover:request)", decision.reason);
+            decision.reason = format!("{}; held here, {why}", decision.reason);
             answer(decision, progress.waits_since, true)
         }
         Some(Kept::Unapproved(percent, approval)) => {
@@ -199,7 +215,11 @@ fn skipped<'a>(plan: &'a Plan, progress: &Progress, requests: &Requests, now: Ti
 /// Whether something keeps the run from the next stage.
 fn kept<'a>(plan: &'a Plan, progress: &Progress, requests: &Requests) -> Option<Kept<'a>> {
     if requests.asked.contains(&Request::Hold) {
-        return Some(Kept::Held);
+        return Some(Kept::Held("as somebody asked (failover:request)"));
+    }
+    // It may have been meant to stop the run.
+    if !requests.unclear.is_empty() {
+        return Some(Kept::Held("since what somebody asked cannot be read"));
     }
     let next = plan.stages.get(progress.stage + 1)?.standby_percent;
     let approval = plan.approval.as_ref().filter(|approval| approval.before.contains(&next))?;

@@ -66,12 +66,42 @@ fn a_tag_is_one_of_four_requests_or_nothing() {
         ("skip 25", Some(Request::Skip(percent(25)))),
         ("skip 25 %", Some(Request::Skip(percent(25)))),
         ("approve 100", Some(Request::Approve(percent(100)))),
+        ("", None),
+        ("-", None),
+        ("Nothing", None),
+        ("rollback", Some(Request::RollBack)),
+        ("roll back", Some(Request::RollBack)),
+        ("ROLLBACK", Some(Request::RollBack)),
+        ("RollBack", Some(Request::RollBack)),
+        ("roll-back", Some(Request::RollBack)),
+        ("Hold.", Some(Request::Hold)),
+        ("PAUSE", Some(Request::Hold)),
+        ("promote 25", Some(Request::Skip(percent(25)))),
+        ("Skip:25", Some(Request::Skip(percent(25)))),
+        ("approve-50", Some(Request::Approve(percent(50)))),
+        ("approve50", Some(Request::Approve(percent(50)))),
+        ("Approve 50 percent", Some(Request::Approve(percent(50)))),
+        ("approve=50%", Some(Request::Approve(percent(50)))),
     ] {
         assert_eq!(Request::parse(tag), Ok(request), "{tag:?}");
     }
-    for tag in
-        ["", "go", "approve", "approve 101", "skip x", "hold 25", "rollback", "rollBack now", "approve50"]
-    {
+    for tag in [
+        "go",
+        "approve",
+        "approve 101",
+        "skip x",
+        "hold 25",
+        "rollBack 25",
+        "do not roll back",
+        "approve 0.5",
+        "approve 5 0",
+        "50",
+        "approve 50 60",
+        "?",
+        "%",
+        "approve 99999999999999999999",
+        "nothing 5",
+    ] {
         let what = Request::parse(tag).unwrap_err();
         assert!(what.contains(&format!("`{tag}`")) && what.contains("`approve 50`"), "{what}");
     }
@@ -193,11 +223,18 @@ fn the_most_careful_of_several_requests_counts() {
 }
 
 #[test]
-fn what_is_not_understood_is_said() {
-    let plan = plan("halt");
-    let decision = decided(&plan, &baking(&plan), &samples(400, 0), &["aprove 50"]).decision;
-    assert_eq!(decision.verdict, Verdict::Wait);
-    assert!(decision.reason.contains("`aprove 50`"), "{}", decision.reason);
+fn what_is_not_understood_is_said_and_holds() {
+    let plan = Plan { approval: None, ..plan("halt") };
+    let run = baking(&plan);
+    let held = decided(&plan, &run, &samples(400, 0), &["abort!", "nothing"]);
+    assert_eq!((held.decision.verdict, held.held), (Verdict::Wait, true));
+    let reason = held.decision.reason;
+    assert!(reason.contains("held here, since what somebody asked cannot be read"), "{reason}");
+    assert!(reason.contains("`abort!`"), "{reason}");
+    // Nor does it stand in the way of a request that can be read, or of a fault.
+    let back = decided(&plan, &run, &samples(400, 0), &["abort!", "rollback"]).decision;
+    assert_eq!(back.verdict, Verdict::RollBack);
+    assert_eq!(decided(&plan, &run, &samples(400, 50), &["abort!"]).decision.verdict, Verdict::RollBack);
 }
 
 /// In lockstep one app's standby is everybody's.
