@@ -115,6 +115,9 @@ pub struct Progress {
     /// Since when its probes fail without telling against the standby alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probes_fail_since: Option<Timestamp>,
+    /// Since when both fleets of an app are dead, by what every poll since then saw of their targets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub both_dead_since: Option<Timestamp>,
     /// The stages set so far, oldest first.
     pub timeline: Vec<StageRecord>,
     /// How long to wait before the next poll, in seconds.

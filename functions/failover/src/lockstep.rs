@@ -30,6 +30,8 @@ pub struct Decision {
     pub endings: BTreeMap<String, Ending>,
     /// The figures of each.
     pub figures: BTreeMap<String, Figures>,
+    /// Whether both fleets of any app are dead.
+    pub both_dead: bool,
 }
 
 /// From the verdicts on all apps, in their order, to the one that is carried out.
@@ -46,7 +48,14 @@ pub fn together(apps: &[PlannedApp], decisions: Vec<poll::Decision>) -> Decision
     let Some((name, decision)) = worst else {
         let reason = "the plan has no app, so there is nothing to watch".into();
         let (endings, figures) = (BTreeMap::new(), BTreeMap::new());
-        return Decision { verdict: Verdict::RollBack, reason, ending: None, endings, figures };
+        return Decision {
+            verdict: Verdict::RollBack,
+            reason,
+            ending: None,
+            endings,
+            figures,
+            both_dead: false,
+        };
     };
     let (verdict, ending) = (decision.verdict, decision.ending);
     let mut endings = BTreeMap::new();
@@ -58,8 +67,9 @@ pub fn together(apps: &[PlannedApp], decisions: Vec<poll::Decision>) -> Decision
         let ended = of_each.iter().filter(|_| left).filter_map(|(name, d)| Some((*name, d.ending?)));
         endings.extend(ended.map(|(name, ending)| (name.to_owned(), ending)));
     }
+    let both_dead = of_each.iter().any(|(_, decision)| decision.both_dead);
     let figures = of_each.into_iter().map(|(name, decision)| (name.to_owned(), decision.figures)).collect();
-    Decision { verdict, reason, ending, endings, figures }
+    Decision { verdict, reason, ending, endings, figures, both_dead }
 }
 
 /// Verdicts from the one that needs all apps to the one that needs a single one.

@@ -7,7 +7,9 @@
 
 use std::iter;
 
-use crate::contract::{MustShow, Plan, PlannedApp, Stage, StageRecord};
+use jiff::Timestamp;
+
+use crate::contract::{MustShow, Plan, PlannedApp, Progress, Stage, StageRecord};
 use crate::duration::Seconds;
 use crate::samples::{Figures, Odds, Samples, Span};
 use crate::verdict::{self, BothSick, Counts, Ending, Evidence, Kind, Period, Verdict};
@@ -27,17 +29,21 @@ pub struct Decision {
     pub ending: Option<Ending>,
     /// The figures.
     pub figures: Figures,
+    /// Whether both fleets are dead, which is known of this moment only: see [`Progress::both_dead_since`].
+    pub both_dead: bool,
 }
 
-/// Concludes a poll of the last stage of `timeline` for one app, by what was measured of it. What follows
+/// Concludes a poll of the last stage of the run for one app, by what was measured of it. What follows
 /// for several is for [`crate::lockstep`] to say.
-pub fn decide(plan: &Plan, app: &PlannedApp, timeline: &[StageRecord], samples: &Samples) -> Decision {
+pub fn decide(plan: &Plan, app: &PlannedApp, progress: &Progress, samples: &Samples) -> Decision {
+    let timeline = &progress.timeline[..];
     let Some((record, stage)) = timeline.last().and_then(|r| Some((r, plan.stages.get(r.stage)?))) else {
         let reason = "no stage was set yet, so there is nothing to watch".into();
-        return Decision { verdict: Verdict::RollBack, reason, ending: None, figures: Figures::default() };
+        let figures = Figures::default();
+        return Decision { verdict: Verdict::RollBack, reason, ending: None, figures, both_dead: false };
     };
     let poll = Poll::new((plan, app), stage, record, timeline, samples);
-    if let Some(dead) = poll.dead() {
+    if let Some(dead) = poll.dead(progress.both_dead_since) {
         return dead;
     }
     match stage.must_show {
@@ -96,7 +102,13 @@ impl<'a> Poll<'a> {
     }
 
     fn decision(&self, verdict: Verdict, reason: impl Into<String>) -> Decision {
-        Decision { verdict, reason: reason.into(), ending: None, figures: self.figures.clone() }
+        Decision {
+            verdict,
+            reason: reason.into(),
+            ending: None,
+            figures: self.figures.clone(),
+            both_dead: false,
+        }
     }
 
     fn bake_is_over(&self) -> bool {
@@ -166,7 +178,7 @@ impl<'a> Poll<'a> {
     }
 
     /// A fleet that gets traffic without having healthy targets needs no statistics.
-    fn dead(&self) -> Option<Decision> {
+    fn dead(&self, both_since: Option<Timestamp>) -> Option<Decision> {
         let criteria = &self.plan.criteria;
         let standby_percent = self.plan.standby_share(&self.record.weights);
         let (live_well, live) = self.targets(true);
@@ -181,13 +193,13 @@ impl<'a> Poll<'a> {
             _ => {}
         }
         let reason = format!("both fleets are dead: {standby}, {live}");
-        let limit = i64::from(self.stage.bake_seconds) + i64::from(criteria.both_periods) * self.period;
+        let lasted = both_since.map_or(0, |since| self.samples.now.as_second() - since.as_second());
         let verdict = match criteria.both_sick {
-            _ if self.watched < limit => Verdict::Wait,
+            _ if lasted < i64::from(criteria.both_periods) * self.period => Verdict::Wait,
             BothSick::RollBack => Verdict::RollBack,
             BothSick::Halt => Verdict::Halt,
         };
-        Some(self.decision(verdict, reason))
+        Some(Decision { both_dead: true, ..self.decision(verdict, reason) })
     }
 
     /// Whether the standby is as well as the live fleet, by everything that was counted.
@@ -213,9 +225,9 @@ impl<'a> Poll<'a> {
             },
         );
         if judgement.verdict == Verdict::Advance
-            && let Some(split) = self.not_in_the_traffic(&periods)
+            && let Some(split) = self.not_in_the_traffic(&periods, bake_periods)
         {
-            return self.patiently(self.decision(Verdict::Wait, split));
+            return split;
         }
         let odds =
             Odds { total: judgement.odds, metrics: judgement.metrics.to_vec(), careful: judgement.careful };
@@ -224,6 +236,7 @@ impl<'a> Poll<'a> {
             reason: judgement.reason,
             ending: judgement.ending,
             figures: Figures { odds: Some(odds), ..self.figures.clone() },
+            both_dead: false,
         }
     }
 
@@ -236,16 +249,24 @@ impl<'a> Poll<'a> {
     }
 
     /// What the traffic says of the weights, where it does not agree with them yet: a rule shows what
-    /// was written, not what the balancer's nodes do.
-    fn not_in_the_traffic(&self, periods: &[Period]) -> Option<String> {
+    /// was written, not what the balancer's nodes do. Waited for from when it began, and then rolled back.
+    fn not_in_the_traffic(&self, periods: &[Period], bake_periods: u32) -> Option<Decision> {
         let last = periods.iter().rfind(|period| requests(period) > 0).filter(|period| !agrees(period))?;
         let name = &self.plan.standby;
-        Some(format!(
+        let mut reason = format!(
             "the weights have not reached the traffic: desired {name} {} %, current {:.1} % of {} requests",
             last.standby_percent,
             100.0 * last.standby.requests as f64 / requests(last) as f64,
             requests(last)
-        ))
+        );
+        let apart =
+            periods.iter().rev().take_while(|period| requests(period) == 0 || !agrees(period)).count();
+        let limit = u64::from(bake_periods) + u64::from(self.plan.criteria.longer_periods);
+        if (apart as u64) < limit {
+            return Some(self.decision(Verdict::Wait, reason));
+        }
+        reason = format!("{reason}, for {apart} periods in a row");
+        Some(self.decision(Verdict::RollBack, reason))
     }
 
     /// Every known period that lies wholly within one stage, from the first one on in which the

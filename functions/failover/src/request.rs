@@ -152,7 +152,7 @@ pub fn decide(
 ) -> Answer {
     let mut decision = {
         let plan = skipped(plan, progress, requests, now);
-        let of_app = |(app, samples)| poll::decide(&plan, app, &progress.timeline, samples);
+        let of_app = |(app, samples)| poll::decide(&plan, app, progress, samples);
         lockstep::together(&plan.apps, plan.apps.iter().zip(samples).map(of_app).collect())
     };
     let answer = |mut decision: Decision, waits_since, held| {

@@ -129,7 +129,13 @@ fn decision(verdict: Verdict) -> Decision {
                   against production-2, but too little traffic to prove it good; with less than an hour of history, \
                   more bad luck is allowed for";
     let figures = Figures { odds: Some(odds), ..Figures::default() };
-    Decision { verdict, reason: reason.into(), ending: Some(Ending::TooLittleTraffic), figures }
+    Decision {
+        verdict,
+        reason: reason.into(),
+        ending: Some(Ending::TooLittleTraffic),
+        figures,
+        both_dead: true,
+    }
 }
 
 /// A run that has been through all its stages, a probe and an approval in between.

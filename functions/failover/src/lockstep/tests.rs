@@ -9,7 +9,8 @@ use crate::testing;
 const ALL: [Verdict; 5] = [Verdict::Advance, Verdict::Wait, Verdict::RollBack, Verdict::Probe, Verdict::Halt];
 
 fn decided(verdict: Verdict, ending: Option<Ending>) -> poll::Decision {
-    poll::Decision { verdict, reason: format!("{verdict:?} it is"), ending, figures: Figures::default() }
+    let (reason, figures) = (format!("{verdict:?} it is"), Figures::default());
+    poll::Decision { verdict, reason, ending, figures, both_dead: false }
 }
 
 fn of(verdicts: &[Verdict]) -> Decision {

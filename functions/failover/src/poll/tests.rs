@@ -64,7 +64,7 @@ fn set(plan: &Plan, late: i64) -> Progress {
 }
 
 fn poll(plan: &Plan, samples: &Samples) -> Decision {
-    decide(plan, &plan.apps[0], &set(plan, 0).timeline, samples)
+    decide(plan, &plan.apps[0], &set(plan, 0), samples)
 }
 
 #[test]
@@ -88,20 +88,20 @@ fn a_bad_release_is_rolled_back_at_once() {
 #[test]
 fn a_release_that_fails_from_its_first_request_goes_with_the_period_of_the_change() {
     let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
-    let timeline = set(&plan, 20).timeline;
+    let run_began = set(&plan, 20);
     let mut samples = run(1, 10, [2, 60]);
     samples.now = at(PERIOD - 1);
-    let before = decide(&plan, &plan.apps[0], &timeline, &samples);
+    let before = decide(&plan, &plan.apps[0], &run_began, &samples);
     assert_eq!(before.verdict, Verdict::Wait, "the period is not over: {}", before.reason);
     samples.now = at(PERIOD);
-    let decision = decide(&plan, &plan.apps[0], &timeline, &samples);
+    let decision = decide(&plan, &plan.apps[0], &run_began, &samples);
     assert_eq!(decision.verdict, Verdict::RollBack, "{}", decision.reason);
     assert!(decision.reason.contains("the weights changed: prod2 30 % (60 of 200)"), "{}", decision.reason);
 
     // Where the standby had as much before, that period is one of before, too.
     let mut plan = plan;
     plan.apps[0].before = plan.weights(plan.stages[0].standby_percent);
-    assert_eq!(decide(&plan, &plan.apps[0], &timeline, &samples).verdict, Verdict::Wait);
+    assert_eq!(decide(&plan, &plan.apps[0], &run_began, &samples).verdict, Verdict::Wait);
 }
 
 #[test]
@@ -152,8 +152,48 @@ fn a_dead_standby_needs_no_metrics() {
     let decision = poll(&plan, &dead);
     assert_eq!(decision.verdict, Verdict::Wait);
     assert!(decision.reason.starts_with("both fleets"), "{}", decision.reason);
-    dead.now = at(24 * 3600);
-    assert_eq!(poll(&plan, &dead).verdict, Verdict::RollBack);
+}
+
+/// However long the stage has been watched before, say while it waited for an approval.
+#[test]
+fn patience_with_two_dead_fleets_counts_from_when_they_died() {
+    let mut plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    plan.criteria.both_sick = BothSick::Halt;
+    let mut progress = set(&plan, 0);
+    let mut polled = |now: i64, healthy: u32| {
+        let mut samples = run(3, 10, [2, 0]);
+        samples.now = at(now);
+        (samples.live.health.healthy, samples.standby.health.healthy) = (healthy, healthy);
+        let decision = decide(&plan, &plan.apps[0], &progress, &samples);
+        let verdict = decision.verdict;
+        progress = progress::polled(&plan, &progress, answer(&plan, decision), at(now)).unwrap().progress;
+        (verdict, progress.both_dead_since)
+    };
+    let died = 7200;
+    assert_eq!(polled(died, 0), (Verdict::Wait, Some(at(died))));
+    assert_eq!(polled(died + 29 * PERIOD, 0), (Verdict::Wait, Some(at(died))));
+    // Well for a moment, and it counts anew.
+    assert_eq!(polled(died + 30 * PERIOD, 2).1, None);
+    let again = died + 31 * PERIOD;
+    assert_eq!(polled(again, 0), (Verdict::Wait, Some(at(again))));
+    assert_eq!(polled(again + 30 * PERIOD - 1, 0).0, Verdict::Wait);
+    assert_eq!(polled(again + 30 * PERIOD, 0).0, Verdict::Halt);
+}
+
+#[test]
+fn patience_with_weights_that_leave_the_traffic_counts_from_when_they_did() {
+    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let apart = |periods: i64| {
+        let mut samples = run(120, 10, [2, 0]);
+        samples.live.samples.extend(fleet(120 * PERIOD, periods, 1200, 2).samples);
+        samples.standby.samples.extend(fleet(120 * PERIOD, periods, 800, 0).samples);
+        samples.now = at((120 + periods) * PERIOD);
+        poll(&plan, &samples)
+    };
+    assert_eq!(apart(1).verdict, Verdict::Wait, "{}", apart(1).reason);
+    assert!(apart(1).reason.contains("not reached the traffic"), "{}", apart(1).reason);
+    assert_eq!(apart(34).verdict, Verdict::Wait);
+    assert_eq!(apart(35).verdict, Verdict::RollBack);
 }
 
 #[test]
@@ -221,7 +261,7 @@ fn a_probe_interrupts_the_last_stage_and_decides() {
     let plan = plan(&[(100, MustShow::HealthyStandby)]);
     let whole = set(&plan, 0);
     let sick = run(4, 100, [0, 60]);
-    let probe = decide(&plan, &plan.apps[0], &whole.timeline, &sick);
+    let probe = decide(&plan, &plan.apps[0], &whole, &sick);
     assert_eq!(probe.verdict, Verdict::Probe, "{}", probe.reason);
     let check = progress::polled(&plan, &whole, answer(&plan, probe), at(240)).unwrap();
     assert!(check.progress.probe && !check.fully_shifted);
@@ -234,7 +274,7 @@ fn a_probe_interrupts_the_last_stage_and_decides() {
         samples.live.samples.extend(during(1800, live));
         samples.standby.samples.extend(during(200, standby));
         samples.now = at(600);
-        decide(&plan, &plan.apps[0], &probing.timeline, &samples)
+        decide(&plan, &plan.apps[0], &probing, &samples)
     };
     let guilty = outcome(2, 6);
     assert_eq!(guilty.verdict, Verdict::RollBack, "{}", guilty.reason);
@@ -308,11 +348,11 @@ fn a_dead_live_fleet_is_rolled_back_while_it_has_traffic() {
     let mut samples = run(1, 25, [0, 0]);
     samples.live.health.healthy = 0;
     let mut progress = set(&plan, 0);
-    let decision = decide(&plan, &plan.apps[0], &progress.timeline, &samples);
+    let decision = decide(&plan, &plan.apps[0], &progress, &samples);
     assert_eq!(decision.verdict, Verdict::RollBack);
     assert!(decision.reason.starts_with("prod1 has 0 of 2"), "{}", decision.reason);
     // With everything on the standby it has none.
     progress.stage = 1;
     let progress = progress::set(&plan, &progress, at(30)).unwrap();
-    assert_ne!(decide(&plan, &plan.apps[0], &progress.timeline, &samples).verdict, Verdict::RollBack);
+    assert_ne!(decide(&plan, &plan.apps[0], &progress, &samples).verdict, Verdict::RollBack);
 }

@@ -87,7 +87,7 @@ fn run_in(world: World, poll: u32, period: u32) -> Ended {
             for fleet in [&mut known.live, &mut known.standby] {
                 fleet.samples.retain(|sample| sample.at + length <= BEGAN + second);
             }
-            let last = decide(&plan, &plan.apps[0], &progress.timeline, &known);
+            let last = decide(&plan, &plan.apps[0], &progress, &known);
             let check = progress::polled(&plan, &progress, answer(&plan, last.clone()), at(second)).unwrap();
             polls += 1;
             rechecks += usize::from(last.verdict == Verdict::Probe);
