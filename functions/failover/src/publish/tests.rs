@@ -41,7 +41,9 @@ fn set(percent: Percent) -> Vec<Value> {
     weights(&plan, plan.apps.iter().map(|app| (app, plan.weights(percent))), now())
 }
 
-/// What the specification demands of a document.
+/// What the specification demands of a document, in its text and in its JSON schema, "Embedded metric format example
+/// and JSON schema" of
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
 fn check(line: &Value) {
     let aws = &line["_aws"];
     assert!(aws["Timestamp"].is_i64(), "milliseconds since 1970: {aws}");
@@ -54,14 +56,18 @@ fn check(line: &Value) {
         assert!((1..=100).contains(&metrics.len()), "{directive}");
         for metric in metrics {
             let name = metric["Name"].as_str().unwrap();
+            assert!((1..=255).contains(&name.len()), "{metric}");
             assert!(line[name].is_number(), "{name} is no number at the root of {line}");
             assert!(["Percent", "Count", "Seconds", "None"].contains(&metric["Unit"].as_str().unwrap()));
         }
-        for set in directive["Dimensions"].as_array().unwrap() {
+        let sets = directive["Dimensions"].as_array().unwrap();
+        assert!(!sets.is_empty(), "{directive}");
+        for set in sets {
             let set = set.as_array().unwrap();
             // The specification allows thirty; a first version allowed nine.
             assert!((1..=9).contains(&set.len()), "{directive}");
             for key in set {
+                assert!((1..=255).contains(&key.as_str().unwrap().len()), "{directive}");
                 let value = line[key.as_str().unwrap()].as_str().unwrap_or_else(|| panic!("{key} in {line}"));
                 assert!((1..=1024).contains(&value.len()) && value.is_ascii() && !value.trim().is_empty());
             }
@@ -112,4 +118,31 @@ fn every_app_has_lines_of_its_own() {
     let apps: Vec<&str> = lines.iter().filter_map(|line| line["App"].as_str()).collect();
     assert_eq!(apps, ["web", "web", "portal", "portal"]);
     lines.iter().for_each(check);
+}
+
+/// The check itself finds what the schema refuses.
+#[test]
+fn what_the_schema_refuses_is_found() {
+    let spoiled: [(&str, fn(&mut Value)); 7] = [
+        ("no time", |line| line["_aws"]["Timestamp"] = json!("now")),
+        ("no directive", |line| line["_aws"]["CloudWatchMetrics"] = json!([])),
+        ("no namespace", |line| line["_aws"]["CloudWatchMetrics"][0]["Namespace"] = json!("")),
+        ("no dimensions", |line| line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] = json!([])),
+        ("a long name", |line| {
+            let name = "x".repeat(256);
+            line[&name] = json!(1);
+            line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] = name.into();
+        }),
+        ("a unit of its own", |line| {
+            line["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Unit"] = json!("Fleets");
+        }),
+        ("a dimension that is no text", |line| line["App"] = json!(1)),
+    ];
+    let line = set(Percent::HALF).remove(0);
+    check(&line);
+    for (what, spoil) in spoiled {
+        let mut line = line.clone();
+        spoil(&mut line);
+        assert!(std::panic::catch_unwind(|| check(&line)).is_err(), "{what}");
+    }
 }
