@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use alb::{CallInfo, Service};
 use anyhow::Result;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::execution::{Event, Execution};
 use crate::ground::{ACCOUNT, BALANCER, Ground, SCHEDULED_APP};
@@ -56,7 +56,12 @@ impl fmt::Display for Use {
 
 /// The calls of all functions so far, each kind once.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Notes(Arc<Mutex<BTreeSet<Use>>>);
+pub(crate) struct Notes {
+    uses: Arc<Mutex<BTreeSet<Use>>>,
+    /// The first request of each kind, as a line of JSON: they differ in more than their digits, of which
+    /// times and ids are made.
+    requests: Arc<Mutex<BTreeMap<String, String>>>,
+}
 
 impl Notes {
     /// Notes a call, if it is one of a function: nobody else names itself.
@@ -71,7 +76,11 @@ impl Notes {
         };
         let action = format!("{service}:{}", call.action);
         let tags: Vec<String> = values(call, "Tags.", ".Key").chain(values(call, "TagKeys.", "")).collect();
-        let mut notes = self.0.lock().expect("nobody panics with it");
+        let request = json!({ "service": service, "operation": call.action, "parameters": call.parameters })
+            .to_string();
+        let kind = request.replace(|character: char| character.is_ascii_digit(), "0");
+        self.requests.lock().expect("nobody panics with it").entry(kind).or_insert(request);
+        let mut notes = self.uses.lock().expect("nobody panics with it");
         for resource in resources(call) {
             let used = Use::new(who, &action, resource).saying("aws:TagKeys", tags.clone());
             notes.insert(used.saying("events:source", sources(call)));
@@ -137,13 +146,21 @@ impl Ground {
     /// # Errors
     /// If Step Functions does not answer.
     pub async fn uses(&self) -> Result<BTreeSet<Use>> {
-        let mut uses = self.notes.0.lock().expect("nobody panics with it").clone();
+        let mut uses = self.notes.uses.lock().expect("nobody panics with it").clone();
         let pages = self.sfn.list_executions().state_machine_arn(&self.state_machine_arn);
         let executions: Vec<_> = pages.into_paginator().items().send().collect::<Result<_, _>>().await?;
         let of_each = stream::iter(executions).map(|execution| self.uses_of(execution.execution_arn));
         let of_all: Vec<_> = of_each.buffer_unordered(AT_ONCE).try_collect().await?;
         uses.extend(of_all.into_iter().flatten());
         Ok(uses)
+    }
+
+    /// A request of each kind that the functions have made so far, as a line of JSON for `check_requests.py`.
+    ///
+    /// # Panics
+    /// If a note was cut short by a panic.
+    pub fn requests(&self) -> Vec<String> {
+        self.notes.requests.lock().expect("nobody panics with it").values().cloned().collect()
     }
 
     /// Who has started an execution, and which functions it has invoked.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use rehearsal::policy::{Policy, judge};
-use rehearsal::{ACCOUNT, BALANCER, Ground, REGION, STACK, Use, cli};
+use rehearsal::{ACCOUNT, BALANCER, Ground, REGION, STACK, Use, cli, elsewhere, root, tool};
 use serde_json::Value;
 
 /// What Step Functions needs for its log, as its documentation lists it.
@@ -39,6 +39,22 @@ pub async fn check(ground: &Ground, all: bool) -> Result<()> {
         uses.len(),
         wrong.join("\n")
     );
+    asked(ground).await
+}
+
+/// Checks that whatever the functions have asked of AWS is as AWS's own models have it.
+async fn asked(ground: &Ground) -> Result<()> {
+    let requests = ground.requests();
+    if requests.is_empty() {
+        // The scenarios that were chosen call nothing; where all have run, their uses were missed before.
+        return Ok(());
+    }
+    let file = ground.folder().join("requests.jsonl");
+    std::fs::write(&file, requests.join("\n"))?;
+    let mut python = elsewhere(tool("python"));
+    let python = python.arg(root().join("tests/tools/check_requests.py")).arg(&file).kill_on_drop(true);
+    let checked = python.output().await?;
+    ensure!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     Ok(())
 }
 
