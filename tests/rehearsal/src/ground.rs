@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use alb::{Alb, CallInfo, Intercept};
+use alb::{Alb, CallInfo, Counted, Intercept};
 use anyhow::{Context, Result, bail, ensure};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sfn::config::{Credentials, SharedCredentialsProvider};
@@ -89,6 +89,9 @@ impl Ground {
             region: REGION.into(),
             account: ACCOUNT.into(),
             health_check_interval: Some(every),
+            // A period of a second stands for one of a minute, and many scenarios share the account.
+            time_compression: 60.0,
+            counted: Counted::Named,
             ..alb::Options::default()
         };
         let alb = Alb::start(options)?;

@@ -1,7 +1,7 @@
 //! What can be done before a run and while it runs.
 
 use alb::AlarmState;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::time::sleep;
@@ -67,6 +67,13 @@ pub enum Action {
         /// Its priority; a smaller one comes first.
         priority: i32,
     },
+    /// The instances of a fleet are stopped, or started again.
+    Stopped {
+        /// Which fleet.
+        fleet: FleetName,
+        /// Whether they are stopped.
+        on: bool,
+    },
     /// Session cookies bind clients to the targets of a fleet.
     TargetStickiness {
         /// Which fleet.
@@ -122,6 +129,9 @@ impl Action {
             }
             Self::NewRule { fleet, path, priority } => app.new_rule(fleet.index(), path, *priority).await?,
             Self::TargetStickiness { fleet } => app.bind_sessions(fleet.index()).await?,
+            Self::Stopped { fleet, on } => {
+                ensure!(ground.alb.stop_instances(&app.groups[fleet.index()], *on), "there is no such group");
+            }
             Self::Request { value } => app.request(value).await?,
             Self::Stop => ground.stop(execution.context("nothing runs that could be stopped")?).await?,
             Self::Wait { seconds } => sleep(seconds.duration()).await,
@@ -153,6 +163,8 @@ impl std::fmt::Display for Action {
             Self::NewRule { fleet, path, priority } => {
                 write!(f, "somebody makes rule {priority} for {path}, to {}", fleet.word())
             }
+            Self::Stopped { fleet, on: true } => write!(f, "the instances of {} are stopped", fleet.word()),
+            Self::Stopped { fleet, on: false } => write!(f, "the instances of {} are started", fleet.word()),
             Self::Request { value } => write!(f, "somebody asks for `{value}`"),
             Self::TargetStickiness { fleet } => write!(f, "session cookies bind clients to {}", fleet.word()),
             Self::Stop => f.write_str("somebody stops the execution"),

@@ -243,7 +243,7 @@ impl Talk<'_> {
     }
 
     async fn set_attributes(&mut self, parts: &Parts) -> Result<()> {
-        let group = &parts.groups[0];
+        let group = &parts.groups[5];
         let describe = || self.client.describe_target_group_attributes().target_group_arn(group).send();
         let before = describe().await?;
         let set = |key: &str, value: &str| TargetGroupAttribute::builder().key(key).value(value).build();

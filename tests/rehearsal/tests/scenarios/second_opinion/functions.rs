@@ -212,6 +212,7 @@ impl<'a> App<'a> {
             settle_seconds: 15,
             predecessors: Vec::new(),
             done: false,
+            excepted: Vec::new(),
             overridden: None,
             approval: None,
             poll_seconds: 10,
