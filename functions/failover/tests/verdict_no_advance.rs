@@ -14,7 +14,9 @@ type Spell = (usize, usize, bool, u64, u64);
 
 fn spell() -> impl Strategy<Value = Spell> {
     let percent = || prop_oneof![3 => Just(0), 2 => 0..5_u64, 2 => 0..=100_u64];
-    (1..8_usize, 0..5_usize, prop::bool::weighted(0.3), percent(), percent())
+    // Long enough to outlast every patience, and mostly in the last stage, where there are rechecks.
+    let stage = prop_oneof![1 => 0..5_usize, 3 => Just(4)];
+    (1..25_usize, stage, prop::bool::weighted(0.4), percent(), percent())
 }
 
 const SHARES: [u8; 5] = [10, 25, 50, 75, 100];

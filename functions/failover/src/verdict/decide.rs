@@ -187,7 +187,7 @@ impl<'a> Bench<'a> {
         if seen < wanted {
             return Decision(Verdict::Wait, None, format!("probe, {seen} of {}: {figures}", periods(wanted)));
         }
-        if let Some(decision) = self.ill(seen - wanted) {
+        if let Some(decision) = self.ill() {
             return decision;
         }
         let reason = format!("the probe clears {}: {figures}; back to the stage", self.evidence.standby);
@@ -212,7 +212,7 @@ impl<'a> Bench<'a> {
             return Decision(Verdict::Wait, None, reason);
         }
         let over = seen - bake;
-        if let Some(decision) = self.ill(over) {
+        if let Some(decision) = self.ill() {
             return decision;
         }
         // With everything on the standby, waiting tells more only beside the past.
@@ -248,15 +248,19 @@ impl<'a> Bench<'a> {
 
     /// A standby that anybody can see is ill is not gone on with, whatever the odds: where everything is
     /// on it, it is compared once more, and else waited for, as long as a suspect is.
-    fn ill(&self, over: usize) -> Option<Decision> {
+    fn ill(&self) -> Option<Decision> {
         let limit = self.criteria.hold_periods as usize;
         let ill = plainly_ill(self.criteria, self.evidence, self.history)?;
         let alone = !self.evidence.live_has_traffic();
         if let Some(probe) = alone.then(|| self.begin_probe(&ill)).flatten() {
             return Some(probe);
         }
-        if over < limit {
-            let reason = format!("{ill}; held for {over} of at most {}", periods(limit));
+        // Only periods in a row count: a stage may have been held before for other reasons.
+        let before = |end: usize| Evidence { periods: &self.evidence.periods[..end], ..*self.evidence };
+        let ill_at = |end: &usize| plainly_ill(self.criteria, &before(*end), self.history).is_some();
+        let lasted = (1..=self.evidence.periods.len()).rev().take_while(ill_at).count();
+        if lasted < limit {
+            let reason = format!("{ill}; {lasted} of at most {}", periods(limit));
             return Some(Decision(Verdict::Wait, None, reason));
         }
         if alone {
