@@ -11,6 +11,7 @@ mod limits;
 mod metrics;
 mod reading;
 mod refusals;
+mod removal;
 mod routing;
 mod stickiness;
 mod trouble;

@@ -7,6 +7,7 @@ mod groups;
 mod listeners;
 mod load_balancers;
 mod paging;
+mod removal;
 mod rules;
 mod tags;
 mod targets;
@@ -39,10 +40,12 @@ pub(super) const OPERATIONS: &[(&str, Operation)] = &[
     ("DescribeLoadBalancers", load_balancers::describe),
     ("DescribeLoadBalancerAttributes", load_balancers::describe_attributes),
     ("ModifyLoadBalancerAttributes", load_balancers::modify_attributes),
+    ("DeleteLoadBalancer", removal::balancer),
     ("CreateTargetGroup", groups::create),
     ("DescribeTargetGroups", groups::describe),
     ("DescribeTargetGroupAttributes", groups::describe_attributes),
     ("ModifyTargetGroupAttributes", groups::modify_attributes),
+    ("DeleteTargetGroup", removal::group),
     ("RegisterTargets", targets::register),
     ("DeregisterTargets", targets::deregister),
     ("DescribeTargetHealth", targets::describe_health),
