@@ -117,6 +117,10 @@ testers: tools ## Lead requests with a secret header to the standby: make tester
 	@test -n "$(APP)" || { echo "Name the app: make testers APP=web"; exit 2; }
 	$(BIN)/python infra/testers.py add "$(STACK)" "$(SETTINGS)" "$(APP)"
 
+prove: tools ## Ask AWS what no source settles, on a balancer of its own: make prove [YES=1] [REPORT=prove] [CLEAN=1]
+	$(BIN)/python tests/prove/prove.py $(if $(YES),--yes) $(if $(CLEAN),--clean) $(if $(REPORT),--report "$(REPORT)") \
+	    $(if $(SUBNETS),--subnets $(SUBNETS))
+
 undeploy-testers: tools ## Take that away again: make undeploy-testers APP=web
 	@test -n "$(APP)" || { echo "Name the app: make undeploy-testers APP=web"; exit 2; }
 	$(BIN)/python infra/testers.py remove "$(STACK)" "$(APP)"
@@ -167,4 +171,4 @@ define request
 	@echo "Asked for: $(1). The run sees it at its next poll."
 endef
 
-.PHONY: help rehearse test report pictures faults endure lint advisories bench bench-verdict build deploy testers undeploy-testers undeploy approve reject skip hold resume clean tools
+.PHONY: help rehearse test report pictures faults endure lint advisories bench bench-verdict build deploy prove testers undeploy-testers undeploy approve reject skip hold resume clean tools

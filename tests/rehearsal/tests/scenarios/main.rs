@@ -19,6 +19,7 @@ mod notices;
 mod permissions;
 mod pipeline;
 mod probes;
+mod prove;
 mod refusals;
 mod report;
 mod requests;

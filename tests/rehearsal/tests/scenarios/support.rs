@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     apps, claims, command, dashboard, dev_alb, endings, every_call, healthy, hooks, interruptions, notices,
-    pipeline, probes, refusals, report, requests, schedule, second_opinion, stacks, testers, upgrade,
+    pipeline, probes, prove, refusals, report, requests, schedule, second_opinion, stacks, testers, upgrade,
     windows,
 };
 
@@ -63,6 +63,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     probes::what_fails_on_both_fleets_waits_and_never_advances,
     probes::a_late_page_and_a_wrong_certificate_are_named,
     probes::where_probes_must_not_go_is_refused_by_name,
+    prove::what_is_claimed_is_asked_and_nothing_stays,
     hooks::a_healthy_run_calls_them_in_order_with_what_it_knows,
     hooks::whatever_is_no_advance_ends_the_run,
     hooks::a_function_that_is_not_the_deployments_is_refused_by_name,

@@ -1,0 +1,145 @@
+"""Rows with figures: how soon a change shows, and how many changes AWS lets pass."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from botocore.exceptions import ClientError
+from bench import code
+from rows import NOT_RUN, PROVEN, REFUTED, THROTTLED, row, said, tag, weigh
+
+POLLS, EVERY_SECONDS, ROUNDS = 20, 0.1, 2
+BURST, AT_ONCE = 40, 8
+
+
+def read_after_write(bench, write, read):
+    """How long a change takes to show, and whether it goes back, over some rounds."""
+    shows, went_back, missed = [], 0, 0
+    for number in range(1, ROUNDS + 1):
+        write(number)
+        written, first = time.monotonic(), None
+        for poll in range(POLLS):
+            bench.sleep(max(0.0, written + poll * EVERY_SECONDS - time.monotonic()))
+            if read() == number:
+                first = first if first is not None else time.monotonic() - written
+            elif first is not None:
+                went_back += 1
+        missed += first is None
+        shows += [first] if first is not None else []
+    figures = ", ".join(f"{1000 * first:.0f} ms" for first in shows) or "never"
+    evidence = f"showed after {figures}; {went_back} of {ROUNDS * POLLS} reads went back; {missed} of {ROUNDS} changes not seen"
+    return (REFUTED if went_back or missed else PROVEN), evidence
+
+
+@row("weight-read-after-write", "DescribeRules", "A changed weight shows within 2 s, and does not go back.")
+def _(bench):
+    def read():
+        shown = bench.look("elbv2", "describe_rules", RuleArns=[bench.rules[0]])["Rules"][0]["Actions"][0]
+        groups = {group["TargetGroupArn"]: group["Weight"] for group in shown["ForwardConfig"]["TargetGroups"]}
+        return groups.get(bench.groups[1])
+
+    return read_after_write(bench, lambda to: weigh(bench, bench.rules[0], {bench.groups[0]: 100, bench.groups[1]: to}), read)
+
+
+@row("tag-read-after-write", "DescribeTags", "A changed tag shows within 2 s, and does not go back.")
+def _(bench):
+    def read():
+        found = bench.look("elbv2", "describe_tags", ResourceArns=[bench.rules[1]])["TagDescriptions"][0]["Tags"]
+        values = {item["Key"]: item["Value"] for item in found}
+        return int(values.get("prove-read", "0"))
+
+    return read_after_write(bench, lambda to: tag(bench, bench.rules[1], str(to), "prove-read"), read)
+
+
+def metric_data(bench, statistic):
+    balancer = bench.balancer.split(":loadbalancer/", 1)[1]
+    group = bench.groups[0].rsplit(":", 1)[1]
+    names = {"LoadBalancer": balancer, "TargetGroup": group}
+    metric = {
+        "Namespace": "AWS/ApplicationELB",
+        "MetricName": "TargetResponseTime",
+        "Dimensions": [{"Name": name, "Value": value} for name, value in names.items()],
+    }
+    now = time.time()
+    query = {"Id": "slow", "MetricStat": {"Metric": metric, "Period": 60, "Stat": statistic}}
+    return bench.look("cloudwatch", "get_metric_data", MetricDataQueries=[query], StartTime=now - 600, EndTime=now)
+
+
+@row("tc-of-a-target-group", "GetMetricData", "GetMetricData takes `TC(0.1:)` of TargetResponseTime per target group.")
+def _(bench):
+    results = metric_data(bench, "TC(0.1:)")["MetricDataResults"]
+    complete = [result["StatusCode"] for result in results] == ["Complete"]
+    shown = ", ".join(f"{result['Id']} {result['StatusCode']} {result['Values']}" for result in results)
+    return (PROVEN if complete else REFUTED), shown or "no results"
+
+
+@row("metric-data-messages", "GetMetricData", "An answer of GetMetricData has Messages at the top, an empty list where there is nothing to say.")
+def _(bench):
+    answer = metric_data(bench, "Average")
+    return (PROVEN if answer.get("Messages") == [] else REFUTED), f"Messages: {answer.get('Messages', 'missing')}"
+
+
+@row("composite-alarms", "DescribeAlarms", "DescribeAlarms answers composite alarms only where AlarmTypes asks for them.")
+def _(bench):
+    asked = bench.look("cloudwatch", "describe_alarms", AlarmTypes=["CompositeAlarm"], MaxRecords=1)
+    names = [alarm["AlarmName"] for alarm in asked.get("CompositeAlarms", [])]
+    if not names:
+        return NOT_RUN, "the account has no composite alarm, and none is made, since each costs $0.50 a month"
+    found = bench.look("cloudwatch", "describe_alarms", AlarmNames=names).get("CompositeAlarms", [])
+    return (REFUTED if found else PROVEN), f"{len(found)} of {len(names)} answered without AlarmTypes"
+
+
+@row("tag-burst", "AddTags", "20 changes of tags pass at once before AWS throttles.")
+def _(bench):
+    # The bucket is full again by then, if it is that of other changes.
+    bench.sleep(7)
+    refusals = []
+
+    def once(count):
+        if refusals:
+            return False
+        try:
+            change = {"ResourceArns": [bench.rules[0]], "Tags": [{"Key": "prove-burst", "Value": str(count)}]}
+            bench.change("add_tags", client="once", **change)
+        except ClientError as error:
+            if code(error) not in THROTTLED:
+                raise
+            refusals.append(error)
+            return False
+        return True
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        passed = sum(pool.map(once, range(BURST)))
+    seconds = time.monotonic() - began
+    bench.throttled = refusals[0] if refusals else None
+    bench.rule_after = rule_after_burst(bench) if refusals else None
+    ended = "then throttled" if refusals else "none was throttled"
+    return (PROVEN if passed >= 20 else REFUTED), f"{passed} of up to {BURST} passed in {seconds:.1f} s, {ended}"
+
+
+def rule_after_burst(bench):
+    """What a change of a rule meets while changes of tags are throttled; None if it passes."""
+    actions = [{"Type": "forward", "TargetGroupArn": bench.groups[2]}]
+    try:
+        bench.change("modify_rule", client="once", RuleArn=bench.rules[2], Actions=actions)
+    except ClientError as error:
+        return error
+    return None
+
+
+@row("throttling-code", "AddTags", "Too many changes are refused with HTTP 400 and `Throttling`.")
+def _(bench):
+    if bench.throttled is None:
+        return NOT_RUN, "nothing was throttled"
+    status = bench.throttled.response["ResponseMetadata"]["HTTPStatusCode"]
+    held = code(bench.throttled) == "Throttling" and status == 400
+    return (PROVEN if held else REFUTED), said(bench.throttled)
+
+
+@row("tags-and-rules-share-a-bucket", "ModifyRule", "Changes of rules are throttled together with those of tags.")
+def _(bench):
+    if bench.throttled is None:
+        return NOT_RUN, "nothing was throttled"
+    if bench.rule_after is None:
+        return REFUTED, "ModifyRule passed right after AddTags was throttled"
+    return (PROVEN if code(bench.rule_after) in THROTTLED else REFUTED), said(bench.rule_after)

@@ -1,0 +1,188 @@
+"""Asks AWS what no source settles, on a balancer of its own that is gone afterwards.
+
+Ends with 0 where nothing was refuted, with 1 where something was, with 3 where it could not run to its
+end. `--self-test` needs no AWS.
+"""
+
+import argparse
+import os
+import secrets
+import signal
+import sys
+import time
+import unittest
+
+import boto3
+import network
+import pace  # noqa: F401, its rows come after the others
+import report
+from bench import MOST_CALLS, MOST_SECONDS, PREFIX, Bench, CannotRun, NotOurs, OutOfBounds, State
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from rows import NOT_RUN, REFUTED, ROWS
+
+NOTHING_REFUTED, SOMETHING_REFUTED, COULD_NOT_RUN = 0, 1, 3
+
+# The list price of us-east-1 for an hour of a balancer, in dollars. Assumed: no source in this checkout.
+HOUR = 0.0225
+# Half an hour lies within two started hours at most.
+STARTED_HOURS = 2
+# What stands in reports for the account, so that they can be shown around.
+SOME_ACCOUNT = "123456789012"
+
+
+class Stopped(Exception):
+    """A signal to end."""
+
+
+def clients():
+    """Clients that wait where AWS throttles, and one that does not."""
+    patient = Config(retries={"mode": "standard", "total_max_attempts": 8}, connect_timeout=10, read_timeout=30)
+    once = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=10, read_timeout=30)
+    made = {name: boto3.client(name, config=patient) for name in ("elbv2", "cloudwatch", "ec2", "sts")}
+    return {**made, "once": boto3.client("elbv2", config=once)}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--clean", action="store_true", help="only remove what an interrupted run has left")
+    parser.add_argument("--report", metavar="FILE", help="write FILE.md and FILE.json")
+    parser.add_argument("--state", metavar="FILE", default=".prove.json", help="what was made (%(default)s)")
+    parser.add_argument("--vpc", help="instead of the default one")
+    parser.add_argument("--subnets", nargs=2, metavar="ID", help="of two zones, instead of some of the VPC")
+    parser.add_argument("--port", type=int, default=80, help="of the listener (%(default)s)")
+    parser.add_argument("--self-test", action="store_true", help="test this, without AWS")
+    return parser.parse_args()
+
+
+def stop_on_signals():
+    def stop(number, _):
+        raise Stopped(f"stopped by {signal.Signals(number).name}")
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+
+
+def deaf():
+    """What was made has to be gone first."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def announce(account, region):
+    price = STARTED_HOURS * HOUR
+    print(f"""This makes, in account {account}, {region}:
+  one internal Application Load Balancer with one listener, three rules and the default action,
+  and six target groups without instances, all of them named {PREFIX}... and gone at the end.
+It takes some 6 minutes, {MOST_SECONDS // 60} at most, and {MOST_CALLS} calls at most. It changes nothing else.
+It costs less than ${price + 0.005:.2f} at the prices of us-east-1: ${HOUR} for each started hour of the balancer, of
+which there are {STARTED_HOURS} at most; no request is sent, so no capacity units come on top.""")
+
+
+def agreed(given):
+    if given.yes:
+        return True
+    if not sys.stdin.isatty():
+        raise CannotRun("nobody can be asked whether to go on: say so with --yes (make prove YES=1)")
+    return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def clean(bench):
+    """Removes everything; whether nothing is left."""
+    deaf()
+    left = bench.clean()
+    for what in left:
+        print(f"Could not be removed: {what}", file=sys.stderr)
+    if left:
+        print(f"{bench.state.path} keeps what is left: make prove CLEAN=1", file=sys.stderr)
+    stop_on_signals()
+    return not left
+
+
+def clean_earlier(path, account, region, known):
+    """Removes what an earlier run has left, if anything."""
+    state = State.read(path)
+    if state is None:
+        return False
+    if (state.account, state.region) != (account, region):
+        raise CannotRun(f"{path} lists what was made in account {state.account}, {state.region}: clean up there first")
+    print(f"Removing what run {state.run} has left.")
+    if not clean(Bench(known, state)):
+        raise CannotRun("what an earlier run has left could not be removed")
+    return True
+
+
+def ask_all(bench, given):
+    """Asks every row; returns them with the reason why not all were asked, or None."""
+    asked, stopped = [], None
+    try:
+        network.choose(bench, given.vpc, given.subnets)
+        bench.build(given.port)
+        for row in ROWS:
+            verdict, evidence = row.run(bench)
+            evidence = evidence.replace(bench.state.account, SOME_ACCOUNT)
+            asked.append(report.entry(row.name, row.operation, row.claim, verdict, evidence))
+            print(f"  {verdict:<8}  {row.name}", flush=True)
+    except (Stopped, OutOfBounds, NotOurs, CannotRun, BotoCoreError, ClientError, KeyboardInterrupt) as error:
+        stopped = str(error) or type(error).__name__
+    finally:
+        print("Removing what was made.", flush=True)
+        cleaned = clean(bench)
+    if not cleaned:
+        stopped = "; ".join(filter(None, [stopped, "not everything could be removed"]))
+    rest = [report.entry(r.name, r.operation, r.claim, NOT_RUN, stopped) for r in ROWS[len(asked) :]]
+    return [*asked, *rest, *report.by_hand()], stopped
+
+
+def run(given):
+    known = clients()
+    account = known["sts"].get_caller_identity()["Account"]
+    region = known["elbv2"].meta.region_name
+    if clean_earlier(given.state, account, region, known) and given.clean:
+        return NOTHING_REFUTED
+    if given.clean:
+        print(f"There is nothing to remove: {given.state} does not exist.")
+        return NOTHING_REFUTED
+    announce(account, region)
+    if not agreed(given):
+        print("Nothing was made.")
+        return COULD_NOT_RUN
+    bench = Bench(known, State(given.state, account, region, secrets.token_hex(4)))
+    at = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    rows, stopped = ask_all(bench, given)
+    local = not known["elbv2"].meta.endpoint_url.endswith((".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu"))
+    found = {
+        "where": "a local endpoint" if local else region,
+        "at": at,
+        "calls": bench.calls,
+        "seconds": round(time.monotonic() - bench.began),
+        "stopped": stopped,
+        "rows": rows,
+    }
+    print(report.table(rows))
+    if given.report:
+        print(f"Written to {report.write(given.report, found)}.")
+    if stopped:
+        print(f"It was not run to its end: {stopped}.", file=sys.stderr)
+        return COULD_NOT_RUN
+    return SOMETHING_REFUTED if any(row["verdict"] == REFUTED for row in rows) else NOTHING_REFUTED
+
+
+def main():
+    given = arguments()
+    if given.self_test:
+        tests = unittest.defaultTestLoader.discover(os.path.dirname(os.path.abspath(__file__)), "self_test.py")
+        return 0 if unittest.TextTestRunner().run(tests).wasSuccessful() else 1
+    stop_on_signals()
+    try:
+        return run(given)
+    except (Stopped, KeyboardInterrupt, EOFError) as error:
+        print(f"\n{error or 'stopped'}: nothing was made.", file=sys.stderr)
+    except (CannotRun, BotoCoreError, ClientError) as error:
+        print(f"This cannot run: {error}", file=sys.stderr)
+    return COULD_NOT_RUN
+
+
+if __name__ == "__main__":
+    sys.exit(main())

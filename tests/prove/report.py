@@ -1,0 +1,68 @@
+"""What was found, as a table in the terminal, as Markdown and as JSON."""
+
+import json
+import textwrap
+
+from rows import NOT_RUN, PROVEN, REFUTED
+
+# What only a deployed stack or an instance shows; nothing of the kind is made here.
+BY_HAND = [
+    ("deploys", "The template deploys with the permissions that the README lists.", "make deploy"),
+    ("keeps-secret", "UseExistingClientSecret keeps the secret of authenticate-oidc.", "a drain on such a rule, then sign in"),
+    ("restores", "EventBridge starts the restore of a stopped run.", "start a shift, stop it in the console, look for a restore"),
+    ("survives-upgrade", "A run goes on with the functions it started with.", "start a shift, make deploy meanwhile"),
+    ("operator-rights", "An operator starts and stops executions and nothing else.", "aws sts assume-role with OperatorRoleArn"),
+    ("hook-errors", "A hook that crashes or is late fails with the names of errors that are known.", "a shift with such a hook"),
+    ("weights-spread", "Changed weights reach all nodes of the balancer in seconds.", "a shift with stages [10, 100], and the counts of both groups"),
+    ("stopped-instances", "Stopped instances are unused by Target.InvalidState.", "stop an instance of a group, then aws elbv2 describe-target-health"),
+]  # fmt: skip
+
+
+def by_hand():
+    """Rows for what cannot be asked here."""
+    why = "needs a deployed stack or an instance; by hand: "
+    return [entry(name, None, claim, NOT_RUN, why + command, True) for name, claim, command in BY_HAND]
+
+
+def entry(name, operation, claim, verdict, evidence, hand=False):
+    return {
+        "row": name,
+        "operation": operation and f"{'cloudwatch' if operation in ('GetMetricData', 'DescribeAlarms') else 'elasticloadbalancing'}:{operation}",
+        "claim": claim,
+        "verdict": verdict,
+        "evidence": evidence,
+        "byHand": hand,
+    }
+
+
+def counts(rows):
+    return ", ".join(f"{sum(row['verdict'] == verdict for row in rows)} {verdict}" for verdict in (PROVEN, REFUTED, NOT_RUN))
+
+
+def table(rows):
+    """For the terminal: a line for each row, what it says below."""
+    lines = []
+    for row in rows:
+        lines.append(f"{row['verdict']:<8}  {row['row']:<40}  {row['claim']}")
+        lines += textwrap.wrap(row["evidence"], 110, initial_indent=" " * 10, subsequent_indent=" " * 10)
+    return "\n".join([*lines, "", counts(rows)])
+
+
+def markdown(found):
+    cell = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
+    head = f"# What AWS answered\n\n{found['where']}, {found['at']}: {found['calls']} calls in {found['seconds']} s; {counts(found['rows'])}."
+    if found["stopped"]:
+        head += f"\n\nIt was not run to its end: {found['stopped']}."
+    lines = [f"| {' | '.join(cell(row[key]) for key in ('row', 'claim', 'verdict', 'evidence'))} |" for row in found["rows"]]
+    return "\n".join([head, "", "| row | what we claim | verdict | evidence |", "|---|---|---|---|", *lines, ""])
+
+
+def write(base, found):
+    """Writes BASE.md and BASE.json."""
+    base = base.removesuffix(".md").removesuffix(".json")
+    with open(f"{base}.md", "w", encoding="utf-8") as file:
+        file.write(markdown(found))
+    with open(f"{base}.json", "w", encoding="utf-8") as file:
+        json.dump(found, file, indent=2)
+        file.write("\n")
+    return f"{base}.md and {base}.json"

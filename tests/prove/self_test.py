@@ -1,0 +1,227 @@
+"""What must hold before anybody lets this near an account: it changes nothing else, and leaves nothing."""
+
+import json
+import os
+import tempfile
+import unittest
+
+import bench
+from bench import Bench, CannotRun, NotOurs, OutOfBounds, State
+from botocore.exceptions import ClientError
+from report import entry, markdown
+from rows import NOT_RUN, PROVEN, REFUTED, ROWS, Row, refused, refused_for_count
+
+BASE = "arn:aws:elasticloadbalancing:us-east-1:000000000000"
+OURS = f"{BASE}:listener-rule/app/failover-prove-ab12/1/2/3"
+THEIRS = f"{BASE}:listener-rule/app/shop/1/2/3"
+
+
+def refusal(code, message=""):
+    return ClientError({"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": 400}}, "Call")
+
+
+class Clients(dict):
+    """Answers every call as told, and notes it."""
+
+    class exceptions:  # noqa: N801, as boto3 names it
+        LoadBalancerNotFoundException = type("LoadBalancerNotFoundException", (ClientError,), {})
+
+    def __init__(self, answers=None):
+        super().__init__(elbv2=self, once=self, cloudwatch=self, ec2=self)
+        self.answers, self.calls = answers or {}, []
+
+    def __getattr__(self, operation):
+        def call(**parameters):
+            self.calls.append((operation, parameters))
+            answer = self.answers.get(operation, {})
+            answer = answer(**parameters) if callable(answer) else answer
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = os.path.join(folder.name, "state.json")
+
+    def bench(self, answers=None, made=()):
+        made = [{"kind": kind, "name": name, "arn": arn} for kind, name, arn in made]
+        clients = Clients(answers)
+        state = State(self.path, "000000000000", "us-east-1", "ab12", made)
+        return Bench(clients, state, sleep=lambda _: None), clients
+
+
+class Guard(Case):
+    def refuses(self, operation, **parameters):
+        one, clients = self.bench(made=[("rule", None, OURS)])
+        with self.assertRaises(NotOurs):
+            one.change(operation, **parameters)
+        self.assertEqual(clients.calls, [])
+
+    def test_what_others_made_is_never_changed(self):
+        self.refuses("modify_rule", RuleArn=THEIRS, Actions=[])
+        self.refuses("modify_rule", RuleArn=OURS, Actions=[{"ForwardConfig": {"TargetGroups": [{"TargetGroupArn": THEIRS}]}}])
+        self.refuses("add_tags", ResourceArns=[OURS, THEIRS], Tags=[])
+        self.refuses("delete_load_balancer", LoadBalancerArn=THEIRS)
+        self.refuses("create_listener", LoadBalancerArn=THEIRS)
+
+    def test_what_names_nothing_is_never_called(self):
+        self.refuses("modify_rule", Actions=[])
+        self.refuses("delete_load_balancer")
+
+    def test_names_are_of_the_run(self):
+        self.refuses("create_load_balancer", Name="shop")
+        self.refuses("create_target_group", Name="failover-prove-other-1")
+        self.refuses("create_target_group")
+
+    def test_other_operations_are_never_called(self):
+        self.refuses("delete_listener", ListenerArn=OURS)
+        self.refuses("set_security_groups", LoadBalancerArn=OURS)
+
+    def test_an_entry_without_the_prefix_opens_nothing(self):
+        one, clients = self.bench(made=[("rule", None, THEIRS)])
+        self.assertRaises(NotOurs, one.change, "modify_rule", RuleArn=THEIRS)
+        self.assertEqual(clients.calls, [])
+
+    def test_a_reading_call_changes_nothing(self):
+        one, clients = self.bench()
+        self.assertRaises(NotOurs, one.look, "elbv2", "delete_load_balancer", LoadBalancerArn=OURS)
+        self.assertEqual(clients.calls, [])
+
+    def test_what_was_made_may_be_changed(self):
+        one, clients = self.bench(made=[("rule", None, OURS)])
+        one.change("modify_rule", RuleArn=OURS)
+        self.assertEqual(clients.calls, [("modify_rule", {"RuleArn": OURS})])
+
+
+class Bounds(Case):
+    def test_calls(self):
+        one, clients = self.bench()
+        for _ in range(bench.MOST_CALLS):
+            one.look("elbv2", "describe_rules")
+        self.assertRaises(OutOfBounds, one.look, "elbv2", "describe_rules")
+        self.assertEqual(len(clients.calls), bench.MOST_CALLS)
+        one.cleaning = True
+        one.look("elbv2", "describe_rules")
+
+    def test_time(self):
+        one, clients = self.bench()
+        one.began -= bench.MOST_SECONDS + 1
+        self.assertRaises(OutOfBounds, one.look, "elbv2", "describe_rules")
+        self.assertEqual(clients.calls, [])
+
+
+class Cleaning(Case):
+    BALANCER = ("balancer", "failover-prove-ab12", f"{BASE}:loadbalancer/app/failover-prove-ab12/1")
+    GROUP = ("group", "failover-prove-ab12-1", f"{BASE}:targetgroup/failover-prove-ab12-1/1")
+
+    def clean(self, answers, *made):
+        one, clients = self.bench(answers, made)
+        one.state.save()
+        left = one.clean()
+        return left, [name for name, _ in clients.calls if not name.startswith("describe")]
+
+    def test_the_intention_is_noted_before_the_call(self):
+        def create(**_):
+            with open(self.path, encoding="utf-8") as file:
+                noted.extend(json.load(file)["made"])
+            return refusal("InternalFailure")
+
+        noted = []
+        one, _ = self.bench({"create_target_group": create})
+        make = ("group", "create_target_group", ("TargetGroups", "TargetGroupArn"))
+        self.assertRaises(ClientError, one.make, *make, Name="failover-prove-ab12-1")
+        self.assertEqual(noted, [{"kind": "group", "name": "failover-prove-ab12-1", "arn": None}])
+
+    def test_groups_go_after_their_balancer(self):
+        left, calls = self.clean({}, self.GROUP, self.BALANCER)
+        self.assertEqual((left, calls), ([], ["delete_load_balancer", "delete_target_group"]))
+        self.assertFalse(os.path.exists(self.path))
+
+    def test_a_group_in_use_is_waited_for(self):
+        answers = iter([refusal("ResourceInUse"), refusal("ResourceInUse"), {}])
+        left, calls = self.clean({"delete_target_group": lambda **_: next(answers)}, self.GROUP)
+        self.assertEqual((left, calls), ([], ["delete_target_group"] * 3))
+
+    def test_what_cannot_be_removed_stays_in_the_file(self):
+        left, _ = self.clean({"delete_load_balancer": refusal("AccessDenied", "no")}, self.BALANCER, self.GROUP)
+        self.assertEqual(len(left), 1)
+        self.assertEqual([entry["kind"] for entry in State.read(self.path).made], ["balancer"])
+
+    def found(self, tags):
+        arn = self.GROUP[2]
+        return {
+            "describe_target_groups": {"TargetGroups": [{"TargetGroupArn": arn}]},
+            "describe_tags": {"TagDescriptions": [{"Tags": tags}]},
+        }
+
+    def test_an_intention_is_looked_for_by_name(self):
+        ours = self.found([{"Key": "failover:prove", "Value": "ab12"}])
+        left, calls = self.clean(ours, (*self.GROUP[:2], None))
+        self.assertEqual((left, calls), ([], ["delete_target_group"]))
+
+    def test_without_its_tag_it_is_somebody_elses(self):
+        left, calls = self.clean(self.found([]), (*self.GROUP[:2], None))
+        self.assertEqual(calls, [])
+        self.assertIn("not its tag", left[0])
+
+    def test_an_intention_that_came_to_nothing(self):
+        left, calls = self.clean({"describe_target_groups": refusal("TargetGroupNotFound")}, (*self.GROUP[:2], None))
+        self.assertEqual((left, calls), ([], []))
+
+    def test_a_file_that_cannot_be_read_is_named(self):
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write("{")
+        self.assertRaisesRegex(CannotRun, "by hand", State.read, self.path)
+
+
+class Verdicts(unittest.TestCase):
+    def asked(self, error):
+        def call():
+            if error:
+                raise error
+
+        return lambda _: refused(call, {"ValidationError"}, "one")
+
+    def verdict(self, error):
+        return Row("row", "AddTags", "claim", self.asked(error)).run(None)[0]
+
+    def test_of_refusals(self):
+        self.assertEqual(self.verdict(refusal("ValidationError", "only one")), PROVEN)
+        self.assertEqual(self.verdict(refusal("ValidationError", "other words")), REFUTED)
+        self.assertEqual(self.verdict(refusal("RuleNotFound", "only one")), REFUTED)
+        self.assertEqual(self.verdict(None), REFUTED)
+
+    def test_no_answer_is_no_verdict(self):
+        for code in ("AccessDenied", "Throttling", "ServiceUnavailable", "InvalidAction"):
+            self.assertEqual(self.verdict(refusal(code, "only one")), NOT_RUN)
+
+    def test_an_answer_of_another_shape_is_no_verdict(self):
+        self.assertEqual(Row("row", "AddTags", "claim", lambda _: {}["Rules"]).run(None)[0], NOT_RUN)
+
+    def test_what_does_not_exist_may_be_looked_for_before_the_count(self):
+        def ask(arns, repeated=None):
+            if len(set(arns)) == 21:
+                raise refusal("RuleNotFound")
+            if repeated:
+                raise repeated
+
+        self.assertEqual(refused_for_count(ask, ["a/1", "a/2"], "20")[0], NOT_RUN)
+        counted = refusal("ValidationError", "more than '20'")
+        self.assertEqual(refused_for_count(lambda arns: ask(arns, counted), ["a/1"], "20")[0], PROVEN)
+
+    def test_rows_have_names_of_their_own(self):
+        names = [row.name for row in ROWS]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertTrue(all(row.claim.endswith(".") for row in ROWS))
+
+
+class Report(unittest.TestCase):
+    def test_a_pipe_stays_in_its_cell(self):
+        rows = [entry("row", "AddTags", "a claim.", PROVEN, "a|b")]
+        found = {"where": "us-east-1", "at": "today", "calls": 1, "seconds": 1, "stopped": None, "rows": rows}
+        self.assertIn("| row | a claim. | proven | a\\|b |", markdown(found))
