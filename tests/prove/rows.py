@@ -43,8 +43,7 @@ class Row:
         try:
             return self.ask(bench)
         except ClientError as error:
-            verdict = NOT_RUN if code(error) in NO_ANSWER | THROTTLED else REFUTED
-            return verdict, f"answered {said(error)}"
+            return (REFUTED if answers(error) else NOT_RUN), f"answered {said(error)}"
         except BotoCoreError as error:
             return NOT_RUN, f"no answer: {error}"
         except (KeyError, IndexError, TypeError, ValueError) as error:
@@ -59,6 +58,12 @@ def row(name, operation, claim):
     return listed
 
 
+def answers(error):
+    """Whether a refusal is one of what was asked. A code that is a number is that of HTTP: the other side speaks
+    another protocol."""
+    return code(error) not in NO_ANSWER | THROTTLED and not code(error).isdigit()
+
+
 def said(error):
     """A refusal in a line."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "?")
@@ -70,7 +75,7 @@ def refused(call, codes, words=""):
     try:
         call()
     except ClientError as error:
-        if code(error) in NO_ANSWER | THROTTLED:
+        if not answers(error):
             raise
         held = (not codes or code(error) in codes) and words in error.response["Error"].get("Message", "")
         return (PROVEN if held else REFUTED), said(error)

@@ -197,7 +197,7 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(self.verdict(None), REFUTED)
 
     def test_no_answer_is_no_verdict(self):
-        for code in ("AccessDenied", "Throttling", "ServiceUnavailable", "InvalidAction"):
+        for code in ("AccessDenied", "Throttling", "ServiceUnavailable", "InvalidAction", "400"):
             self.assertEqual(self.verdict(refusal(code, "only one")), NOT_RUN)
 
     def test_an_answer_of_another_shape_is_no_verdict(self):
