@@ -31,8 +31,8 @@ STARTED_HOURS = 2
 SOME_ACCOUNT = "123456789012"
 
 
-class Stopped(Exception):
-    """A signal to end."""
+class Stopped(BaseException):
+    """A signal to end. No Exception, which boto3 takes for trouble with the network."""
 
 
 def clients():

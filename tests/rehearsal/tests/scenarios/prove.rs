@@ -172,7 +172,7 @@ async fn nothing_is_made_unasked_or_left_behind(ground: &Ground) -> Result<()> {
         let output = timeout(STUCK_AFTER, child.wait_with_output()).await??;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if signal == "-INT" {
-            ensure!(output.status.code() == Some(3) && said.contains("stopped by SIGINT"), "{said}");
+            ensure!(output.status.code() == Some(3) && said.contains("stopped by SIGINT"), "{output:?}");
         } else {
             ensure!(!left(ground).await?.is_empty() && run.state().exists(), "it was not in the middle");
             let mut again = Run::new(ground)?;
