@@ -51,6 +51,7 @@ def arguments():
     parser.add_argument("--state", metavar="FILE", default=".prove.json", help="what was made (%(default)s)")
     parser.add_argument("--vpc", help="instead of the default one")
     parser.add_argument("--subnets", nargs=2, metavar="ID", help="of two zones, instead of some of the VPC")
+    parser.add_argument("--address", help="of a target that nobody has, instead of a free one of a subnet")
     parser.add_argument("--port", type=int, default=80, help="of the listener (%(default)s)")
     parser.add_argument("--self-test", action="store_true", help="test this, without AWS")
     return parser.parse_args()
@@ -118,6 +119,7 @@ def ask_all(bench, given):
     asked, stopped = [], None
     try:
         network.choose(bench, given.vpc, given.subnets)
+        bench.address = given.address or bench.address
         bench.build(given.port)
         for row in ROWS:
             verdict, evidence = row.run(bench)

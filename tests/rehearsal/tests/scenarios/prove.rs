@@ -71,6 +71,8 @@ impl Run {
             // Those of the local AWS, of two zones. With a third zone it would ask about targets there, and the
             // balancer does not know which address is where.
             .args(["--subnets", "subnet-00000001", "subnet-00000002"])
+            // It takes targets of this machine only. Nothing listens on port 80.
+            .args(["--address", "127.0.0.1"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
