@@ -10,7 +10,7 @@ use failover::error::Error;
 use failover::newcomers::told;
 use failover::verdict::Verdict;
 use failover::{progress, publish, request};
-use futures_util::future::{try_join3, try_join4};
+use futures_util::future::{try_join, try_join4};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -35,12 +35,8 @@ async fn check_metrics(clients: Clients, step: Step) -> Result<Check, Error> {
 async fn poll((balancer, cloudwatch): &Clients, plan: &Plan, progress: &Progress) -> Result<Check, Error> {
     let percent = progress::standby_percent(plan, progress)?;
     let now = aws::now();
-    let routes = try_join3(
-        listener::read(balancer, plan, &plan.routes),
-        claims::requests(balancer, plan),
-        newcomers::find(balancer, plan),
-    );
-    let ((current, requests, newcomers), mut samples, targets, alarms) = try_join4(
+    let routes = try_join(newcomers::beside_routes(balancer, plan), claims::requests(balancer, plan));
+    let (((current, newcomers), requests), mut samples, targets, alarms) = try_join4(
         routes,
         metrics::samples(cloudwatch, plan, now),
         health::of_apps(balancer, plan),

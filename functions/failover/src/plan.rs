@@ -160,12 +160,12 @@ impl Found {
 /// `PlanRejected` with the field or the resource that stands in the way and the way out.
 pub fn plan(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Error> {
     let checked = check_execution(execution).and_then(|()| check_apart(found)).map_err(Refusal::from);
-    let made = checked.and_then(|()| match input.operation {
-        Operation::Restore => restore(input, execution, found),
-        _ => {
-            let (found, excepted) = except::leave_out(input, found)?;
-            make(input, execution, &found).map(|plan| Plan { excepted, ..plan })
+    let made = checked.and_then(|()| {
+        if input.operation == Operation::Restore {
+            return restore(input, execution, found);
         }
+        let (found, excepted) = except::leave_out(input, found)?;
+        make(input, execution, &found).map(|plan| Plan { excepted, ..plan })
     });
     made.map_err(|what| match what {
         Refusal::Complete(error) => error,

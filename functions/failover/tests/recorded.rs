@@ -66,7 +66,7 @@ fn targets(members: &[String]) -> String {
     answered("DescribeTargetHealth", &list)
 }
 
-/// cloud-custodian, tests/data/placebo/test_appelb_delete_listener, `DescribeListeners` of 2020: a fixed forward
+/// cloud-custodian, `tests/data/placebo/test_appelb_delete_listener`, `DescribeListeners` of 2020: a fixed forward
 /// is shown both ways, its order and its duration or not.
 #[tokio::test]
 async fn a_fixed_forward_is_all_traffic_to_one_group_however_it_is_shown() {
@@ -105,7 +105,7 @@ async fn throttling_means_later_though_its_status_says_no() {
     }
 }
 
-/// moto, tests/test_elbv2/test_elbv2_target_health.py, marked as verified against AWS: stopped instances.
+/// moto, `tests/test_elbv2/test_elbv2_target_health.py`, marked as verified against AWS: stopped instances.
 #[tokio::test]
 async fn a_group_of_stopped_instances_is_dead_and_not_unattached() {
     let stopped = ["i-1", "i-2"]

@@ -210,8 +210,7 @@ impl<'a> App<'a> {
         let client = &self.ground.balancer;
         let found = client.describe_rules().rule_arns(&arn).send().await?;
         let rule = found.rules().first().context("no such rule")?;
-        let (listener, priority) =
-            (self.listener_of(&arn)?, rule.priority().context("no priority")?.parse()?);
+        let (listener, priority) = (listener_of(&arn)?, rule.priority().context("no priority")?.parse()?);
         let conditions: Vec<RuleCondition> = rule.conditions().iter().map(as_written).collect();
         client.delete_rule().rule_arn(&arn).send().await.context("cannot delete the rule")?;
         let made = if again { Some(self.rule(&listener, priority, conditions, 0).await?) } else { None };
@@ -224,7 +223,7 @@ impl<'a> App<'a> {
         let arn = self.routes.first().context("an app without routes")?;
         let condition = RuleCondition::builder().field("host-header").values(host).build();
         let priority = i32::try_from(fleet)? + 1;
-        self.rule(&self.listener_of(arn)?, priority, vec![condition], fleet).await.map(drop)
+        self.rule(&listener_of(arn)?, priority, vec![condition], fleet).await.map(drop)
     }
 
     /// Makes a rule for a path that forwards to one fleet alone, as somebody else does.
@@ -234,13 +233,7 @@ impl<'a> App<'a> {
     pub async fn new_rule(&self, fleet: usize, path: &str, priority: i32) -> Result<()> {
         let arn = self.routes.first().context("an app without routes")?;
         let condition = RuleCondition::builder().field("path-pattern").values(path).build();
-        self.rule(&self.listener_of(arn)?, priority, vec![condition], fleet).await.map(drop)
-    }
-
-    /// The listener of a rule.
-    fn listener_of(&self, rule_arn: &str) -> Result<String> {
-        let (listener, _) = rule_arn.rsplit_once('/').context("not the ARN of a rule")?;
-        Ok(listener.replace(":listener-rule/", ":listener/"))
+        self.rule(&listener_of(arn)?, priority, vec![condition], fleet).await.map(drop)
     }
 
     async fn rule(
@@ -383,6 +376,12 @@ impl<'a> App<'a> {
         };
         answers.iter().filter(|a| a.failed() && !explained(a)).count()
     }
+}
+
+/// The listener of a rule.
+fn listener_of(rule_arn: &str) -> Result<String> {
+    let (listener, _) = rule_arn.rsplit_once('/').context("not the ARN of a rule")?;
+    Ok(listener.replace(":listener-rule/", ":listener/"))
 }
 
 /// A condition as it is written: what is read holds its values twice.

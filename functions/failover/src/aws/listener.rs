@@ -110,7 +110,7 @@ pub async fn look<'a>(
 ) -> Result<Vec<Option<Current>>, Error> {
     let routes: Vec<&Route> = routes.into_iter().collect();
     let answers = paced(routes.chunks(RULES_PER_CALL).map(|some| describe(client, some))).await?;
-    let mut rules = HashMap::new();
+    let mut rules = Vec::new();
     for (some, answer) in routes.chunks(RULES_PER_CALL).zip(answers) {
         let found = if let Some(found) = answer {
             found
@@ -119,15 +119,25 @@ pub async fn look<'a>(
             let one_by_one = paced(some.chunks(1).map(|one| describe(client, one))).await?;
             one_by_one.into_iter().flatten().flatten().collect()
         };
-        rules.extend(found.into_iter().filter_map(|rule| Some((rule.rule_arn?, rule.actions?))));
+        rules.extend(found);
     }
+    among(&rules, routes)
+}
+
+/// What these routes hold, in their order, among rules that were read; nothing for one that is not there.
+fn among<'a>(
+    rules: &[Rule],
+    routes: impl IntoIterator<Item = &'a Route>,
+) -> Result<Vec<Option<Current>>, Error> {
+    let rules: HashMap<&str, &[Action]> =
+        rules.iter().filter_map(|rule| Some((rule.rule_arn()?, rule.actions()))).collect();
     let current = |route: &Route| {
-        let Some(actions) = rules.remove(&route.rule_arn) else { return Ok(None) };
-        let groups = groups(&actions).ok_or_else(|| {
+        let Some(actions) = rules.get(route.rule_arn.as_str()) else { return Ok(None) };
+        let groups = groups(actions).ok_or_else(|| {
             let message = format!("{} ({}) no longer forwards to a target group", route.label, route.arn);
             Error::new(Kind::Overtaken, message)
         })?;
-        Ok(Some(Current { actions, groups }))
+        Ok(Some(Current { actions: actions.to_vec(), groups }))
     };
     routes.into_iter().map(current).collect()
 }
@@ -154,6 +164,20 @@ pub async fn read<'a>(
 ) -> Result<Vec<Current>, Error> {
     let routes: Vec<&Route> = routes.into_iter().collect();
     let found = look(client, routes.iter().copied()).await?;
+    all_there(plan, &routes, found)
+}
+
+/// What the routes of a plan hold among all rules of its balancer.
+///
+/// # Errors
+/// As [`read`], but for what AWS answers.
+pub(super) fn read_among(plan: &Plan, rules: &[Rule]) -> Result<Vec<Current>, Error> {
+    let routes: Vec<&Route> = plan.routes.iter().collect();
+    let found = among(rules, routes.iter().copied())?;
+    all_there(plan, &routes, found)
+}
+
+fn all_there(plan: &Plan, routes: &[&Route], found: Vec<Option<Current>>) -> Result<Vec<Current>, Error> {
     let gone = routes.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(route, _)| *route);
     check_none_gone(plan, &gone.collect::<Vec<_>>())?;
     Ok(found.into_iter().flatten().collect())

@@ -120,10 +120,13 @@ fn every_app_has_lines_of_its_own() {
     lines.iter().for_each(check);
 }
 
+/// What makes a line wrong.
+type Spoil = fn(&mut Value);
+
 /// The check itself finds what the schema refuses.
 #[test]
 fn what_the_schema_refuses_is_found() {
-    let spoiled: [(&str, fn(&mut Value)); 7] = [
+    let spoiled: [(&str, Spoil); 7] = [
         ("no time", |line| line["_aws"]["Timestamp"] = json!("now")),
         ("no directive", |line| line["_aws"]["CloudWatchMetrics"] = json!([])),
         ("no namespace", |line| line["_aws"]["CloudWatchMetrics"][0]["Namespace"] = json!("")),

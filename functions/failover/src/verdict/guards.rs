@@ -142,6 +142,10 @@ pub fn plainly_ill(criteria: &Criteria, evidence: &Evidence, history: &History) 
     let length = evidence.periods.iter().rev().take_while(at_present).count().min(SICK_PERIODS);
     let recent = &evidence.periods[evidence.periods.len() - length..];
     let (live, standby) = (add(recent.iter().map(|p| p.live)), add(recent.iter().map(|p| p.standby)));
+    // A few requests of live do not show whether it is as ill.
+    if evidence.stage.standby_percent < 100 && (live.requests as f64) < ENOUGH_REQUESTS {
+        return None;
+    }
     [Metric::Failures, Metric::Slow].into_iter().find_map(|metric| {
         let beside = |rate: f64, counts: Counts| {
             counts.events(metric) as f64 > criteria.sick_factor * rate * counts.requests as f64

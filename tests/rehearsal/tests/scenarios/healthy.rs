@@ -87,8 +87,9 @@ fn group_name(app: &App<'_>, fleet: usize) -> String {
     app.groups[fleet].split('/').nth(1).unwrap_or_default().to_owned()
 }
 
-/// A poll asks CloudWatch once, the health of each fleet once, and the routes once.
-pub async fn a_poll_costs_five_calls(ground: &Ground) -> Result<()> {
+/// A poll asks CloudWatch once, the health of each fleet once, the tags of the routes once, and each listener once
+/// for its rules, those that are new among them.
+pub async fn a_poll_costs_six_calls(ground: &Ground) -> Result<()> {
     let site = Site::new(ground, "calls").await?;
     let routes = [RouteKind::Host, RouteKind::Path, RouteKind::Default];
     let app = site.app("calls", &routes, Forward::Weighted([100, 0])).await?;
@@ -106,8 +107,14 @@ pub async fn a_poll_costs_five_calls(ground: &Ground) -> Result<()> {
     };
     let mut calls = calls(2, &mut execution).await?;
     calls.sort();
-    let once =
-        ["DescribeRules", "DescribeTags", "DescribeTargetHealth", "DescribeTargetHealth", "GetMetricData"];
+    let once = [
+        "DescribeListeners",
+        "DescribeRules",
+        "DescribeTags",
+        "DescribeTargetHealth",
+        "DescribeTargetHealth",
+        "GetMetricData",
+    ];
     let twice: Vec<&str> = once.iter().flat_map(|call| [*call, *call]).collect();
     ensure!(calls == twice, "{calls:?}");
     execution.finish().await.map(drop)
@@ -137,7 +144,8 @@ pub async fn a_long_run_polls_more_than_once_within_an_invocation(ground: &Groun
 /// The functions' calls that name a route or a target group of the app.
 fn calls_about(ground: &Ground, app: &App<'_>) -> Vec<String> {
     let groups = app.groups.iter().filter_map(|arn| arn.rsplit_once(':')).map(|(_, name)| name.to_owned());
-    let names: Vec<String> = app.routes.iter().cloned().chain(groups).collect();
+    let balancer = app.load_balancer_arn.clone();
+    let names: Vec<String> = app.routes.iter().cloned().chain(groups).chain([balancer]).collect();
     let about = |call: &alb::Call| call.parameters.iter().any(|(_, v)| names.iter().any(|n| v.contains(n)));
     ground.alb.calls().iter().filter(|call| about(call)).map(|call| call.action.clone()).collect()
 }

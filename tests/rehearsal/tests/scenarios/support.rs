@@ -39,7 +39,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     healthy::signing_in_survives_with_its_secret,
     healthy::a_drain_ends_when_the_standby_is_silent,
     healthy::a_failback_returns_in_one_step,
-    healthy::a_poll_costs_five_calls,
+    healthy::a_poll_costs_six_calls,
     healthy::a_long_run_polls_more_than_once_within_an_invocation,
     healthy::a_dry_run_and_a_balance_that_is_there_touch_nothing,
     apps::two_apps_shift_and_balance_in_lockstep,
