@@ -29,6 +29,7 @@ pub async fn check(ground: &Ground, all: bool) -> Result<()> {
     let roles = deployed.policies()?;
     let mut uses = ground.uses().await?;
     uses.retain(|used| roles.contains_key(&used.who));
+    known(&uses)?;
     uses.extend(deployed.logging(&uses)?);
     uses.extend(signing_in(&uses));
     let wrong = judge(&roles, &uses, &[STACK, BALANCER], all);
@@ -40,6 +41,15 @@ pub async fn check(ground: &Ground, all: bool) -> Result<()> {
         wrong.join("\n")
     );
     asked(ground).await
+}
+
+/// Checks that for everything that was called the ledger has a row: what AWS does, and who says so.
+fn known(uses: &BTreeSet<Use>) -> Result<()> {
+    let ledger = alb::ledger::operations()?;
+    let unknown: BTreeSet<&str> =
+        uses.iter().map(|used| used.action.as_str()).filter(|action| !ledger.contains(*action)).collect();
+    ensure!(unknown.is_empty(), "called, and without a row in the ledger: {unknown:?}");
+    Ok(())
 }
 
 /// Checks that whatever the functions have asked of AWS is as AWS's own models have it.
