@@ -1,67 +1,8 @@
-//! Looks at both fleets and says advance, wait or roll back, with the reason and the figures.
+//! Runs the function `check-metrics` on Lambda.
 
-use std::time::Duration;
-
-use aws_sdk_cloudwatch::Client as CloudWatch;
-use aws_sdk_elasticloadbalancingv2::Client as Balancer;
-use failover::aws::{self, alarms, claims, health, listener, metrics, newcomers};
-use failover::contract::{Check, Plan, Progress, Step};
-use failover::error::Error;
-use failover::newcomers::told;
-use failover::verdict::Verdict;
-use failover::{progress, publish, request};
-use futures_util::future::{try_join, try_join4};
+use check_metrics::{clients, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    aws::serve(|config| (Balancer::new(config), CloudWatch::new(config)), check_metrics).await
-}
-
-type Clients = (Balancer, CloudWatch);
-
-async fn check_metrics(clients: Clients, step: Step) -> Result<Check, Error> {
-    let Step { plan, progress } = step;
-    let mut check = poll(&clients, &plan, &progress).await?;
-    for _ in 1..plan.polls_per_check {
-        if check.verdict != Verdict::Wait || check.ask || check.probe_app {
-            break;
-        }
-        tokio::time::sleep(Duration::from_secs(check.progress.wait_seconds.into())).await;
-        check = poll(&clients, &plan, &check.progress).await?;
-    }
-    Ok(check)
-}
-
-async fn poll((balancer, cloudwatch): &Clients, plan: &Plan, progress: &Progress) -> Result<Check, Error> {
-    let percent = progress::standby_percent(plan, progress)?;
-    let now = aws::now();
-    let routes = try_join(newcomers::beside_routes(balancer, plan), claims::requests(balancer, plan));
-    let (((current, newcomers), requests), mut samples, targets, alarms) = try_join4(
-        routes,
-        metrics::samples(cloudwatch, plan, now),
-        health::of_apps(balancer, plan),
-        alarms::in_alarm(cloudwatch, &plan.criteria.alarms),
-    )
-    .await?;
-    let allowed = |route: &_| vec![plan.stage_groups(route, percent)];
-    listener::check_not_overtaken(plan, &plan.routes, &current, allowed)?;
-    for (samples, [live, standby]) in samples.iter_mut().zip(targets) {
-        (samples.live.health, samples.standby.health) = (live, standby);
-        samples.alarms.clone_from(&alarms);
-    }
-    let mut answer = request::decide(plan, progress, &samples, &requests, now);
-    let decision = &mut answer.decision;
-    if let Some(told) = told(plan, &newcomers) {
-        decision.reason = format!("{}; {told}", decision.reason);
-    }
-    tracing::info!(
-        app = %plan.app,
-        execution = plan.execution.arn,
-        stage = progress.stage,
-        verdict = ?decision.verdict,
-        "{}",
-        decision.reason
-    );
-    aws::publish(&publish::poll(plan, progress, &decision.figures, now));
-    progress::polled(plan, progress, answer, now)
+    failover::aws::serve(clients, handle).await
 }

@@ -1,25 +1,8 @@
-//! Removes the run's claims from its routes: the last thing that every run does, however it ends.
+//! Runs the function `release-routes` on Lambda.
 
-use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws::{self, tags};
-use failover::contract::{ReleaseRequest, Released};
-use failover::error::Error;
+use release_routes::{clients, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    aws::serve(|config| Client::new(config), release_routes).await
-}
-
-async fn release_routes(client: Client, request: ReleaseRequest) -> Result<Released, Error> {
-    let ReleaseRequest { plan, ending } = request;
-    // Routes that somebody else took meanwhile are left to them.
-    let released = tags::release(&client, &plan, plan.keeps_record(&ending)).await?;
-    tracing::info!(
-        app = %plan.app,
-        execution = plan.execution.arn,
-        ending,
-        "released {} route(s)",
-        released.len()
-    );
-    Ok(Released { routes: released.into_iter().map(|route| route.arn.clone()).collect() })
+    failover::aws::serve(clients, handle).await
 }

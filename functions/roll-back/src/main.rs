@@ -1,59 +1,8 @@
-//! Puts back the weights found at the start and verifies them, or sends all traffic to the one fleet
-//! that is well where they would send it to a dead one.
+//! Runs the function `roll-back` on Lambda.
 
-use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws::listener::{self, Current};
-use failover::aws::{self, claims, health};
-use failover::contract::{RollBackRequest, RolledBack, Route};
-use failover::error::{Error, Kind};
-use failover::input::Operation;
-use failover::roll_back::Seen;
-use failover::{publish, roll_back, weights};
+use roll_back::{clients, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    aws::serve(|config| Client::new(config), roll_back).await
-}
-
-async fn roll_back(client: Client, request: RollBackRequest) -> Result<RolledBack, Error> {
-    let RollBackRequest { plan, why, earlier } = request;
-    let (targets, unread) = health::if_readable(&client, &plan).await;
-    // In this order: the weights that are read belong to whoever holds the claim.
-    let fence = claims::fence(&client, &plan).await;
-    let (plan, current, gone) = listener::still_there(&client, plan).await?;
-    let fence = match fence {
-        Err(error) if error.kind == Kind::Overtaken && plan.operation == Operation::Restore => {
-            let as_wanted = |(route, current): (&Route, &Current)| {
-                weights::gives(&current.groups, &plan.before_groups(route))
-            };
-            if plan.routes.iter().zip(&current).all(as_wanted) {
-                return Ok(roll_back::unneeded(&plan));
-            }
-            return Err(error);
-        }
-        fence => fence?,
-    };
-    let allowed = |route: &_| roll_back::may_hold(&plan, route);
-    listener::check_not_overtaken(&plan, &plan.routes, &current, allowed)?;
-    let seen = Seen { targets, unread, gone };
-    let ways = roll_back::ways(&plan, &seen, earlier.as_ref());
-    // A route that sends its traffic as wanted is left alone, even if it was found as a fixed forward.
-    let desired = |route: &Route| ways[route.app].groups(&plan, route);
-    listener::write(&client, &plan, &current, fence, allowed, weights::gives, desired).await?;
-    let stand = plan.apps.iter().zip(&ways).enumerate().filter_map(|(index, (app, way))| {
-        // One all of whose rules are gone has no weights.
-        plan.routes.iter().find(|route| route.app == index)?;
-        Some((app, way.weights(&plan, app)?))
-    });
-    aws::publish(&publish::weights(&plan, stand, aws::now()));
-    let answer = roll_back::answer(&plan, &ways, &seen, &why, earlier.as_ref());
-    tracing::warn!(
-        app = %plan.app,
-        execution = plan.execution.arn,
-        ending = ?answer.ending,
-        settled = answer.settled,
-        "{}",
-        answer.cause
-    );
-    Ok(answer)
+    failover::aws::serve(clients, handle).await
 }

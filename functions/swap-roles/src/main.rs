@@ -1,61 +1,8 @@
-//! Records which fleet is live once the weights of the last stage are proven, leads testers to the other
-//! one, and returns the output of the execution. Its failure never moves traffic of users.
+//! Runs the function `swap-roles` on Lambda.
 
-use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws::{self, newcomers, tags, testers};
-use failover::contract::{Outcome, Plan, SwapRequest};
-use failover::error::{Error, Kind};
-use failover::newcomers::contradict;
-use failover::outcome;
-use failover::weights::Percent;
+use swap_roles::{clients, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    aws::serve(|config| Client::new(config), swap_roles).await
-}
-
-async fn swap_roles(client: Client, request: SwapRequest) -> Result<Outcome, Error> {
-    let SwapRequest { plan, progress, figures } = request;
-    let weights = progress.timeline.last().map(|record| record.weights.clone()).unwrap_or_default();
-    let outcome = outcome::done(&plan, &progress.timeline, figures.as_ref(), aws::now());
-    tags::record(&client, &plan, &weights, &outcome.live).await.map_err(|error| {
-        let way_out = "allow the function to tag the routes, and the next run records it";
-        unfinished(error, "which fleet is live could not be recorded", way_out)
-    })?;
-    testers::lead_on(&client, &plan).await.map_err(|error| {
-        let what = format!("testers may see {}, which is live, instead of {}", outcome.live, outcome.standby);
-        unfinished(error, &what, "once that is mended, a `drain` leads them to the standby")
-    })?;
-    if let Some(last) = progress.timeline.last() {
-        check_newcomers(&client, &plan, plan.standby_share(&last.weights)).await?;
-    }
-    tracing::info!(app = %plan.app, execution = plan.execution.arn, "{}", outcome.summary);
-    Ok(outcome)
-}
-
-/// No run says that a fleet carries all traffic while a rule of the app, made since the run began, says
-/// otherwise. What was reached on the run's own routes is recorded by then.
-async fn check_newcomers(client: &Client, plan: &Plan, standby: Percent) -> Result<(), Error> {
-    let Some(against) = contradict(plan, &newcomers::find(client, plan).await?, standby) else {
-        return Ok(());
-    };
-    Err(Error::new(
-        Kind::Overtaken,
-        format!(
-            "{}: the routes of this run are where it was to bring them, and that is recorded, but there is more by \
-             now: {against}. Somebody made that while the run went on. Correct or delete it; a `drain` with `standby` \
-             brings all routes together.",
-            plan.app
-        ),
-    ))
-}
-
-/// The error with what it means; what may pass is tried again, and somebody else's routes are left.
-fn unfinished(error: Error, what: &str, way_out: &str) -> Error {
-    let kind = match error.kind {
-        Kind::Overtaken => return error,
-        Kind::AwsUnavailable => Kind::AwsUnavailable,
-        _ => Kind::SwapFailed,
-    };
-    Error::new(kind, format!("{what}: {}; {way_out}.", error.message))
+    failover::aws::serve(clients, handle).await
 }

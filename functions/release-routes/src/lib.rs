@@ -1,0 +1,26 @@
+//! Removes the run's claims from its routes: the last thing that every run does, however it ends.
+
+use aws_sdk_elasticloadbalancingv2::Client;
+use failover::aws::{SdkConfig, tags};
+use failover::contract::{ReleaseRequest, Released};
+use failover::error::Error;
+
+/// The client of a process.
+pub fn clients(config: &SdkConfig) -> Client {
+    Client::new(config)
+}
+
+/// Answers one request.
+pub async fn handle(client: Client, request: ReleaseRequest) -> Result<Released, Error> {
+    let ReleaseRequest { plan, ending } = request;
+    // Routes that somebody else took meanwhile are left to them.
+    let released = tags::release(&client, &plan, plan.keeps_record(&ending)).await?;
+    tracing::info!(
+        app = %plan.app,
+        execution = plan.execution.arn,
+        ending,
+        "released {} route(s)",
+        released.len()
+    );
+    Ok(Released { routes: released.into_iter().map(|route| route.arn.clone()).collect() })
+}
