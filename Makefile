@@ -8,6 +8,8 @@ VENV := .tools/venv
 BIN := $(abspath $(VENV))/bin
 # Wants older versions of what the other tools share.
 CHECKOV := .tools/checkov
+# Looks whether every link between pages leads to a file and a heading that exist.
+REMARK := ./.tools/npm/node_modules/remark
 FUNCTIONS := plan-shift claim-routes set-weights check-metrics probe-app swap-roles roll-back release-routes send-notice
 
 # What the functions are built for. A rehearsal runs them on this machine.
@@ -59,7 +61,7 @@ faults: tools build ## Every fault at every call, of which `make test` runs a se
 endure: tools build ## A hundred cycles with disturbances at random: make endure [CYCLES=100] [SEED=1]
 	cargo run --quiet --locked --package rehearsal --bin endure -- $(CYCLES) $(SEED)
 
-lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates and definition
+lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates, definition and links of pages
 	cargo fmt --all --check
 	cargo clippy --quiet --locked --workspace --all-targets -- --deny warnings
 	cargo check --quiet --locked --package failover --no-default-features
@@ -74,6 +76,8 @@ lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates and
 	$(BIN)/shellcheck infra/deploy.sh .ci/run tests/tools/validate-definition.sh
 	tests/tools/validate-definition.sh
 	$(BIN)/node tests/tools/expressions.mjs
+	$(BIN)/node $(REMARK)-cli/cli.js --quiet --frail --no-config \
+	    --use $(REMARK)-validate-links/index.js=repository:false $$(git ls-files '*.md')
 
 advisories: tools ## Ask the RustSec database about the dependencies; it is fetched from GitHub
 	$(BIN)/cargo-deny --locked --config .deny.toml check advisories
