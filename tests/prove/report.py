@@ -7,7 +7,7 @@ from rows import NOT_RUN, PROVEN, REFUTED
 
 # What only a deployed stack or an instance shows; nothing of the kind is made here.
 BY_HAND = [
-    ("deploys", "The template deploys with the permissions that the README lists.", "make deploy"),
+    ("deploys", "The template deploys with the permissions that the page about rights lists.", "make deploy"),
     ("keeps-secret", "UseExistingClientSecret keeps the secret of authenticate-oidc.", "a drain on such a rule, then sign in"),
     ("restores", "EventBridge starts the restore of a stopped run.", "start a shift, stop it in the console, look for a restore"),
     ("survives-upgrade", "A run goes on with the functions it started with.", "start a shift, make deploy meanwhile"),

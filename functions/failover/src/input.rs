@@ -60,7 +60,7 @@ impl Operation {
 /// What Step Functions calls the execution that started another one, in the input of that one.
 pub const STARTED_BY_EXECUTION: &str = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID";
 
-/// The input of an execution, fields as in the README.
+/// The input of an execution, fields as in `infra/guide/input.md`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Input {

@@ -94,7 +94,7 @@ impl std::fmt::Display for Weights {
 
 /// How a run ends: the `status` of its output, or the name of its error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "the README of the project says what each means")]
+#[expect(missing_docs, reason = "`infra/guide` says what each means")]
 pub enum Ending {
     #[serde(rename = "shifted")]
     Shifted,
