@@ -1,5 +1,7 @@
 //! Looks at both fleets and says advance, wait or roll back, with the reason and the figures.
 
+#![deny(clippy::disallowed_methods)]
+
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::Client as CloudWatch;

@@ -4,6 +4,8 @@
 //! and read back: whoever reads its own claim then is alone, since nobody who saw the route free
 //! before can still be about to write.
 
+#![deny(clippy::disallowed_methods)]
+
 use std::time::Duration;
 
 use aws_sdk_elasticloadbalancingv2::Client as Balancer;

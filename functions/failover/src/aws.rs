@@ -16,13 +16,15 @@ pub mod tags;
 pub mod testers;
 mod trust;
 
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 pub use aws_config::SdkConfig;
 use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader};
+use clock::Instant;
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
@@ -54,13 +56,28 @@ where
     let clients = clients(&config().await);
     run(&|payload| {
         let (clients, handle) = (clients.clone(), &handle);
-        Box::pin(async move {
-            let answer = handle(clients, read(payload)?).await?;
-            to_raw_value(&answer)
-                .map_err(|error| Error::new(Kind::BadRequest, format!("The answer is no JSON ({error}).")))
-        })
+        Box::pin(answer(clients, handle, payload))
     })
     .await
+}
+
+/// Answers one invocation: from JSON to JSON.
+///
+/// # Errors
+/// `BadRequest` where the payload is not understood; otherwise as the handler says.
+pub async fn answer<Clients, Request, Answer, Future>(
+    clients: Clients,
+    handle: impl Fn(Clients, Request) -> Future,
+    payload: Value,
+) -> Result<Box<RawValue>, Error>
+where
+    Request: DeserializeOwned,
+    Answer: Serialize,
+    Future: std::future::Future<Output = Result<Answer, Error>>,
+{
+    let answer = handle(clients, read(payload)?).await?;
+    to_raw_value(&answer)
+        .map_err(|error| Error::new(Kind::BadRequest, format!("The answer is no JSON ({error}).")))
 }
 
 /// What all functions have in common, and the compiler need not do again for each.
@@ -89,18 +106,24 @@ fn read<Request: DeserializeOwned>(payload: Value) -> Result<Request, Error> {
 }
 
 async fn config() -> SdkConfig {
-    // A single call must leave time for its retries within the function's own time-out. Longer
-    // waits are the state machine's: they cost nothing and survive the process.
     // Lambda hands region and credentials to the process; looking for them anywhere else only takes time.
     let region = std::env::var("AWS_REGION").unwrap_or_default();
-    aws_config::defaults(BehaviorVersion::latest())
+    settings()
         .region(EnvironmentVariableRegionProvider::new())
         .http_client(trust::http_client(&region))
         .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-        .timeout_config(timeouts_within(Duration::from_secs(20)))
         .load()
         .await
+}
+
+/// How AWS is called, wherever that is and whoever sends it.
+///
+/// A single call must leave time for its retries within the function's own time-out. Longer waits are the
+/// state machine's: they cost nothing and survive the process.
+pub fn settings() -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(timeouts_within(Duration::from_secs(20)))
 }
 
 /// How often a call is sent at most.
@@ -117,12 +140,20 @@ pub fn timeouts_within(within: Duration) -> TimeoutConfig {
 
 /// Writes metrics into the log, where CloudWatch finds them: a line each, and nothing else in it.
 pub fn publish(lines: &[Value]) {
-    for line in lines {
-        println!("{line}");
-    }
+    let write = METRICS.get().copied().unwrap_or(|line| println!("{line}"));
+    lines.iter().for_each(write);
+}
+
+/// Where metrics go instead, once somebody has said so.
+static METRICS: OnceLock<fn(&Value)> = OnceLock::new();
+
+/// Hands the metrics of this process to somebody instead of writing them into its log. The first one who
+/// asks gets them.
+pub fn publish_to(write: fn(&Value)) {
+    METRICS.get_or_init(|| write);
 }
 
 /// The time, for the pure functions that must not ask for it themselves.
 pub fn now() -> Timestamp {
-    Timestamp::now()
+    clock::now()
 }

@@ -5,6 +5,8 @@
 //! [`verdict`], and the types on every edge of the state machine in [`contract`]. What carries it
 //! out is behind the feature `aws`.
 
+#![deny(clippy::disallowed_methods)]
+
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod calendar;

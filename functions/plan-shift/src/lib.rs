@@ -1,5 +1,7 @@
 //! Checks the input, finds the fleets and their routes, and returns the plan. Writes nothing.
 
+#![deny(clippy::disallowed_methods)]
+
 use aws_sdk_cloudwatch::Client as CloudWatch;
 use aws_sdk_elasticloadbalancingv2::Client as Balancer;
 use aws_sdk_sfn::Client as StepFunctions;

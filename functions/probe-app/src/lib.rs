@@ -1,6 +1,8 @@
 //! Sends the application probes of a stage, or those to the standby before a run, and says what follows
 //! from them. Of AWS it asks for the rule of testers only, where a probe goes by that.
 
+#![deny(clippy::disallowed_methods)]
+
 pub mod http;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! Removes the run's claims from its routes: the last thing that every run does, however it ends.
 
+#![deny(clippy::disallowed_methods)]
+
 use aws_sdk_elasticloadbalancingv2::Client;
 use failover::aws::{SdkConfig, tags};
 use failover::contract::{ReleaseRequest, Released};

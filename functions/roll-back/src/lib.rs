@@ -1,6 +1,8 @@
 //! Puts back the weights found at the start and verifies them, or sends all traffic to the one fleet
 //! that is well where they would send it to a dead one.
 
+#![deny(clippy::disallowed_methods)]
+
 use aws_sdk_elasticloadbalancingv2::Client;
 use failover::aws::listener::{self, Current};
 use failover::aws::{self, SdkConfig, claims, health};

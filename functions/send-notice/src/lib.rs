@@ -1,6 +1,8 @@
 //! Tells the team what a run is about to do and how it ended: by the topic of the deployment, if it
 //! has one, and as an event. Invoked twice it tells twice. No run waits long for it or fails with it.
 
+#![deny(clippy::disallowed_methods)]
+
 use std::env;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! Puts the weights of one stage into every route and reads them back.
 
+#![deny(clippy::disallowed_methods)]
+
 use aws_sdk_elasticloadbalancingv2::Client;
 use failover::aws::{self, SdkConfig, claims, health, listener};
 use failover::contract::{Progress, Step};

@@ -1,6 +1,8 @@
 //! Records which fleet is live once the weights of the last stage are proven, leads testers to the other
 //! one, and returns the output of the execution. Its failure never moves traffic of users.
 
+#![deny(clippy::disallowed_methods)]
+
 use aws_sdk_elasticloadbalancingv2::Client;
 use failover::aws::{self, SdkConfig, newcomers, tags, testers};
 use failover::contract::{Outcome, Plan, SwapRequest};

@@ -1,7 +1,7 @@
 //! What happens to the targets of a group outside the health checks.
 
+use clock::Instant;
 use std::net::SocketAddr;
-use std::time::Instant;
 
 /// What is up with the targets of a group.
 #[derive(Default)]

@@ -17,6 +17,7 @@ use crate::health;
 use crate::intercept::Interceptor;
 use crate::journal::{AccessLogEntry, Call, Log};
 use crate::lock;
+use crate::memory::Measured;
 use crate::metrics::Store;
 use crate::net::{self, Reservation};
 use crate::pool::Pool;
@@ -53,6 +54,8 @@ pub(crate) struct Core {
     /// Where calls of other services go.
     pub(crate) others: Mutex<Option<SocketAddr>>,
     pub(crate) stop: CancellationToken,
+    /// Who knows what is measured, where nothing listens.
+    pub(crate) measured: Option<Box<dyn Measured>>,
     reserved: Mutex<HashMap<u16, Reservation>>,
 }
 
@@ -76,6 +79,7 @@ impl Core {
             troubles: Mutex::default(),
             others: Mutex::default(),
             stop: CancellationToken::new(),
+            measured: None,
             reserved: Mutex::default(),
         }
     }
@@ -115,7 +119,7 @@ impl Core {
             health: Mutex::new(Health::Initial),
             stop: self.stop.child_token(),
         });
-        if group.add(&target) {
+        if group.add(&target) && self.measured.is_none() {
             tokio::spawn(health::watch(Arc::clone(group), target));
         }
     }
@@ -128,11 +132,15 @@ impl Core {
         Ok(port)
     }
 
-    /// Listens on a port; one that this balancer reserved, or one that is free.
-    pub(crate) fn listen(&self, port: u16) -> io::Result<TcpListener> {
-        match lock::lock(&self.reserved).get(&port) {
+    /// Listens on a port, if at all; one that this balancer reserved, or one that is free.
+    pub(crate) fn listen(&self, port: u16) -> io::Result<Option<TcpListener>> {
+        if self.measured.is_some() {
+            return Ok(None);
+        }
+        let listener = match lock::lock(&self.reserved).get(&port) {
             Some(reservation) => reservation.listen(),
             None => net::listen(port),
-        }
+        };
+        listener.map(Some)
     }
 }

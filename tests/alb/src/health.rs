@@ -10,7 +10,6 @@ use hyper::Request;
 use hyper::client::conn::http1::handshake;
 use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper_util::rt::TokioIo;
-use jiff::Timestamp;
 use tokio::net::TcpStream;
 
 use crate::core::Core;
@@ -113,7 +112,7 @@ pub(crate) async fn publish_hosts(core: Arc<Core>) {
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        let now = Timestamp::now();
+        let now = clock::now();
         for group in core.groups() {
             let Some(user) = group.user.borrow().clone() else { continue };
             let (mut healthy, mut unhealthy) = (0, 0);

@@ -27,8 +27,10 @@
 //! - A target is healthy after its first successful check, and ill only after as many failures as
 //!   the group's threshold says.
 //!
-//! Everything listens on 127.0.0.1. The balancer and its fleets live in the tokio runtime in which
+//! Everything listens on 127.0.0.1, or nowhere: see [`Alb::in_memory`]. The balancer and its fleets live in the tokio runtime in which
 //! they were started.
+
+#![deny(clippy::disallowed_methods)]
 
 use std::fmt;
 use std::io;
@@ -48,6 +50,7 @@ mod intercept;
 mod journal;
 pub mod ledger;
 mod lock;
+mod memory;
 mod metrics;
 mod model;
 mod net;
@@ -65,6 +68,8 @@ mod world;
 pub use crate::fleet::{Behaviour, Counts, Fleet, TAKES_MILLISECONDS};
 pub use crate::intercept::{CallInfo, Intercept};
 pub use crate::journal::{AccessLogEntry, Call, Service};
+pub use crate::memory::{Asked, ConnectionReset, Measured};
+pub use crate::stats::{Range, Statistic};
 pub use crate::throttle::Counted;
 pub use crate::trouble::{Partial, Trouble};
 

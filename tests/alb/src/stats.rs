@@ -2,11 +2,16 @@
 
 /// A statistic that this CloudWatch can compute.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Statistic {
+pub enum Statistic {
+    /// How many samples there are.
     SampleCount,
+    /// All of them added up.
     Sum,
+    /// Their mean.
     Average,
+    /// The smallest.
     Minimum,
+    /// The largest.
     Maximum,
     /// In percent.
     Percentile(f64),
@@ -18,9 +23,11 @@ pub(crate) enum Statistic {
 
 /// Values above `low` and up to `high`: CloudWatch leaves the lower bound out and the upper one in.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Range {
-    low: f64,
-    high: f64,
+pub struct Range {
+    /// Left out; minus infinity where there is no bound.
+    pub low: f64,
+    /// Left in; infinity where there is no bound.
+    pub high: f64,
 }
 
 impl Range {

@@ -1,6 +1,6 @@
 //! How often an account may call: a bucket for calls that read, and one for those that change.
 
-use std::time::Instant;
+use clock::Instant;
 
 /// Whose calls draw on the account's buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

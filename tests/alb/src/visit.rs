@@ -1,10 +1,11 @@
 //! One request on its way through the balancer, and what is recorded about it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use clock::Instant;
 
 use hyper::Response;
-use jiff::Timestamp;
 
 use crate::core::Core;
 use crate::group::{Group, Target};
@@ -58,7 +59,7 @@ impl Visit {
 
     fn record(&mut self, status: u16, by_target: Option<Duration>) {
         self.recorded = true;
-        let now = Timestamp::now();
+        let now = clock::now();
         let balancer = &self.table.balancer;
         let class = u8::try_from(status / 100).unwrap_or_default();
         {

@@ -50,6 +50,21 @@ impl World {
         })
     }
 
+    /// The groups and weights of a rule's forward, or of a listener's default action; none without one.
+    pub(crate) fn weights(&self, arn: &str) -> Vec<(String, u32)> {
+        let actions = self.listeners.iter().find_map(|listener| {
+            if listener.arn == arn || listener.default_rule == arn {
+                return Some(&listener.default_actions);
+            }
+            listener.rules.iter().find(|rule| rule.arn == arn).map(|rule| &rule.actions)
+        });
+        let forward = actions.into_iter().flatten().find_map(|action| match &action.kind {
+            ActionKind::Forward(forward) => Some(forward.groups.clone()),
+            _ => None,
+        });
+        forward.unwrap_or_default()
+    }
+
     /// Brings the data plane up to what the control plane holds: groups at once, since health
     /// checks do not wait, and routing as late as each balancer is.
     pub(crate) fn publish(&self, troubles: &Troubles) {

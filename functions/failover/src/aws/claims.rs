@@ -1,11 +1,12 @@
 //! Claims on routes: who holds them, and the fence before every write.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::config::{Builder, Config, timeout::TimeoutConfig};
 use aws_sdk_sfn::Client as StepFunctions;
+use clock::Instant;
 use jiff::Timestamp;
 use serde_json::Value;
 

@@ -4,8 +4,9 @@
 //! Reads have a bucket of 40, refilled with ten a second; changes one of 20, refilled with three. That
 //! tags count as changes is assumed: nothing says so.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use clock::Instant;
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
@@ -71,7 +72,7 @@ impl Writes {
             let due = began + due(self.made);
             self.made += 1;
             async move {
-                tokio::time::sleep_until(due.into()).await;
+                tokio::time::sleep_until(due).await;
                 change.await
             }
         });

@@ -12,6 +12,7 @@ use super::error::ApiError;
 use crate::AlarmState;
 use crate::core::{Alarm, Core};
 use crate::lock::lock;
+use crate::memory::{Asked, Measured};
 use crate::metrics::{Metric, Selection};
 use crate::stats::Statistic;
 
@@ -52,6 +53,7 @@ struct Subject {
     balancer: String,
     group: Option<String>,
     metric: Metric,
+    name: String,
 }
 
 /// The data points of one query, in the order they are returned.
@@ -81,7 +83,7 @@ fn get_metric_data(core: &Core, input: &Value) -> Result<Value, ApiError> {
             .parse()
             .map_err(|_| ApiError::new("InvalidNextToken", "The token is not one of this service"))?,
     };
-    let now = Timestamp::now();
+    let now = clock::now();
     let mut results = Vec::new();
     // Position among the data points of all queries, in the order of the answer.
     let mut position: usize = 0;
@@ -114,14 +116,14 @@ fn get_metric_data(core: &Core, input: &Value) -> Result<Value, ApiError> {
 
 fn points(core: &Core, query: &Query, from: f64, to: f64, now: Timestamp, newest_first: bool) -> Points {
     let Some(subject) = &query.subject else { return Points::new() };
+    if let Some(measured) = &core.measured {
+        return in_memory(measured.as_ref(), query, subject, from, to, newest_first);
+    }
     let trouble = lock(&core.troubles).of(&subject.balancer);
     if subject.group.as_ref().is_some_and(|group| !trouble.shows_group(group)) {
         return Points::new();
     }
-    // CloudWatch rounds the start down: to the period where that is short, else to the minute.
-    let step = query.period.min(60);
-    #[expect(clippy::cast_possible_truncation, reason = "seconds of our time")]
-    let (from, to) = ((from as i64).div_euclid(step) * step, to.ceil() as i64);
+    let (from, to) = whole_periods(query, from, to);
     let selection =
         Selection { balancer: &subject.balancer, group: subject.group.as_deref(), metric: subject.metric };
     let buckets = lock(&core.metrics).buckets(&selection, query.period, from, to, trouble.shown(now));
@@ -131,6 +133,38 @@ fn points(core: &Core, query: &Query, from: f64, to: f64, now: Timestamp, newest
         .map(|(start, mut samples)| (start, query.statistic.over(&mut samples)))
         .flat_map(|point| std::iter::repeat_n(point, copies))
         .collect();
+    if newest_first {
+        points.reverse();
+    }
+    points
+}
+
+/// CloudWatch rounds the start down: to the period where that is short, else to the minute.
+#[expect(clippy::cast_possible_truncation, reason = "seconds of our time")]
+fn whole_periods(query: &Query, from: f64, to: f64) -> (i64, i64) {
+    let step = query.period.min(60);
+    ((from as i64).div_euclid(step) * step, to.ceil() as i64)
+}
+
+/// Points that the embedder knows.
+fn in_memory(
+    measured: &dyn Measured,
+    query: &Query,
+    subject: &Subject,
+    from: f64,
+    to: f64,
+    newest_first: bool,
+) -> Points {
+    let (from, to) = whole_periods(query, from, to);
+    let mut points = measured.points(&Asked {
+        balancer: &subject.balancer,
+        group: subject.group.as_deref(),
+        metric: &subject.name,
+        statistic: query.statistic,
+        period: query.period,
+        from,
+        to,
+    });
     if newest_first {
         points.reverse();
     }
@@ -190,7 +224,7 @@ fn query(value: &Value) -> Result<Query, ApiError> {
         && let Some(known) = Metric::parse(name)
         && unit.is_none_or(|unit| unit == known.unit())
     {
-        subject = subject_of(known, metric)?;
+        subject = subject_of(known, name, metric)?;
     }
     Ok(Query {
         id: id.to_owned(),
@@ -203,7 +237,7 @@ fn query(value: &Value) -> Result<Query, ApiError> {
 }
 
 /// The balancer and group that the dimensions name. None for a combination that is not published.
-fn subject_of(known: Metric, metric: &Value) -> Result<Option<Subject>, ApiError> {
+fn subject_of(known: Metric, name: &str, metric: &Value) -> Result<Option<Subject>, ApiError> {
     let (mut balancer, mut group) = (None, None);
     for dimension in member(metric, "Dimensions").and_then(Value::as_array).into_iter().flatten() {
         let value = string(dimension, "Value")?.unwrap_or_default().to_owned();
@@ -213,7 +247,7 @@ fn subject_of(known: Metric, metric: &Value) -> Result<Option<Subject>, ApiError
             _ => return Ok(None),
         }
     }
-    Ok(balancer.map(|balancer| Subject { balancer, group, metric: known }))
+    Ok(balancer.map(|balancer| Subject { balancer, group, metric: known, name: name.to_owned() }))
 }
 
 /// Alarm names that one call may carry, and alarms on a page.

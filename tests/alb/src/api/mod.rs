@@ -69,14 +69,26 @@ fn read(cloudwatch: Option<String>, body: Bytes, counted: bool) -> Incall {
 }
 
 async fn handle(core: Arc<Core>, peer: SocketAddr, request: Request<Incoming>) -> Answer {
-    let at = Timestamp::now();
+    let at = clock::now();
     if other::is_elsewhere(&request) {
         return other::handle(&core, at, peer, request).await;
     }
+    let (head, body) = request.into_parts();
+    // A client that leaves in the middle of its request gets no answer.
+    let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
+    take(&core, at, peer, Request::from_parts(head, body)).await
+}
+
+/// Answers a call that has been read.
+pub(crate) async fn take(
+    core: &Arc<Core>,
+    at: Timestamp,
+    peer: SocketAddr,
+    request: Request<Bytes>,
+) -> Answer {
     let application = application(request.headers());
     let cloudwatch = request.uri().path().strip_prefix(CLOUDWATCH).map(str::to_owned);
-    // A client that leaves in the middle of its request gets no answer.
-    let body = request.into_body().collect().await.map_err(|_| Reset)?.to_bytes();
+    let body = request.into_body();
     let call = read(cloudwatch, body, core.counted == Counted::Everyone || application.is_some());
     let decision = {
         let info = CallInfo {
@@ -88,7 +100,7 @@ async fn handle(core: Arc<Core>, peer: SocketAddr, request: Request<Incoming>) -
         };
         lock::read(&core.interceptor).as_ref().map_or(Intercept::Pass, |intercept| intercept(&info))
     };
-    carry_out(&core, at, call, decision).await
+    carry_out(core, at, call, decision).await
 }
 
 /// What a client calls itself, among what its SDK says about itself.

@@ -8,6 +8,7 @@ mod faults;
 mod health;
 mod ledger;
 mod limits;
+mod memory;
 mod metrics;
 mod reading;
 mod refusals;

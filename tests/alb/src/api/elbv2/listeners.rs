@@ -59,7 +59,9 @@ pub(super) fn create(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
         rules: Vec::new(),
         door: Arc::clone(&door),
     };
-    tokio::spawn(proxy::serve(Arc::clone(core), door, socket));
+    if let Some(socket) = socket {
+        tokio::spawn(proxy::serve(Arc::clone(core), door, socket));
+    }
     let view = View::new(&listener);
     world.tags.insert(listener.arn.clone(), tags);
     world.listeners.push(listener);

@@ -40,7 +40,7 @@ pub(super) fn create(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
         arn: core.arn(&format!("loadbalancer/{label}")),
         name: name.to_owned(),
         label: label.into(),
-        created: Timestamp::now(),
+        created: clock::now(),
         scheme: scope.text("Scheme").unwrap_or("internet-facing").to_owned(),
         attributes: ATTRIBUTES.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
     };

@@ -12,8 +12,8 @@ mod rules;
 mod tags;
 mod targets;
 
+use clock::Instant;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::error::ApiError;
 use super::query::{Parameters, Scope};

@@ -1,8 +1,8 @@
 //! Targets and their health.
 
+use clock::Instant;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::groups::{find, port};
 use super::{ApiError, Outcome, Scope, Xml, nothing};
