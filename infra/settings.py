@@ -28,6 +28,8 @@ NEEDS = {
     "ProbeSecurityGroups": "ProbeSubnets",
     "NoticeTopicKeyArn": "NoticeTopicArn",
 }
+# One of these says who is told when something goes wrong that no run can tell of itself.
+TOLD = ["AlarmTopicArn", "NoticeTopicArn", "NoticeEmail"]
 
 
 def load_template():
@@ -115,6 +117,20 @@ def ask_for_balancer(elb, known):
         print("Choose one of them, by its number or its name.")
 
 
+def ask_who_is_told(known):
+    """Asks for a mail address or a topic until there is one, or somebody says that there is none."""
+    print("\nWho is told of runs and of alarms: a mail address, the ARN of an SNS topic, or none for nobody.")
+    while True:
+        answer = input("> ").strip()
+        if answer == "none":
+            return {"AlarmTopicArn": answer}
+        name = "NoticeTopicArn" if answer.startswith("arn:") else "NoticeEmail"
+        problem = fault(name, answer, known) if answer else "Somebody has to be told, or nobody by name."
+        if problem is None:
+            return {name: answer}
+        print(problem)
+
+
 def groups_of(elb, settings):
     """The target groups of both fleets of the app, by fleet; says so where one does not exist."""
     names = {}
@@ -155,6 +171,7 @@ def ask_for_all(stack, file, template):
         for name in ASKED[1:]:
             settings[name] = ask(name, known, settings.get(name, known[name]["Default"]))
         groups = groups_of(elb, settings)
+    settings |= ask_who_is_told(known)
     if not has_room(template):
         settings["ReservedConcurrency"] = "0"
         print("\nNothing is reserved for its functions: too little would be left of the account's quota for the others.")
@@ -187,9 +204,14 @@ def main():
             sys.exit("\nNothing was written, nothing is deployed.")
         except (BotoCoreError, ClientError) as error:
             sys.exit(f"AWS could not be asked: {error}")
+    given = read(file, known)
+    if not any(given.get(name) for name in TOLD):
+        sys.exit(
+            f"{file}: nobody would be told of a failure. Give {', '.join(TOLD)}, one of them, or say AlarmTopicArn=none."
+        )
     defaults = {name: parameter["Default"] for name, parameter in known.items() if "Default" in parameter}
     os.makedirs(os.path.dirname(complete), exist_ok=True)
-    write(complete, {**defaults, **read(file, known)})
+    write(complete, {**defaults, **given})
 
 
 if __name__ == "__main__":

@@ -290,10 +290,11 @@ pub struct Stack {
 impl Stack {
     /// What is in this checkout, for some balancer, with more parameters.
     pub fn new(name: &str, parameters: &str) -> Self {
+        let alarms = format!("AlarmTopicArn=arn:aws:sns:{REGION}:{ACCOUNT}:people");
         Self {
             name: name.to_owned(),
             settings: None,
-            parameters: format!("LoadBalancerName={BALANCER} {parameters}"),
+            parameters: format!("LoadBalancerName={BALANCER} {alarms} {parameters}"),
             checkout: root(),
         }
     }

@@ -30,7 +30,7 @@ fn every_operation_and_every_refusal_is_known() {
 #[test]
 fn what_the_template_permits_is_known() {
     let template = fs::read_to_string(here().join("../../infra/template.yaml")).unwrap();
-    let services = ["cloudwatch", "elasticloadbalancing", "events", "lambda", "sns", "states"];
+    let services = ["cloudwatch", "elasticloadbalancing", "events", "lambda", "sns", "sqs", "states"];
     let sign = |c: char| !c.is_ascii_alphanumeric() && !"-:".contains(c);
     let permitted: BTreeSet<&str> = template
         .split(sign)

@@ -33,7 +33,7 @@ pub async fn every_command_of_the_page_works(ground: &Ground) -> Result<()> {
     // The first one is the names.
     let script = commands(&page)[1..].join("\n");
     let names = format!(
-        "stack=failover-page\nbalancer=shop-us-page\napp=page\npattern=shop-us-prd-{{app}}-{{fleet}}-tg\n\
+        "stack=failover-page\nmail=team@shop.example\nbalancer=shop-us-page\napp=page\npattern=shop-us-prd-{{app}}-{{fleet}}-tg\n\
          groups=\"shop-us-prd-page-01-tg shop-us-prd-page-02-tg\"\nurl=http://127.0.0.1:{}/page/\n",
         site.port
     );

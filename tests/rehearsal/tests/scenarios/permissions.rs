@@ -32,6 +32,9 @@ pub async fn check(ground: &Ground, all: bool) -> Result<()> {
     known(&uses)?;
     uses.extend(deployed.logging(&uses)?);
     uses.extend(signing_in(&uses));
+    // Where the schedule could not start its run. Nothing keeps it from that here.
+    let letters = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{STACK}-dead-letters");
+    uses.insert(Use::new("BalanceBySchedule", "sqs:SendMessage", letters));
     let wrong = judge(&roles, &uses, &[STACK, BALANCER], all);
     ensure!(
         wrong.is_empty(),
@@ -96,11 +99,9 @@ impl Deployed {
         let machine = cli(ground.endpoint(), &machine).await?;
         let schedule = format!("{STACK}-balance");
         let schedule = cli(ground.endpoint(), &["scheduler", "get-schedule", "--name", &schedule]).await?;
-        let listed = cli(
-            ground.endpoint(),
-            &["events", "list-rules", "--name-prefix", &format!("{STACK}-RestoreRule")],
-        )
-        .await?;
+        let listed =
+            cli(ground.endpoint(), &["events", "list-rules", "--name-prefix", &format!("{STACK}-restore")])
+                .await?;
         let targets = ["events", "list-targets-by-rule", "--rule", text(&listed["Rules"][0]["Name"])?];
         let targets = cli(ground.endpoint(), &targets).await?;
         let mut has = BTreeMap::new();

@@ -36,6 +36,8 @@ pub async fn a_second_stack_by_its_guide_leaves_the_first_alone(ground: &Ground)
     let role = in_dev.iter().find(|name| name.contains("OperatorRole")).context("no role for operators")?;
     check_operators(ground, role).await?;
     ensure!(!in_prod.iter().any(|name| name.contains("OperatorRole")), "nobody asked for {in_prod:?}");
+    check_alarms(ground, DEV, ":failover-dev-alarms").await?;
+    check_alarms(ground, "failover", ":people").await?;
 
     let drain = |standby: &str| input(&prod, "drain", json!({ "standby": standby }));
     let dev_run = async { ground.execute_on(&dev_machine, &drain("prod1")).await?.finish().await };
@@ -76,6 +78,26 @@ async fn resources(ground: &Ground, stack: &str) -> Result<BTreeSet<String>> {
     let names = ["--query", "StackResources[].PhysicalResourceId"];
     let resources = cli(ground.endpoint(), &[&command[..], &names].concat()).await?;
     Ok(serde_json::from_value(resources)?)
+}
+
+/// Checks that every alarm of a stack tells one topic, and that what cannot be started is kept.
+async fn check_alarms(ground: &Ground, stack: &str, topic: &str) -> Result<()> {
+    let named = format!("{stack}-");
+    let alarms = ["cloudwatch", "describe-alarms", "--query", "MetricAlarms[].[AlarmName, AlarmActions]"];
+    let alarms: Vec<(String, Vec<String>)> = serde_json::from_value(cli(ground.endpoint(), &alarms).await?)?;
+    let other = format!("{DEV}-");
+    let ours = alarms
+        .iter()
+        .filter(|(name, _)| name.starts_with(&named) && (stack == DEV || !name.starts_with(&other)));
+    let ours: Vec<_> = ours.collect();
+    ensure!(ours.len() >= 18, "{alarms:?}");
+    let told = |actions: &[String]| matches!(actions, [one] if one.ends_with(topic));
+    ensure!(ours.iter().all(|(_, actions)| told(actions)), "{ours:?}");
+    let rule = format!("{stack}-restore");
+    let targets = cli(ground.endpoint(), &["events", "list-targets-by-rule", "--rule", &rule]).await?;
+    let letters = targets["Targets"][0]["DeadLetterConfig"]["Arn"].as_str();
+    ensure!(letters.is_some_and(|arn| arn.ends_with(&format!(":{stack}-dead-letters"))), "{targets}");
+    Ok(())
 }
 
 /// Checks that these principals alone may be operators, and of this stack alone.
@@ -130,7 +152,8 @@ impl Settings {
         ensure!(said.contains(&format!("{} is missing", self.file.display())), "{said}");
 
         reserve(ground, "failover-send-notice", Some("901")).await?;
-        let declined = self.run(ground, Some(&["shop-us-dev", DEV_PATTERN, "", "stacks", ""])).await?;
+        let declined =
+            self.run(ground, Some(&["shop-us-dev", DEV_PATTERN, "", "stacks", "none", ""])).await?;
         reserve(ground, "failover-send-notice", None).await?;
         let said = text(&declined);
         ensure!(!declined.status.success() && !self.file.exists(), "{said}");
@@ -138,7 +161,8 @@ impl Settings {
 
         // Somebody who errs wherever one can.
         let answers = ["nobody's", "shop-us-dev", "shop", "nothing-{app}-{fleet}", "", "stacks", DEV_PATTERN];
-        let asked = self.run(ground, Some(&[&answers[..], &["", "", "y"]].concat())).await?;
+        let asked =
+            self.run(ground, Some(&[&answers[..], &["", "", "", "nobody", DEV_MAIL, "y"]].concat())).await?;
         let said = text(&asked);
         ensure!(asked.status.success(), "{said}");
         for sentence in [
@@ -148,24 +172,28 @@ impl Settings {
             "It forwards to shop-us-prd-dev-stacks-01-tg, shop-us-prd-dev-stacks-02-tg",
             "prod1 is shop-us-prd-dev-stacks-01-tg and prod2 is shop-us-prd-dev-stacks-02-tg",
             "may change the rules and listeners of that balancer and of no other",
+            "Somebody has to be told, or nobody by name",
+            "NoticeEmail=nobody: Empty, or a mail address",
         ] {
             ensure!(said.contains(sentence), "it did not say {sentence}:\n{said}");
         }
         let expected = format!(
-            "LoadBalancerName=shop-us-dev\nTargetGroupPattern={DEV_PATTERN}\nFleets=prod1=01,prod2=02\nBalanceApp=stacks\n"
+            "LoadBalancerName=shop-us-dev\nTargetGroupPattern={DEV_PATTERN}\nFleets=prod1=01,prod2=02\nBalanceApp=stacks\n\
+             NoticeEmail={DEV_MAIL}\n"
         );
         let written = std::fs::read_to_string(&self.file)?;
         ensure!(written == expected, "{written}");
 
         // What nobody would notice until it matters.
         for (line, sentence) in [
-            ("Operator=x", ":5: Operator is no parameter of the template"),
-            ("Operators=*", ":5: Operators=*: Empty, or ARNs such as"),
-            ("Fleets=blue=1,green=2", ":5: Fleets is there twice"),
+            ("Operator=x", ":6: Operator is no parameter of the template"),
+            ("Operators=*", ":6: Operators=*: Empty, or ARNs such as"),
+            ("Fleets=blue=1,green=2", ":6: Fleets is there twice"),
             ("ProbeSubnets=subnet-0a1b", ": ProbeSubnets needs ProbeSecurityGroups"),
             ("ProbeSecurityGroups=sg-0a1b", ": ProbeSecurityGroups needs ProbeSubnets"),
-            ("SettleSeconds=21", ":5: SettleSeconds=21: 1 to 20"),
-            ("SettleSeconds=soon", ":5: SettleSeconds=soon: a whole number"),
+            ("SettleSeconds=21", ":6: SettleSeconds=21: 1 to 20"),
+            ("AlarmTopicArn=nobody", ":6: AlarmTopicArn=nobody: Empty, none, or the ARN"),
+            ("SettleSeconds=soon", ":6: SettleSeconds=soon: a whole number"),
             (
                 "Freezes=2026-11-27, 2026-12-18..2027-01-04, 2027-04-01, 2027-05-01, 2027-05-13",
                 ", of at most 64",
@@ -175,6 +203,16 @@ impl Settings {
             let refused = self.run(ground, None).await?;
             let said = text(&refused);
             ensure!(!refused.status.success() && said.contains(sentence), "{line}: {said}");
+        }
+        // Nobody is left without alarms by a line that is missing.
+        let mail = format!("NoticeEmail={DEV_MAIL}\n");
+        let nobody = expected.replace(&mail, "");
+        for (settings, told) in [(nobody.clone(), false), (format!("{nobody}AlarmTopicArn=none\n"), true)] {
+            std::fs::write(&self.file, settings)?;
+            let answer = self.run(ground, None).await?;
+            let said = text(&answer);
+            ensure!(answer.status.success() == told, "{said}");
+            ensure!(told || said.contains("nobody would be told of a failure"), "{said}");
         }
         std::fs::write(&self.file, format!("{expected}Operators={}\n", OPERATORS.join(",")))?;
         let again = self.run(ground, None).await?;
@@ -208,6 +246,8 @@ impl Settings {
 
 const OPERATORS: [&str; 2] =
     ["arn:aws:iam::123456789012:role/release", "arn:aws:iam::123456789012:user/people/ada"];
+
+const DEV_MAIL: &str = "team@shop.example";
 
 const DEV_PATTERN: &str = "shop-us-prd-dev-{app}-{fleet}-tg";
 

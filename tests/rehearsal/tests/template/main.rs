@@ -1,5 +1,7 @@
 //! What an upgrade in place relies on, for every function of the template.
 
+mod watchers;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail, ensure};
