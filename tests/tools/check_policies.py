@@ -20,7 +20,8 @@ KNOWN = {
     ("events:putevents", "events:source"),
 }
 # Global keys that a request holds whatever it is for.
-GLOBAL = re.compile(r"aws:(TagKeys|SecureTransport|SourceAccount|SourceArn|PrincipalArn|PrincipalAccount)", re.I)
+# Lambda's key among them is in what a function asks for: https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+GLOBAL = re.compile(r"lambda:SourceFunctionArn|aws:(TagKeys|SecureTransport|SourceAccount|SourceArn|PrincipalArn|PrincipalAccount)", re.I)
 # Of AWS's own operators: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 OPERATORS = re.compile(
     r"(ForAllValues:|ForAnyValue:)?"

@@ -26,6 +26,9 @@ fn every_operation_and_every_refusal_is_known() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// What looks like an operation in the template, and is what a condition asks for.
+const CONDITION_KEYS: [&str; 1] = ["lambda:SourceFunctionArn"];
+
 /// What the roles of the template may do in the services that the product calls itself.
 #[test]
 fn what_the_template_permits_is_known() {
@@ -42,7 +45,10 @@ fn what_the_template_permits_is_known() {
         .collect();
     assert!(permitted.contains("elasticloadbalancing:ModifyRule"), "{permitted:?}");
     let known = ledger::operations().unwrap();
-    let missing: Vec<_> = permitted.into_iter().filter(|operation| !known.contains(*operation)).collect();
+    let missing: Vec<_> = permitted
+        .into_iter()
+        .filter(|word| !CONDITION_KEYS.contains(word) && !known.contains(*word))
+        .collect();
     assert!(missing.is_empty(), "add rows to ledger.json: {missing:?}");
 }
 

@@ -208,7 +208,7 @@ fn actions(ground: &Ground, app: &App<'_>) -> Result<Vec<Value>> {
     Ok(all)
 }
 
-/// A part of the template as JSON, with `!Ref` and `!Sub` carried out.
+/// A part of the template as JSON, with `!Ref` and `!Sub` carried out; `!GetAtt` stays as it is.
 fn resolve(part: &Yaml, names: &BTreeMap<&str, &str>) -> Result<Value> {
     Ok(match part {
         Yaml::Tagged(tagged) if tagged.tag == "Ref" => {
@@ -223,6 +223,7 @@ fn resolve(part: &Yaml, names: &BTreeMap<&str, &str>) -> Result<Value> {
             ensure!(!filled.contains("${"), "nothing to put into {filled}");
             Value::from(filled)
         }
+        Yaml::Tagged(tagged) if tagged.tag == "GetAtt" => serde_json::to_value(&tagged.value)?,
         Yaml::Tagged(tagged) => bail!("{} is not known here", tagged.tag),
         Yaml::Sequence(parts) => parts.iter().map(|part| resolve(part, names)).collect::<Result<_>>()?,
         Yaml::Mapping(parts) => {

@@ -1,5 +1,6 @@
 //! What an upgrade in place relies on, for every function of the template.
 
+mod roles;
 mod watchers;
 
 use std::collections::{BTreeMap, BTreeSet};
