@@ -10,7 +10,8 @@ use rehearsal::{Ground, root};
 pub fn copy(ground: &Ground, name: &str) -> Result<PathBuf> {
     let checkout = ground.folder().join(name);
     let mut files = vec![root().join("statemachine/failover.asl.json")];
-    for file in ["deploy.sh", "dev.example.env", "settings.py", "template.yaml"] {
+    for file in ["deploy.sh", "dev.example.env", "settings.py", "template.yaml", "testers.py", "undeploy.py"]
+    {
         files.push(root().join("infra").join(file));
     }
     files.extend(packages(&root())?);

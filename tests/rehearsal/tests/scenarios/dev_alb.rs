@@ -20,7 +20,7 @@ case "$1" in
         "$PYTHON" infra/settings.py "$stack" "infra/$stack.env" "target/$stack.settings"
         STACK=$stack SETTINGS=target/$stack.settings PARAMETERS="SettleSeconds=2 $ARCHITECTURE" infra/deploy.sh
         ;;
-    undeploy) aws cloudformation delete-stack --stack-name "$stack" ;;
+    undeploy) "$PYTHON" infra/undeploy.py "$stack" ;;
 esac
 "#;
 

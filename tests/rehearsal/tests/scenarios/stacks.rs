@@ -54,12 +54,28 @@ pub async fn a_second_stack_by_its_guide_leaves_the_first_alone(ground: &Ground)
     let shift = input(&prod, "shift", json!({ "stages": [30, 100] }));
     let mut stopped = ground.execute_on(&dev_machine, &shift).await?;
     stopped.until_stage(1).await?;
+    let refused = undeploy(ground).await?;
+    let said = text(&refused);
+    ensure!(!refused.status.success() && said.contains("is running. Wait for its end"), "{said}");
+    ensure!(resources(ground, DEV).await? == in_dev, "something was removed");
     stopped.stop().await?;
     let restored = ground.restore_of(&stopped.arn).await?.finish().await?;
     ensure!(restored.output["status"] == "restored", "{restored:?}");
     check_weights(&dev, [0, 100]).await?;
     ensure!(writes(ground, &prod.routes).len() == written, "the other stack wrote");
-    check_weights(&prod, [100, 0]).await
+    check_weights(&prod, [100, 0]).await?;
+
+    let removed = undeploy(ground).await?;
+    ensure!(removed.status.success(), "{}", text(&removed));
+    ensure!(resources(ground, DEV).await.is_err(), "the stack is still there");
+    check_weights(&dev, [0, 100]).await
+}
+
+/// Removes the second stack, as `make undeploy` does.
+async fn undeploy(ground: &Ground) -> Result<Output> {
+    let mut python = elsewhere(tool("python"));
+    python.arg(root().join("infra/undeploy.py")).arg(DEV);
+    Ok(aim(&mut python, ground.endpoint()).kill_on_drop(true).output().await?)
 }
 
 /// Reserves instances for a function, or no longer.
