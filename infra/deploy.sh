@@ -2,8 +2,8 @@
 # Packages the template with the built functions and deploys it as one stack: to AWS from
 # `make deploy`, to the local AWS from the rehearsal. Settings come from the environment:
 #   STACK       name of the stack
-#   BUCKET      S3 bucket for the packaged functions, made if it is missing; by default one of this
-#               account and region
+#   BUCKET      S3 bucket of this account for the packaged functions; by default one of this account
+#               and region, which is made if it is missing
 #   SETTINGS    file with Name=Value lines for the template, as settings.py writes it; none by default
 #   PARAMETERS  more of them, separated by spaces; quoted where they hold some. They win
 #   AWS         the AWS CLI to use
@@ -12,15 +12,41 @@ cd "$(dirname "$0")/.."
 
 : "${STACK:?name the stack}"
 AWS=${AWS:-aws}
-if [ -z "${BUCKET:-}" ]; then
-    account=$("$AWS" sts get-caller-identity --query Account --output text)
-    region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$("$AWS" configure get region)}}
-    BUCKET=failover-artifacts-$account-$region
-fi
+account=$("$AWS" sts get-caller-identity --query Account --output text)
+region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$("$AWS" configure get region)}}
 packaged=$(mktemp)
 trap 'rm -f "$packaged"' EXIT
 
-"$AWS" s3api head-bucket --bucket "$BUCKET" >/dev/null 2>&1 || "$AWS" s3 mb "s3://$BUCKET" >/dev/null
+# Every call on the bucket names its owner, so that nothing is put where somebody else can read or change it.
+s3api() {
+    "$AWS" s3api "$1" --bucket "$BUCKET" --expected-bucket-owner "$account" "${@:2}" >/dev/null
+}
+
+if [ -z "${BUCKET:-}" ]; then
+    # No other account can have a bucket of such a name, not even once this one is deleted.
+    BUCKET=failover-artifacts-$account-$region-an
+    if ! s3api head-bucket 2>/dev/null; then
+        place=()
+        [ "$region" = us-east-1 ] || place=(--create-bucket-configuration "LocationConstraint=$region")
+        "$AWS" s3api create-bucket --bucket "$BUCKET" --bucket-namespace account-regional \
+            --object-ownership BucketOwnerEnforced ${place[@]:+"${place[@]}"} >/dev/null
+    fi
+    s3api put-public-access-block --public-access-block-configuration \
+        BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
+    s3api put-bucket-versioning --versioning-configuration Status=Enabled
+    partition=$("$AWS" sts get-caller-identity --query Arn --output text | cut -d: -f2)
+    s3api put-bucket-policy --policy "{
+        \"Version\": \"2012-10-17\",
+        \"Statement\": [{
+            \"Sid\": \"TlsOnly\", \"Effect\": \"Deny\", \"Principal\": \"*\", \"Action\": \"s3:*\",
+            \"Resource\": [\"arn:$partition:s3:::$BUCKET\", \"arn:$partition:s3:::$BUCKET/*\"],
+            \"Condition\": { \"Bool\": { \"aws:SecureTransport\": \"false\" } }
+        }]
+    }"
+elif ! s3api head-bucket; then
+    echo "The bucket $BUCKET is missing or belongs to another account than $account." >&2
+    exit 1
+fi
 "$AWS" cloudformation package --template-file infra/template.yaml \
     --s3-bucket "$BUCKET" --s3-prefix "$STACK" --output-template-file "$packaged" >/dev/null
 mapfile -t parameters < <(
