@@ -15,15 +15,19 @@
 //!   --seed 20240601
 //!   --threads 2
 //!   --json FILE             every cell, as JSON
+//!   --worlds all            only the worlds in a closed loop, or those whose names hold one of these texts;
+//!                           without the other rules where --methods is `ours`
 //! ```
 //! The same options always print the same figures, but for the timing in the last line.
 
+mod closed;
 mod peers;
 mod proposal;
 mod report;
 mod rollout;
 mod scenario;
 mod timing;
+mod worlds;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,6 +52,7 @@ struct Options {
     seed: u64,
     threads: usize,
     json: Option<String>,
+    worlds: Option<String>,
 }
 
 fn main() {
@@ -58,6 +63,12 @@ fn main() {
             std::process::exit(2);
         }
     };
+    if let Some(worlds) = &options.worlds {
+        let only = Some(worlds.as_str()).filter(|w| *w != "all");
+        let peers = options.methods.iter().any(|m| Peer::NAMES.contains(m));
+        closed::print(options.rollouts, &options.criteria, options.seed, options.threads, only, peers);
+        return;
+    }
     let rows = run_all(&options);
     report::print(&options, &rows);
     proposal::print(&options);
@@ -86,6 +97,7 @@ impl Options {
             seed: 20_240_601,
             threads: 2,
             json: None,
+            worlds: None,
         };
         while let Some(option) = words.next() {
             let value = words.next().ok_or_else(|| format!("{option}: a value is missing"))?;
@@ -109,6 +121,7 @@ impl Options {
                 }
                 "--seed" => options.seed = value.parse().map_err(|e| wrong(&e))?,
                 "--threads" => options.threads = value.parse().map_err(|e| wrong(&e))?,
+                "--worlds" => options.worlds = Some(value),
                 "--json" => options.json = Some(value),
                 _ => return Err(format!("{option}: not an option; see the head of this program")),
             }
@@ -157,25 +170,30 @@ fn names(text: &str, known: &[&'static str]) -> Result<Vec<&'static str>, String
     text.split(',').map(find).collect()
 }
 
-/// Runs every cell, the threads taking the next one as they become free.
+/// Runs every cell.
 fn run_all(options: &Options) -> Vec<Row> {
-    let jobs = options.jobs();
+    let run = |job: &Job| rollout::run(job, &options.criteria, options.history, options.seed);
+    in_threads(&options.jobs(), options.threads, run)
+}
+
+/// Does every job, the threads taking the next one as they become free; results in the jobs' order.
+fn in_threads<J: Sync, R: Send>(jobs: &[J], threads: usize, run: impl Fn(&J) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
-    let rows: Mutex<Vec<(usize, Row)>> = Mutex::new(Vec::with_capacity(jobs.len()));
+    let done: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::with_capacity(jobs.len()));
     std::thread::scope(|scope| {
-        for _ in 0..options.threads {
+        for _ in 0..threads {
             scope.spawn(|| {
                 while let Some((index, job)) = {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     jobs.get(index).map(|job| (index, job))
                 } {
-                    let row = rollout::run(job, &options.criteria, options.history, options.seed);
-                    rows.lock().expect("no thread panics with the lock").push((index, row));
+                    let result = run(job);
+                    done.lock().expect("no thread panics with the lock").push((index, result));
                 }
             });
         }
     });
-    let mut rows = rows.into_inner().expect("no thread panics with the lock");
-    rows.sort_by_key(|(index, _)| *index);
-    rows.into_iter().map(|(_, row)| row).collect()
+    let mut done = done.into_inner().expect("no thread panics with the lock");
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
 }

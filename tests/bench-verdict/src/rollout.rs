@@ -80,7 +80,7 @@ pub fn run(job: &Job, criteria: &Criteria, history: usize, seed: u64) -> Row {
 }
 
 /// FNV-1a, so that seeds do not depend on the standard library's hasher.
-fn hash(text: &str) -> u64 {
+pub fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 

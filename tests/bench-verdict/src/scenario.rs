@@ -8,13 +8,13 @@ use rand_distr::{Binomial, Distribution, Gamma, Poisson};
 /// Weights of the standby by stage, in percent.
 pub const STAGES: [u8; 5] = [10, 25, 50, 75, 100];
 
-/// Shares of slow requests and of client errors of a healthy fleet.
-const SLOW: f64 = 0.05;
+/// Share of slow requests of a healthy fleet, and of client errors.
+pub const SLOW: f64 = 0.05;
 const CLIENT_ERRORS: f64 = 0.02;
 
 /// Share of requests over 500 ms of a healthy fleet, where latency is lognormal and 5 % are over
 /// the line that counts as slow.
-const OVER_500_MS: f64 = 0.001_932;
+pub const OVER_500_MS: f64 = 0.001_932;
 
 /// Minutes that a common outage lasts.
 const COMMON_MINUTES: u32 = 10;
@@ -226,11 +226,11 @@ fn gamma(rng: &mut ChaCha8Rng, variation: f64) -> f64 {
     clippy::cast_sign_loss,
     reason = "counts are small and not negative"
 )]
-fn poisson(rng: &mut ChaCha8Rng, mean: f64) -> u64 {
+pub fn poisson(rng: &mut ChaCha8Rng, mean: f64) -> u64 {
     Poisson::new(mean).map_or(0, |p| p.sample(rng) as u64)
 }
 
-fn binomial(rng: &mut ChaCha8Rng, n: u64, share: f64) -> u64 {
+pub fn binomial(rng: &mut ChaCha8Rng, n: u64, share: f64) -> u64 {
     Binomial::new(n, share.clamp(0.0, 1.0)).map_or(0, |b| b.sample(rng))
 }
 
@@ -245,6 +245,16 @@ fn cluster(rng: &mut ChaCha8Rng, requests: u64, share: f64) -> u64 {
         0
     };
     (clusters + more).min(requests)
+}
+
+/// Events in clusters with a power law: as many as a Pareto variable of shape 1.5, rounded down, whose
+/// mean is the sum over k of k^-1.5, 2.612; at most one event a request.
+pub fn pareto_clusters(rng: &mut ChaCha8Rng, requests: u64, share: f64) -> u64 {
+    let clusters = poisson(rng, requests as f64 * share / 2.612);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at least 1, and cut off")]
+    let size = |uniform: f64| (1.0 - uniform).powf(-1.0 / 1.5).min(1e9) as u64;
+    let events: u64 = (0..clusters).map(|_| size(rng.random())).sum();
+    events.min(requests)
 }
 
 /// What the verdict is shown of a rollout. The balancer's own errors are not simulated.
