@@ -24,6 +24,9 @@ pub mod factor;
 mod guards;
 mod history;
 mod limits;
+mod recheck;
+mod stuck;
+mod usual;
 mod wealth;
 pub mod words;
 

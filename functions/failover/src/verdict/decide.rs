@@ -5,6 +5,7 @@ use super::criteria::{BothSick, Criteria, Outcome, TooLittleTraffic};
 use super::factor::{log_sum, wealth};
 use super::guards::{both_sick, broken, live_is_off, plainly_ill};
 use super::history::History;
+use super::recheck::clears;
 use super::wealth::{Holding, Ledger, scaled};
 use super::words::{odds, periods, share};
 use super::{Ending, Judgement, MetricJudgement, Verdict};
@@ -66,8 +67,11 @@ impl<'a> Bench<'a> {
     fn new(criteria: &'a Criteria, evidence: &'a Evidence, history: &'a History, ledger: &Ledger) -> Self {
         let cash = ledger.log_cash();
         let holdings = Metric::ALL.map(|metric| ledger.holding(criteria, metric));
-        let sum = |part: fn(&Holding) -> f64| {
-            Metric::ALL.into_iter().fold(cash, |sum, metric| {
+        // Client errors that the recheck did not show are those of some client, not of the load.
+        let rechecked = evidence.probes() > 0;
+        let sum = |part: fn(&Holding) -> f64, clients: bool| {
+            let metrics = Metric::ALL.into_iter().filter(|m| clients || *m != Metric::ClientErrors);
+            metrics.fold(cash, |sum, metric| {
                 let metric_share = criteria.metric(metric).share_percent / 100.0;
                 log_sum(sum, scaled(part(&holdings[metric as usize]), metric_share))
             })
@@ -81,7 +85,8 @@ impl<'a> Bench<'a> {
         // With everything on the standby nothing new can be accepted; what the run showed counts.
         let whole_run = !evidence.live_has_traffic();
         let accepted = ledger.log_acceptance(whole_run) >= (1.0 / criteria.beta).ln();
-        let (total, concurrent, past) = (sum(|h| h.all), sum(|h| h.concurrent), sum(|h| h.past));
+        let (total, concurrent, past) =
+            (sum(|h| h.all, true), sum(|h| h.concurrent, true), sum(|h| h.past, !rechecked));
         Self { criteria, evidence, history, cash, holdings, total, concurrent, past, accepted, leading }
     }
 
@@ -190,8 +195,30 @@ impl<'a> Bench<'a> {
         if let Some(decision) = self.ill() {
             return decision;
         }
-        let reason = format!("the probe clears {}: {figures}; back to the stage", self.evidence.standby);
-        Decision(Verdict::Advance, None, reason)
+        if clears(self.criteria, self.evidence, self.history) {
+            let reason = format!("the probe clears {}: {figures}; back to the stage", self.evidence.standby);
+            return Decision(Verdict::Advance, None, reason);
+        }
+        let reason = format!(
+            "{figures}: too few requests at this weight to show what was seen at 100 % of {}",
+            self.evidence.standby
+        );
+        let longest = wanted + self.criteria.longer_periods as usize;
+        if seen < longest {
+            return Decision(
+                Verdict::Wait,
+                None,
+                format!("probe, {seen} of at most {}: {reason}", periods(longest)),
+            );
+        }
+        match self.criteria.too_little_traffic {
+            TooLittleTraffic::Advance => {
+                Decision(Verdict::Advance, None, format!("{reason}; back to the stage, not cleared"))
+            }
+            TooLittleTraffic::Wait | TooLittleTraffic::RollBack => {
+                Decision(Verdict::RollBack, Some(Ending::TooLittleTraffic), reason)
+            }
+        }
     }
 
     fn stage(&self) -> Decision {

@@ -15,6 +15,9 @@ const ENOUGH_REQUESTS: f64 = 10.0;
 /// Periods over which a fleet is asked whether it is sick: one alone may be chance.
 const SICK_PERIODS: usize = 3;
 
+/// Periods that say how much traffic there is at this time.
+const LATELY_PERIODS: usize = 20;
+
 /// Periods over which live is asked whether it is off.
 const OFF_PERIODS: usize = 5;
 
@@ -23,7 +26,7 @@ const BALANCER_DEVIATIONS: f64 = 6.0;
 
 /// The first guard that wants a rollback, as the reason for it.
 pub fn broken(criteria: &Criteria, evidence: &Evidence, history: &History) -> Option<String> {
-    silent(criteria, evidence, history)
+    silent(criteria, evidence)
         .or_else(|| over_limit(criteria, evidence))
         .or_else(|| balancer(criteria, evidence, history))
 }
@@ -43,7 +46,7 @@ fn add(counts: impl Iterator<Item = Counts>) -> Counts {
 
 /// A group without registered targets gets no requests and counts no errors: the balancer answers
 /// 503 itself. Silence is therefore no good sign.
-fn silent(criteria: &Criteria, evidence: &Evidence, history: &History) -> Option<String> {
+fn silent(criteria: &Criteria, evidence: &Evidence) -> Option<String> {
     let weight = evidence.stage.standby_percent;
     let periods = latest(evidence, criteria.silent_periods).filter(|_| weight > 0)?;
     let standby = add(periods.iter().map(|p| p.standby)).requests as f64;
@@ -52,12 +55,12 @@ fn silent(criteria: &Criteria, evidence: &Evidence, history: &History) -> Option
     let due = if evidence.live_has_traffic() {
         (standby + live) * f64::from(weight) / 100.0
     } else {
-        // With everything on the standby only the past tells how much is due, and traffic may fall
-        // for good reasons: only total silence counts.
+        // With everything on the standby only what came lately tells how much is due, and traffic may
+        // fall for good reasons: only total silence counts.
         if standby > 0.0 {
             return None;
         }
-        history.requests_per_period() * count as f64
+        lately(evidence, count) * count as f64
     };
     // Chernoff's bound on so few requests by chance.
     let chance = if standby > 0.0 { standby * (due / standby).ln() + standby - due } else { -due };
@@ -69,6 +72,16 @@ fn silent(criteria: &Criteria, evidence: &Evidence, history: &History) -> Option
             number(due.round()),
         )
     })
+}
+
+/// Mean requests of both fleets in a period, in the run's last ones before the latest `count`, and in
+/// those before the run while it has too few: the night's traffic is not the day's.
+fn lately(evidence: &Evidence, count: usize) -> f64 {
+    let earlier = evidence.periods.iter().rev().skip(count);
+    let both = earlier.map(|p| p.live.requests.saturating_add(p.standby.requests));
+    let last: Vec<u64> =
+        both.chain(evidence.history.iter().rev().map(|c| c.requests)).take(LATELY_PERIODS).collect();
+    last.iter().map(|requests| *requests as f64).sum::<f64>() / last.len().max(1) as f64
 }
 
 /// Limits that the operator set as such. Where live breaks the limit as well, the standby is not

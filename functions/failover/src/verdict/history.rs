@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use super::counts::{Counts, Metric};
 use super::criteria::Criteria;
 use super::factor::upper_rate;
+use super::usual::Usual;
 
 /// Log odds of the upper bound on a historic rate: at least 95 % sure.
 const BOUND_LOG_ODDS: f64 = 2.995_732_273_553_991;
@@ -18,12 +19,21 @@ const PRIOR_EVENTS: f64 = 5.0;
 const NOTICEABLE: f64 = 1.36;
 const NOTICEABLE_RAISE: f64 = 1.2;
 
+/// Periods that are taken together to see whether noise lasts, in which case its sums are more uneven
+/// than its periods are; and the 95 % point for 12 such blocks.
+const BLOCK: usize = 5;
+const NOTICEABLE_BLOCKS: f64 = 1.79;
+
 /// How much the prior dispersion is raised where all history is missing.
 const MISSING_RAISE: f64 = 0.7;
 
 /// Up to here, overdispersion is explained by clusters of events; what is above, by whole periods
 /// that are worse than others.
 const LARGEST_CLUSTER: f64 = 5.0;
+
+/// No bet grows by more than e to this in one period where live's past has single bad minutes, so that
+/// one of them alone, such as a cluster of retries, convicts nobody.
+const MOST_GROWTH: f64 = 4.0;
 
 /// How unevenly events come.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,6 +56,8 @@ pub struct History {
     /// Rates' upper bounds before the run began.
     baseline: [f64; 3],
     careful: bool,
+    /// By metric, whether single periods of all that is known were far worse than the others.
+    bad_minutes: [bool; 3],
     hits: f64,
     /// Bounds that were learnt since, for events and for clusters of them.
     learnt: [[f64; 2]; 3],
@@ -67,15 +79,18 @@ impl History {
             window.push_front(*counts);
         }
         let missing = 1.0 - (window.len() as f64 / wanted as f64).min(1.0);
+        let length = window.len().max(wanted);
+        let window = VecDeque::from(Usual::of(window.make_contiguous()).limit(window.make_contiguous()));
         let mut history = Self {
             requests: 0.0,
             events: [0.0; 3],
             dispersion: [Dispersion { clusters: 1.0, bursts: 0.0 }; 3],
             baseline: [1.0; 3],
             careful: missing > 0.0,
+            bad_minutes: Usual::of(past).bad_minutes(past),
             hits: 0.0,
             learnt: [[0.0; 2]; 3],
-            length: window.len().max(wanted),
+            length,
             window,
         };
         history.add_up();
@@ -99,22 +114,15 @@ impl History {
         let limits = criteria.metric(metric);
         let events = self.events[metric as usize];
         let degrees = self.window.len() as f64 - 1.0;
-        let mut measured = 1.0;
-        if events > 0.0 && degrees > 0.0 {
-            let rate = events / self.requests;
-            let spread = rate * (1.0 - rate) + f64::EPSILON;
-            let squares: f64 = self
-                .window
-                .iter()
-                .filter(|c| c.requests > 0)
-                .map(|c| {
-                    let requests = c.requests as f64;
-                    (c.events(metric) as f64 - requests * rate).powi(2) / (requests * spread)
-                })
-                .sum();
-            measured = squares / degrees;
-        }
-        let measured = if measured > NOTICEABLE { measured * NOTICEABLE_RAISE } else { 1.0 };
+        let single = self.pearson(metric, 1);
+        let blocks = self.pearson(metric, BLOCK);
+        let measured = if blocks > NOTICEABLE_BLOCKS && blocks > single {
+            blocks * NOTICEABLE_RAISE
+        } else if single > NOTICEABLE {
+            single * NOTICEABLE_RAISE
+        } else {
+            1.0
+        };
         let trust = events.min(degrees.max(0.0));
         let prior = limits.prior_dispersion * (1.0 + MISSING_RAISE * missing);
         let whole = ((trust * measured + PRIOR_EVENTS * prior) / (trust + PRIOR_EVENTS)).max(1.0);
@@ -125,9 +133,33 @@ impl History {
         Dispersion { clusters, bursts: bursts.max(assumed) }
     }
 
+    /// Pearson's statistic of the window, taken in blocks of so many periods, for each degree of freedom.
+    fn pearson(&self, metric: Metric, block: usize) -> f64 {
+        let rate = self.rate(metric);
+        let spread = rate * (1.0 - rate) + f64::EPSILON;
+        let periods: Vec<Counts> = self.window.iter().copied().filter(|c| c.requests > 0).collect();
+        let (mut squares, mut count) = (0.0, 0.0);
+        for block in periods.chunks_exact(block) {
+            let sum = block.iter().fold(Counts::default(), |sum, c| sum.plus(*c));
+            let requests = sum.requests as f64;
+            squares += (sum.events(metric) as f64 - requests * rate).powi(2) / (requests * spread);
+            count += 1.0;
+        }
+        if rate > 0.0 && count > 1.0 { squares / (count - 1.0) } else { 1.0 }
+    }
+
     /// Whether there was less history than wanted.
     pub const fn is_careful(&self) -> bool {
         self.careful
+    }
+
+    /// By how much the log wealth of a bet may grow in a period. A factor that is cut off from above stays
+    /// fair; how far one period can move a test is bounded as in Huber-robust e-processes (Saha and
+    /// Ramdas, *Huber-robust likelihood ratio tests for composite nulls and alternatives*, arXiv
+    /// 2408.14015). Half of all requests is no bad minute such as others were.
+    pub fn most_growth(&self, metric: Metric, standby: Counts) -> f64 {
+        let half = standby.events(metric) > standby.requests / 2;
+        if self.bad_minutes[metric as usize] && !half { MOST_GROWTH } else { f64::INFINITY }
     }
 
     /// How much of the failures' wealth bets on the number of hit periods.

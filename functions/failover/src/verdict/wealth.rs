@@ -13,6 +13,8 @@ use super::counts::{Counts, Evidence, Kind, Metric, Period};
 use super::criteria::Criteria;
 use super::factor::{Arm, Comparison, against_rate, log_sum};
 use super::history::History;
+use super::recheck::clears;
+use super::stuck::Stuck;
 
 /// How many times worse than allowed the standby is bet to be, with the weight of each bet.
 pub(super) const ALTERNATIVES: [(f64, f64); 6] =
@@ -29,6 +31,13 @@ const STAKE_OTHER: f64 = 0.04;
 /// Of the cash before a period in which the standby's weight rose. That period is no part of the
 /// older bets: it would hold all of live's events against them, and few of its requests.
 const STAKE_MIXED: f64 = 0.15;
+
+/// Periods after a rise in which a fleet may be slow because its caches are cold or its code is not yet
+/// compiled; how many times more of its requests that explains; and the share of each bet on slow
+/// requests that is kept out of such a period, while the rest bets on more than that.
+pub(super) const WARM_UP_PERIODS: usize = 3;
+const WARM_UP_RATIO: f64 = 2.5;
+const WARM_UP_KEPT: f64 = 0.9;
 
 /// Log wealth of one family of bets, by alternative.
 type Bets = [f64; ALTERNATIVES.len()];
@@ -115,14 +124,20 @@ impl Ledger {
         };
         let logs = ALTERNATIVES.map(|(multiple, _)| multiple.ln());
         let mut before: Option<&Period> = None;
+        let mut since_rise = 0;
+        let mut stuck = Stuck::default();
         let mut mixed = evidence.mixed.iter().peekable();
         for (at, period) in evidence.periods.iter().enumerate() {
             while let Some(change) = mixed.next_if(|change| change.stage <= period.stage) {
                 ledger.bet_on_change(criteria, history, change, &logs);
             }
             let new_stage = before.is_none_or(|b| b.stage != period.stage);
+            let rose = before.is_none_or(|b| b.standby_percent < period.standby_percent);
+            since_rise = if rose { 0 } else { since_rise + 1 };
+            let warm_up = since_rise < WARM_UP_PERIODS;
+            let free = stuck.free(period);
             if period.kind == Kind::Shift {
-                ledger.end_probe(criteria, history, &evidence.periods[..at]);
+                ledger.end_probe(criteria, evidence, history, &evidence.periods[..at]);
             }
             if new_stage {
                 ledger.stage_acceptance = [[0.0; 2]; 3];
@@ -135,7 +150,7 @@ impl Ledger {
             let stake = ledger.cash * share;
             ledger.cash -= stake;
             for metric in Metric::ALL {
-                let factors = ledger.factors(criteria, history, metric, period, &logs);
+                let factors = ledger.factors(criteria, history, metric, &free, warm_up, &logs);
                 ledger.bets[metric as usize].play(stake.ln(), &factors);
                 ledger.accept(criteria, history, metric, period);
             }
@@ -147,7 +162,7 @@ impl Ledger {
         }
         // The stage goes on, though nothing is known of it yet.
         if evidence.stage.kind == Kind::Shift {
-            ledger.end_probe(criteria, history, evidence.periods);
+            ledger.end_probe(criteria, evidence, history, evidence.periods);
         }
         if evidence.stage.index != before.map_or(0, |p| p.stage) {
             ledger.stage_acceptance = [[0.0; 2]; 3];
@@ -155,15 +170,26 @@ impl Ledger {
         ledger
     }
 
-    /// Where a probe comes just before: it has cleared the standby, so what was held against it beside
+    /// Where a probe comes just before and has cleared the standby, what was held against it beside
     /// the past is void, and live's rates meanwhile are part of the past.
-    fn end_probe(&mut self, criteria: &Criteria, history: &mut History, before: &[Period]) {
+    fn end_probe(
+        &mut self,
+        criteria: &Criteria,
+        evidence: &Evidence,
+        history: &mut History,
+        before: &[Period],
+    ) {
         let probed = before.iter().rev().take_while(|p| p.kind == Kind::Probe);
         let lately = probed.take(criteria.probe_periods as usize);
         if before.last().is_none_or(|p| p.kind == Kind::Shift) {
             return;
         }
+        let since = Evidence { periods: before, ..*evidence };
+        let cleared = clears(criteria, &since, history);
         history.learn(criteria, lately.fold(Counts::default(), |sum, p| sum.plus(p.live)));
+        if !cleared {
+            return;
+        }
         for bets in &mut self.bets {
             bets.past = NOTHING;
             bets.past_hits = NOTHING;
@@ -178,7 +204,7 @@ impl Ledger {
         self.cash -= stake;
         for metric in Metric::ALL {
             let factors = match metric {
-                Metric::Failures => self.factors(criteria, history, metric, &period, logs),
+                Metric::Failures => self.factors(criteria, history, metric, &period, false, logs),
                 _ => MetricBets::UNCHANGED,
             };
             self.bets[metric as usize].lay(stake.ln(), &factors);
@@ -192,10 +218,12 @@ impl Ledger {
         history: &History,
         metric: Metric,
         period: &Period,
+        warm_up: bool,
         logs: &Bets,
     ) -> MetricBets {
         let limits = criteria.metric(metric);
-        let ratio = 1.0 + limits.margin_percent / 100.0;
+        let warm_up = warm_up && metric == Metric::Slow;
+        let ratio = if warm_up { WARM_UP_RATIO } else { 1.0 } * (1.0 + limits.margin_percent / 100.0);
         let floor = limits.floor_percent / 100.0;
         let drift = 1.0 + limits.drift_percent / 100.0;
         let (standby, live) = arms(history, metric, period, ratio);
@@ -214,12 +242,17 @@ impl Ledger {
             ..standby
         };
         let hits = self.hits(metric) > 0.0;
+        let most = history.most_growth(metric, period.standby);
+        let grown = |factor: f64| {
+            let factor = factor.min(most);
+            if warm_up { log_sum(WARM_UP_KEPT.ln(), factor + (1.0 - WARM_UP_KEPT).ln()) } else { factor }
+        };
         let mut factors = MetricBets::UNCHANGED;
         for (k, (multiple, _)) in ALTERNATIVES.into_iter().enumerate() {
             let log = logs[k];
-            factors.concurrent[k] = compared.map_or(0.0, |c| c.log_factor(multiple, log));
+            factors.concurrent[k] = compared.map_or(0.0, |c| grown(c.log_factor(multiple, log)));
             if past_ok {
-                factors.past[k] = against_rate(past_arm, rate, multiple, log);
+                factors.past[k] = grown(against_rate(past_arm, rate, multiple, log));
             }
             if hits {
                 factors.concurrent_hits[k] = compared_hits.map_or(0.0, |c| c.log_factor(multiple, log));
