@@ -32,5 +32,6 @@ pub mod roll_back;
 pub mod samples;
 #[cfg(test)]
 mod testing;
+pub mod text;
 pub mod verdict;
 pub mod weights;

@@ -24,7 +24,7 @@ use self::checks::{
     expectation, in_window, one_balancer, one_live,
 };
 use self::restore::restore;
-use self::stages::{approval, may_write, pace, stages};
+use self::stages::{approval, check_poll, may_write, pace, stages};
 use self::testers::{check_testers, testers};
 
 pub use self::stages::total_bake;
@@ -242,6 +242,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
     }
     checks.extend(in_window(&found.permit, &stages, input.period, execution));
     let approval = approval(input)?;
+    check_poll(input, &stages)?;
     let (poll_seconds, polls_per_check) = pace(input.poll.0, &stages, approval.as_ref());
     if poll_seconds > input.poll.0 {
         let poll = Seconds(poll_seconds);

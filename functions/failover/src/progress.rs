@@ -8,6 +8,7 @@ use crate::contract::{Check, Plan, Progress, Route, Stage, StageRecord};
 use crate::error::{Error, Kind};
 use crate::request::Answer;
 use crate::samples::Health;
+use crate::text;
 use crate::verdict::Verdict;
 use crate::weights::{GroupWeight, Percent};
 
@@ -89,6 +90,9 @@ pub fn check_health(plan: &Plan, standby_percent: Percent, targets: &[[Health; 2
     Ok(())
 }
 
+/// So much is said of a poll, in bytes. What stands in the timeline is cut to what all stages may have together.
+const REASON: usize = 8 * 1024;
+
 /// The answer to a poll, with the progress that follows from its decision.
 ///
 /// # Errors
@@ -103,7 +107,7 @@ pub fn polled(plan: &Plan, progress: &Progress, answer: Answer, now: Timestamp) 
     next.held_polls += u32::from(held);
     if let Some(record) = next.timeline.last_mut() {
         record.verdict = Some(decision.verdict);
-        record.reason = Some(decision.reason.clone());
+        record.reason = Some(text::reason(&decision.reason, plan.stages.len()));
         record.ending = decision.ending;
         record.endings = decision.endings;
         record.ended_at = (decision.verdict != Verdict::Wait).then_some(now);
@@ -127,7 +131,7 @@ pub fn polled(plan: &Plan, progress: &Progress, answer: Answer, now: Timestamp) 
         };
     Ok(Check {
         verdict: decision.verdict,
-        reason: decision.reason,
+        reason: text::cut(&decision.reason, REASON),
         fully_shifted,
         ask: waits_since.is_some() && progress.waits_since.is_none(),
         probe_app,

@@ -15,6 +15,7 @@ use crate::duration::Seconds;
 use crate::lockstep::{self, Decision};
 use crate::poll;
 use crate::samples::Samples;
+use crate::text;
 use crate::verdict::Verdict;
 use crate::weights::Percent;
 
@@ -56,8 +57,9 @@ impl Request {
         };
         request.map(Some).ok_or_else(|| {
             format!(
-                "the tag failover:request says `{tag}`, which is none of `rollBack`, `hold`, `skip 25` and \
-                 `approve 50`"
+                "the tag failover:request says `{}`, which is none of `rollBack`, `hold`, `skip 25` and \
+                 `approve 50`",
+                text::cut(tag, 256)
             )
         })
     }
@@ -84,7 +86,8 @@ fn words(tag: &str) -> (String, Option<Percent>) {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
     asked: BTreeSet<Request>,
-    unclear: Vec<String>,
+    /// Each once: sixty-four routes may bear a tag each.
+    unclear: BTreeSet<String>,
 }
 
 impl<'a> FromIterator<&'a str> for Requests {
@@ -93,7 +96,9 @@ impl<'a> FromIterator<&'a str> for Requests {
         for tag in tags {
             match Request::parse(tag) {
                 Ok(request) => requests.asked.extend(request),
-                Err(what) => requests.unclear.push(what),
+                Err(what) => {
+                    requests.unclear.insert(what);
+                }
             }
         }
         requests
@@ -156,7 +161,7 @@ pub fn decide(
         lockstep::together(&plan.apps, plan.apps.iter().zip(samples).map(of_app).collect())
     };
     let answer = |mut decision: Decision, waits_since, held| {
-        for what in &requests.unclear {
+        if let Some(what) = text::first_of(requests.unclear.iter().map(String::as_str)) {
             decision.reason = format!("{}; {what}", decision.reason);
         }
         Answer { decision, waits_since, held }

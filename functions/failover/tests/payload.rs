@@ -117,17 +117,18 @@ fn found(signs_in: bool) -> Found {
     }
 }
 
+const REASON: &str = "failures: production-2 0.13 % (13 of 10,000) against production-1 0.089 % (89 of 90,000): nothing \
+                      against production-2, but too little traffic to prove it good; with less than an hour of \
+                      history, more bad luck is allowed for";
+
 /// A verdict with all its figures.
-fn decision(verdict: Verdict) -> Decision {
+fn decision(verdict: Verdict, reason: &str) -> Decision {
     let stage = Stage { index: 0, standby_percent: 10, kind: Kind::Shift, bake_periods: 5 };
     let (live, standby) = ("production-1", "production-2");
     let evidence =
         Evidence { live, standby, history: &[], balancer_history: &[], periods: &[], mixed: &[], stage };
     let metrics = judge(&Criteria::default(), &evidence).metrics.to_vec();
     let odds = Odds { total: 1.234_567_890_123_45, metrics, careful: true };
-    let reason = "failures: production-2 0.13 % (13 of 10,000) against production-1 0.089 % (89 of 90,000): nothing \
-                  against production-2, but too little traffic to prove it good; with less than an hour of history, \
-                  more bad luck is allowed for";
     let figures = Figures { odds: Some(odds), ..Figures::default() };
     Decision {
         verdict,
@@ -139,12 +140,12 @@ fn decision(verdict: Verdict) -> Decision {
 }
 
 /// A run that has been through all its stages, a probe and an approval in between.
-fn at_the_end(plan: &Plan) -> (Progress, Value) {
+fn at_the_end(plan: &Plan, reason: &str) -> (Progress, Value) {
     let now = plan.execution.started_at;
     let mut run = Progress::default();
     loop {
         run = progress::set(plan, &run, now).unwrap();
-        let decisions = plan.apps.iter().map(|_| decision(Verdict::Advance)).collect();
+        let decisions = plan.apps.iter().map(|_| decision(Verdict::Advance, reason)).collect();
         let decision = lockstep::together(&plan.apps, decisions);
         let check =
             progress::polled(plan, &run, Answer { decision, waits_since: Some(now), held: false }, now);
@@ -157,13 +158,13 @@ fn at_the_end(plan: &Plan) -> (Progress, Value) {
 }
 
 /// The most that any state of a run hands on, in bytes.
-fn most(signs_in: bool) -> usize {
+fn most(signs_in: bool, reason: &str) -> usize {
     let given =
         json!({ "app": names(), "bake": "15m", "approve": [50], "release": "2026-11-22T10-00-00Z-4f2a9e1c" });
     let execution = Execution { arn: EXECUTION.into(), started_at: "2026-11-22T10:00:00Z".parse().unwrap() };
     let plan = plan(&Input::parse(&given).unwrap(), &execution, &found(signs_in)).unwrap();
     assert_eq!((plan.apps.len(), plan.routes.len()), (APPS, APPS * ROUTES));
-    let (run, figures) = at_the_end(&plan);
+    let (run, figures) = at_the_end(&plan, reason);
     let done = outcome::done(&plan, &run.timeline, None, execution.started_at);
     let dry = outcome::untouched(&plan, true);
     let ended = json!({ "ending": "Completed", "cause": null, "outcome": done });
@@ -187,8 +188,18 @@ fn most(signs_in: bool) -> usize {
 
 #[test]
 fn sixteen_apps_with_sixty_four_routes_fit_into_a_state() {
-    let plain = most(false);
+    let plain = most(false, REASON);
     assert!(plain < LIMIT * 6 / 10, "{plain} bytes");
-    let signed_in = most(true);
+    let signed_in = most(true, REASON);
     assert!(signed_in < LIMIT, "{signed_in} bytes where every route asks users to sign in");
+}
+
+/// Whatever a server, a hook, AWS or a tag says becomes a part of a reason, in every stage. All of them together take
+/// the same room however many stages there are.
+#[test]
+fn texts_from_outside_do_not_outgrow_a_state() {
+    for said in ["\u{1}", "\"", "\u{1F4A9}", "plain"] {
+        let size = most(false, &said.repeat(100_000));
+        assert!(size < LIMIT, "{size} bytes of {said:?}");
+    }
 }

@@ -15,6 +15,7 @@ use failover::contract::{Plan, Probed, Step};
 use failover::error::{Error, Kind};
 use failover::probe::judge::{self, Failure};
 use failover::probe::{Probe, Probing, STANDBY, Target, address};
+use failover::text;
 use futures_util::future::join_all;
 
 pub use crate::http::Client;
@@ -29,6 +30,9 @@ pub fn clients(config: &SdkConfig) -> Clients {
 
 /// A probe that fails is sent once more, after this: nobody is convicted by one lost packet.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// So much is said of what came instead of the answer, in bytes.
+const FOUND: usize = 400;
 
 /// Answers one request.
 pub async fn handle((client, balancer): Clients, step: Step) -> Result<Probed, Error> {
@@ -96,5 +100,7 @@ async fn failure(
     }
     tokio::time::sleep(AGAIN_AFTER).await;
     let found = client.probe(probe, address, probing.loopback, secret).await.err()?;
+    // It holds what the server said, as where it redirects to.
+    let found = text::cut(&found, FOUND);
     Some(Failure { app: app.to_owned(), place: place.to_owned(), probe: probe.name(), found })
 }

@@ -3,6 +3,7 @@
 use aws_sdk_elasticloadbalancingv2::error::{ProvideErrorMetadata, SdkError};
 
 use crate::error::{Error, Kind};
+use crate::text::cut;
 
 /// Codes with which AWS says "later" while the HTTP status alone would say "no".
 const THROTTLED: [&str; 6] = [
@@ -14,6 +15,9 @@ const THROTTLED: [&str; 6] = [
     "RequestThrottled",
 ];
 
+/// As much of what AWS says is passed on, in bytes. A refusal of a right names who, what and on what.
+const MOST: usize = 1500;
+
 /// Sorts a failed call into "try again later" and "AWS said no", with a message that says what was
 /// being done, for example `changing the weights of rule 10 on port 443`.
 pub fn named<E, R>(doing: &str, error: &SdkError<E, R>) -> Error
@@ -22,22 +26,24 @@ where
     R: std::fmt::Debug + HttpStatus,
 {
     let SdkError::ServiceError(service) = error else {
-        let cause = innermost(error);
+        let cause = cut(&innermost(error), MOST);
         return Error::new(Kind::AwsUnavailable, format!("AWS did not answer while {doing}: {cause}"));
     };
-    let code = service.err().code().unwrap_or("an unnamed error");
+    let code = cut(service.err().code().unwrap_or("an unnamed error"), 100);
     let message = service.err().message().unwrap_or("no message");
-    let later = service.raw().status() >= 500 || service.raw().status() == 429 || THROTTLED.contains(&code);
+    let later =
+        service.raw().status() >= 500 || service.raw().status() == 429 || THROTTLED.contains(&&code[..]);
     let kind = if later { Kind::AwsUnavailable } else { Kind::AwsRefused };
     Error::new(kind, format!("AWS answered {code} while {doing}: {}", readable(message)))
 }
 
 /// What AWS says, with what it means where that misleads.
 fn readable(message: &str) -> String {
+    let shown = cut(message, MOST);
     if message.contains("must be in ARN format") {
-        return format!("{message} (it says so of what is in another region than this deployment)");
+        return format!("{shown} (it says so of what is in another region than this deployment)");
     }
-    message.to_owned()
+    shown
 }
 
 /// The code of a service error, for the few that mean something of their own.
@@ -64,6 +70,11 @@ impl HttpStatus for aws_sdk_elasticloadbalancingv2::config::http::HttpResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_aws_says_is_cut() {
+        assert_eq!(readable(&"no ".repeat(100_000)).len(), MOST);
+    }
 
     #[test]
     fn what_is_in_another_region_is_told_as_such() {

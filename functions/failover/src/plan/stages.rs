@@ -144,6 +144,21 @@ pub(super) fn pace(wanted: u32, stages: &[Stage], approval: Option<&Approval>) -
     pace
 }
 
+/// A stage that nobody looks at before its bake is over is not watched. A failback, which ends an emergency, is not
+/// refused for it.
+pub(super) fn check_poll(input: &Input, stages: &[Stage]) -> Result<(), String> {
+    let watched = stages.iter().filter(|stage| stage.must_show != MustShow::ReadyStandby);
+    let Some(shortest) = watched.map(|stage| stage.bake_seconds).min() else { return Ok(()) };
+    if input.operation == Operation::Failback || input.poll.0 <= shortest {
+        return Ok(());
+    }
+    let (poll, bake) = (input.poll, Seconds(shortest));
+    Err(format!(
+        "`poll`: a poll every {poll} comes after a bake of {bake} is over; poll more often, such as every {bake}, or \
+         let `bake` be longer"
+    ))
+}
+
 /// How long all stages are watched together, at least.
 pub fn total_bake(stages: &[Stage]) -> Seconds {
     Seconds(stages.iter().map(|stage| stage.bake_seconds).fold(0, u32::saturating_add))

@@ -167,6 +167,19 @@ fn a_fixed_forward_is_converted_before_traffic_moves() {
 }
 
 #[test]
+fn a_poll_that_comes_after_a_bake_is_refused() {
+    let refused = |input: serde_json::Value| make(input, &found([100, 0])).unwrap_err();
+    let long = refused(json!({ "bake": "10m", "poll": "11m" }));
+    assert!(long.contains("`poll`: a poll every 11m comes after a bake of 10m is over"), "{long}");
+    // The shortest bake counts.
+    let one = refused(json!({ "poll": "3m", "stages": [{ "weight": 10, "bake": "2m" }, 100] }));
+    assert!(one.contains("a poll every 3m comes after a bake of 2m is over"), "{one}");
+    make(json!({ "bake": "10m", "poll": "10m" }), &found([100, 0])).unwrap();
+    // No emergency waits for a better number.
+    make(json!({ "operation": "failback", "bake": "1m", "poll": "2m" }), &found([100, 0])).unwrap();
+}
+
+#[test]
 fn a_long_run_is_polled_as_wanted_as_long_as_its_history_holds() {
     let pace = |bake: &str, poll: &str| {
         let plan =

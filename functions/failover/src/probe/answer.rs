@@ -3,9 +3,13 @@
 use serde_json::Value;
 
 use crate::probe::Probe;
+use crate::text::cut;
 
 /// So much of a body is read.
 pub const READ_BYTES: usize = 64 * 1024;
+
+/// So much of it is said.
+const SHOWN: usize = 100;
 
 /// What was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +63,5 @@ fn shown(text: &str) -> String {
 }
 
 fn short(text: &str) -> String {
-    let mut characters = text.chars();
-    let mut short: String = characters.by_ref().take(100).collect();
-    if characters.next().is_some() {
-        short.push_str("...");
-    }
-    short
+    cut(text, SHOWN)
 }

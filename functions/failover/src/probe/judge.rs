@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use crate::contract::{Plan, PlannedApp, Probed, Progress};
 use crate::error::{Error, Kind};
 use crate::probe::{PUBLIC, Probing, STANDBY, Target, listed};
+use crate::text;
 use crate::verdict::{BothSick, Verdict};
 use crate::weights::Percent;
 
@@ -114,7 +115,7 @@ pub fn judge(
     }
     if let Some(last) = next.timeline.last_mut() {
         last.verdict = Some(verdict);
-        last.reason = Some(reason.clone());
+        last.reason = Some(text::reason(&reason, plan.stages.len()));
         last.ending = last.ending.filter(|_| verdict == Verdict::Advance);
         last.ended_at = (verdict != Verdict::Wait).then(|| last.ended_at.unwrap_or(now));
     }
@@ -166,6 +167,9 @@ fn patiently(plan: &Plan, next: &mut Progress, now: Timestamp) -> Verdict {
     }
 }
 
+/// So much is said of all failures of a round, in bytes: each of up to sixty-four places says what it pleases.
+const MOST: usize = 4000;
+
 /// The first failure of each place, and how many more there are.
 fn words(plan: &Plan, failures: &[Failure]) -> String {
     let first = |(index, failure): (usize, &Failure)| {
@@ -176,8 +180,9 @@ fn words(plan: &Plan, failures: &[Failure]) -> String {
         (!seen).then(|| format!("{place}{of} fails {probe}: {found}"))
     };
     let first: Vec<String> = failures.iter().enumerate().filter_map(first).collect();
+    let said = text::cut(&first.join("; "), MOST);
     match failures.len() - first.len() {
-        0 => first.join("; "),
-        more => format!("{} (and {more} more)", first.join("; ")),
+        0 => said,
+        more => format!("{said} (and {more} more)"),
     }
 }

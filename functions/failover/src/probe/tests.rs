@@ -165,6 +165,21 @@ fn the_worst_of_several_apps_is_blamed_by_its_name() {
     assert_eq!(reason, "application probes: prod2 of portal fails GET /health: status 500 instead of 200");
 }
 
+#[test]
+fn what_servers_say_is_cut_in_what_is_said_of_them() {
+    let places = ["public", "prod1", "prod2"];
+    let (plan, progress) = polled(50, Verdict::Wait, &places, "halt");
+    let loud = |failure: Failure| Failure { found: "a redirect to x".repeat(10_000), ..failure };
+    let failures: Vec<Failure> = failing(&places).into_iter().map(loud).collect();
+    let probed = judge(&plan, &progress, &failures, at(60)).unwrap();
+    assert!(probed.reason.len() < 5000, "{} bytes", probed.reason.len());
+    assert!(
+        probed
+            .reason
+            .starts_with("both fleets fail application probes: public fails GET /health: a redirect")
+    );
+}
+
 fn failing(places: &[&str]) -> Vec<Failure> {
     let failure = |place: &&str| Failure {
         app: "web".into(),

@@ -237,6 +237,17 @@ fn what_is_not_understood_is_said_and_holds() {
     assert_eq!(decided(&plan, &run, &samples(400, 50), &["abort!"]).decision.verdict, Verdict::RollBack);
 }
 
+/// A tag on every route of sixteen apps, each with something else that nobody understands.
+#[test]
+fn one_tag_that_is_not_understood_stands_for_all() {
+    let plan = Plan { approval: None, ..plan("halt") };
+    let tags: Vec<String> = (10..74).map(|number| format!("abort {number} {}", "!".repeat(248))).collect();
+    let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+    let reason = decided(&plan, &baking(&plan), &samples(400, 0), &tags).decision.reason;
+    assert!(reason.contains("`abort 10 !") && reason.ends_with("(and 63 more)"), "{reason}");
+    assert!(reason.len() < 1000, "{} bytes", reason.len());
+}
+
 /// In lockstep one app's standby is everybody's.
 #[test]
 fn a_run_of_several_apps_waits_for_all_and_goes_back_with_any() {

@@ -470,7 +470,7 @@ pub async fn sixteen_apps_with_sixty_four_routes_stay_within_the_limits(ground: 
     });
     let all: Vec<&App<'_>> = apps.iter().collect();
     let calls = ground.alb.calls_len();
-    let shift = lockstep(&all, "shift", json!({ "stages": [50, 100], "poll": "5s" }));
+    let shift = lockstep(&all, "shift", json!({ "stages": [50, 100], "bake": "5s", "poll": "5s" }));
     let mut execution = ground.execute_on(&stack, &shift).await?;
     while execution.next().await?.is_some() {}
     let longest = longest_task(&execution).await?;
