@@ -77,7 +77,9 @@ lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates, de
 	$(CHECKOV)/bin/checkov --framework cloudformation --compact --quiet --skip-download \
 	    --file infra/template.yaml infra/pipeline.yaml infra/testers.yaml
 	$(CHECKOV)/bin/python tests/tools/check_policies.py --self-test
-	$(CHECKOV)/bin/python tests/tools/check_policies.py infra/template.yaml infra/pipeline.yaml infra/testers.yaml
+	$(CHECKOV)/bin/python tests/tools/check_policies.py infra/template.yaml infra/pipeline.yaml infra/testers.yaml \
+	    infra/organisation.json
+	$(BIN)/python tests/tools/check_organisation.py infra/organisation.json
 	$(BIN)/python tests/tools/check_requests.py --self-test
 	$(BIN)/shellcheck infra/deploy.sh .ci/run tests/tools/validate-definition.sh
 	tests/tools/validate-definition.sh
@@ -110,10 +112,11 @@ bench-verdict: ## Measure decisions beside the rules of other deployers
 build: tools ## Build the functions for this machine
 	$(call build_functions,$(HOST_ARCH),$(BIN))
 
-deploy: $(DEPLOY)/stamp ## Deploy to AWS, asking for settings the first time: make deploy [STACK=failover] [ARCH=arm64]
+deploy: $(DEPLOY)/stamp ## Deploy to AWS, asking for settings the first time: make deploy [STACK=failover] [ARCH=arm64] [SIGNING_PROFILE=name]
 	$(DEPLOY_BIN)/python infra/settings.py "$(STACK)" "$(SETTINGS)" "target/$(STACK).settings"
 	$(call build_functions,$(ARCH),$(DEPLOY_BIN))
 	STACK="$(STACK)" SETTINGS="target/$(STACK).settings" PARAMETERS="Architecture=$(ARCH)" AWS=$(DEPLOY_BIN)/aws \
+	    SIGNING_PROFILE="$(SIGNING_PROFILE)" PYTHON=$(DEPLOY_BIN)/python \
 	    infra/deploy.sh
 
 approve: $(DEPLOY)/stamp ## Let a run begin a stage: make approve ROUTE=arn STAGE=50
