@@ -7,6 +7,8 @@
 #   SETTINGS    file with Name=Value lines for the template, as settings.py writes it; none by default
 #   PARAMETERS  more of them, separated by spaces; quoted where they hold some. They win
 #   AWS         the AWS CLI to use
+#   SIGNING_PROFILE  a signing profile of AWS Signer, for CodeSigningConfigArn; by default nothing is signed
+#   PYTHON      with boto3, to sign; python3 by default
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -49,6 +51,9 @@ elif ! s3api head-bucket; then
 fi
 "$AWS" cloudformation package --template-file infra/template.yaml \
     --s3-bucket "$BUCKET" --s3-prefix "$STACK" --output-template-file "$packaged" >/dev/null
+if [ -n "${SIGNING_PROFILE:-}" ]; then
+    "${PYTHON:-python3}" infra/sign.py "$SIGNING_PROFILE" "$account" "$STACK/signed/" "$packaged"
+fi
 mapfile -t parameters < <(
     cat "${SETTINGS:-/dev/null}"
     python3 -c 'import os, shlex; print(*shlex.split(os.environ.get("PARAMETERS", "")), sep="\n")'
