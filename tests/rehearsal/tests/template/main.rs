@@ -23,62 +23,101 @@ fn the_definition_names_versions() -> Result<()> {
     Ok(())
 }
 
-/// SAM publishes a version when the template of a function changes, not when a parameter does. Its
-/// description has to, and the version before must stay.
-#[test]
-fn a_parameter_alone_makes_a_version() -> Result<()> {
-    let template = template()?;
-    let parameters = template["Parameters"].as_mapping().context("no parameters")?;
-    let parameters: BTreeSet<_> = parameters.keys().filter_map(Value::as_str).map(str::to_owned).collect();
-    let mut seen = 0;
-    for (name, function) in functions(&template)? {
-        let properties = &function["Properties"];
-        let reach: BTreeSet<_> =
-            references(&properties["Environment"]).intersection(&parameters).cloned().collect();
-        let described = references(&properties["VersionDescription"]);
-        assert!(reach.is_subset(&described), "{name} reads {reach:?}, its versions tell {described:?}");
-        assert!(reach.is_empty() || function["UpdateReplacePolicy"] == "Retain", "{name} loses versions");
-        seen += reach.len();
-    }
-    assert!(seen > 0, "no function reads a parameter");
-    Ok(())
-}
+/// Of a function, kept for it and not for a version of it.
+const OF_NO_VERSION: [&str; 2] = ["VersionDescription", "ReservedConcurrentExecutions"];
 
-/// A version's description is replaced with the version, and Lambda publishes nothing of a function that is as it
-/// was: a description that changes by itself makes the deployment fail. So whatever parameter is changed, on top of
-/// whichever other is given, the description stays unless the function changes too.
+/// What is built for another architecture is another package, which makes a version by itself.
+const ANOTHER_PACKAGE: &str = "Architecture";
+
+/// SAM publishes a version when the template of a function changes, not when a parameter does: its description has
+/// to. A version's description is replaced with the version, though, and Lambda publishes nothing of a function that
+/// is as it was: a description that changes by itself makes the deployment fail. So whatever parameter is changed, on
+/// top of whichever other is given, the description changes with the function, and never alone.
 #[test]
-fn a_version_is_described_anew_only_where_its_function_changes() -> Result<()> {
+fn a_version_is_described_anew_where_its_function_changes_and_nowhere_else() -> Result<()> {
     let template = template()?;
-    let parameters = template["Parameters"].as_mapping().context("no parameters")?;
-    let parameters: Vec<&str> = parameters.keys().filter_map(Value::as_str).collect();
-    let mut described = 0;
+    let parameters = parameters(&template)?;
+    let mut described = BTreeSet::new();
     for (name, function) in functions(&template)? {
+        let (description, properties) = described_and_done(&template, function)?;
         let given = |given: Given| {
             let evaluated = |part: &Value| evaluate(part, &template, &given);
-            let mut properties = function["Properties"].as_mapping().cloned().unwrap_or_default();
-            let description = properties.remove("VersionDescription").unwrap_or_default();
-            // Kept for the function, not for a version of it.
-            properties.remove("ReservedConcurrentExecutions");
-            Ok::<_, anyhow::Error>((evaluated(&description)?, evaluated(&Value::Mapping(properties))?))
+            Ok::<_, anyhow::Error>((evaluated(&description)?, evaluated(&properties)?))
         };
-        for other in &parameters {
-            for changed in &parameters {
-                let with = |value| given(Given::from([(*other, "given"), (*changed, value)]));
-                let [none, one, another] = [with("")?, with("one")?, with("another")?];
-                for (before, after) in [(&none, &one), (&one, &another), (&another, &none)] {
-                    let anew = before.0 != after.0;
-                    ensure!(
-                        !anew || before.1 != after.1,
-                        "{changed} changes nothing of {name} but a description"
-                    );
-                    described += usize::from(anew);
+        for other in parameters.keys() {
+            for (changed, values) in &parameters {
+                if changed == other || *changed == ANOTHER_PACKAGE {
+                    continue;
+                }
+                let given_other = parameters[other].last().map_or("", String::as_str);
+                let with = |value| given(Given::from([(*other, given_other), (*changed, value)]));
+                let versions: Vec<_> = values.iter().map(|value| with(value)).collect::<Result<_>>()?;
+                for (before, after) in versions.iter().zip(versions.iter().cycle().skip(1)) {
+                    let (anew, another) = (before.0 != after.0, before.1 != after.1);
+                    ensure!(!anew || another, "{changed} changes nothing of {name} but a description");
+                    ensure!(anew || !another, "{changed} changes {name}, and no version is published");
+                    if anew {
+                        described.insert((name, *changed));
+                    }
                 }
             }
         }
     }
-    ensure!(described > 0, "no parameter is in any description");
+    let traced = described.iter().filter(|(_, changed)| *changed == "Tracing").count();
+    ensure!(traced == functions(&template)?.len(), "tracing is in {traced} descriptions");
+    ensure!(described.contains(&("PlanShiftFunction", "Windows")), "{described:?}");
     Ok(())
+}
+
+/// Executions that go on call the version before, so a version stays when another description replaces it. Lambda
+/// takes no description of more than 256 characters.
+#[test]
+fn versions_stay_and_their_descriptions_fit() -> Result<()> {
+    let template = template()?;
+    let parameters = parameters(&template)?;
+    for (name, function) in functions(&template)? {
+        assert!(function["UpdateReplacePolicy"] == "Retain", "{name} loses versions");
+        let (description, _) = described_and_done(&template, function)?;
+        let longest: Vec<(&str, String)> = parameters
+            .iter()
+            .map(|(parameter, values)| {
+                let most = template["Parameters"][*parameter]["MaxLength"].as_u64().unwrap_or(2);
+                let long = "x".repeat(usize::try_from(most)?);
+                let allowed = values.iter().filter(|value| !FREE.contains(&value.as_str()));
+                Ok((*parameter, allowed.max_by_key(|value| value.len()).cloned().unwrap_or(long)))
+            })
+            .collect::<Result<_>>()?;
+        let mut given: Given = longest.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        given.insert("Tracing", "Active");
+        let length = evaluate(&description, &template, &given)?.len();
+        assert!(length <= 256, "the description of {name} may have {length} characters");
+    }
+    Ok(())
+}
+
+/// What a parameter is tried with that may be anything.
+const FREE: [&str; 3] = ["", "one", "another"];
+
+/// The parameters, each with what it is tried with.
+fn parameters(template: &Value) -> Result<BTreeMap<&str, Vec<String>>> {
+    let parameters = template["Parameters"].as_mapping().context("no parameters")?;
+    let tried = parameters.iter().filter_map(|(name, parameter)| {
+        let allowed = parameter.get("AllowedValues").and_then(Value::as_sequence);
+        let free = || FREE.map(str::to_owned).to_vec();
+        let text = |value: &Value| value.as_str().map_or_else(|| format!("{value:?}"), str::to_owned);
+        Some((name.as_str()?, allowed.map_or_else(free, |values| values.iter().map(text).collect())))
+    });
+    Ok(tried.collect())
+}
+
+/// The description of a function's versions, and everything that is frozen in them.
+fn described_and_done(template: &Value, function: &Value) -> Result<(Value, Value)> {
+    let globals = template["Globals"]["Function"].as_mapping().context("no globals")?;
+    let own = function["Properties"].as_mapping().context("no properties")?;
+    let all: Vec<_> = globals.iter().chain(own).map(|(name, value)| (name.clone(), value.clone())).collect();
+    let frozen =
+        all.iter().filter(|(name, _)| !name.as_str().is_some_and(|name| OF_NO_VERSION.contains(&name)));
+    Ok((function["Properties"]["VersionDescription"].clone(), Value::Mapping(frozen.cloned().collect())))
 }
 
 fn template() -> Result<Value> {
@@ -132,6 +171,12 @@ fn evaluate(part: &Value, template: &Value, given: &Given) -> Result<String> {
             }
             ("!GetAtt", Value::String(name)) => name.clone(),
             ("!Split", Value::Sequence(parts)) => several(parts)?.join(" by "),
+            ("!Join", Value::Sequence(parts)) => {
+                let [Value::String(between), Value::Sequence(joined)] = &parts[..] else {
+                    bail!("a Join of {parts:?}")
+                };
+                several(joined)?.join(between)
+            }
             ("!If", Value::Sequence(parts)) => {
                 let [Value::String(condition), yes, no] = &parts[..] else { bail!("an If of {parts:?}") };
                 let holds = holds(&template["Conditions"][&condition[..]], template, given)?;
