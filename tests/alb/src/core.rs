@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Options;
 use crate::group::{Group, Health, Target};
 use crate::health;
-use crate::intercept::Interceptor;
+use crate::intercept::{Interceptor, Observer};
 use crate::journal::{AccessLogEntry, Call, Log};
 use crate::lock;
 use crate::memory::Measured;
@@ -50,6 +50,7 @@ pub(crate) struct Core {
     pub(crate) counted: Counted,
     pub(crate) time_compression: f64,
     pub(crate) interceptor: RwLock<Option<Interceptor>>,
+    pub(crate) observer: RwLock<Option<Observer>>,
     pub(crate) troubles: Mutex<Troubles>,
     /// Where calls of other services go.
     pub(crate) others: Mutex<Option<SocketAddr>>,
@@ -76,6 +77,7 @@ impl Core {
             counted: options.counted,
             time_compression: options.time_compression,
             interceptor: RwLock::default(),
+            observer: RwLock::default(),
             troubles: Mutex::default(),
             others: Mutex::default(),
             stop: CancellationToken::new(),

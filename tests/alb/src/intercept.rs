@@ -1,4 +1,4 @@
-//! Faults on purpose: what a call meets before or after it is carried out.
+//! Faults on purpose: what a call meets before or after it is carried out; and what it is answered without any.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -43,3 +43,18 @@ pub enum Intercept {
 }
 
 pub(crate) type Interceptor = Box<dyn Fn(&CallInfo<'_>) -> Intercept + Send + Sync>;
+
+/// An answer that this balancer makes itself, before anything is done to it on purpose.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered<'a> {
+    /// The service called.
+    pub service: Service,
+    /// Such as `ModifyRule`.
+    pub action: &'a str,
+    /// HTTP status.
+    pub status: u16,
+    /// XML of Elastic Load Balancing, CBOR of CloudWatch.
+    pub body: &'a [u8],
+}
+
+pub(crate) type Observer = Box<dyn Fn(&Answered<'_>) + Send + Sync>;

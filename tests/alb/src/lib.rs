@@ -66,7 +66,7 @@ mod whims;
 mod world;
 
 pub use crate::fleet::{Behaviour, Counts, Fleet, TAKES_MILLISECONDS};
-pub use crate::intercept::{CallInfo, Intercept};
+pub use crate::intercept::{Answered, CallInfo, Intercept};
 pub use crate::journal::{AccessLogEntry, Call, Service};
 pub use crate::memory::{Asked, ConnectionReset, Measured};
 pub use crate::stats::{Range, Statistic};
@@ -229,6 +229,12 @@ impl Alb {
     }
 
     /// Where calls of services that are not served here go: clients of such a service can be pointed
+    /// Sees every answer of its own from now on, in place of an earlier observer. It runs on the task that
+    /// serves the call, and must not block.
+    pub fn observe(&self, observer: Box<dyn Fn(&Answered<'_>) + Send + Sync>) {
+        *lock::write(&self.core.observer) = Some(observer);
+    }
+
     /// at [`Alb::endpoint`] too, and meet its interceptor.
     pub fn pass_on(&self, to: SocketAddr) {
         *lock::lock(&self.core.others) = Some(to);

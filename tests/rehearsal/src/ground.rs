@@ -103,6 +103,10 @@ impl Ground {
                 faults.decide(call)
             }
         }));
+        alb.observe(Box::new({
+            let notes = notes.clone();
+            move |answer| notes.note_answer(answer)
+        }));
         let local_aws = LocalAws::start(&alb.endpoint(), &folder.path().join("local-aws.log")).await?;
         alb.pass_on(local_aws.address()?);
         let notice_topic_arn = make_topic(local_aws.endpoint()).await?;

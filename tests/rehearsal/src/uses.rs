@@ -1,10 +1,10 @@
 //! What the deployed roles are used for: noted call by call, and read from what was executed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use alb::{CallInfo, Service};
+use alb::{Answered, CallInfo, Service};
 use anyhow::Result;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
@@ -61,6 +61,8 @@ pub(crate) struct Notes {
     /// The first request of each kind, as a line of JSON: they differ in more than their digits, of which
     /// times and ids are made.
     requests: Arc<Mutex<BTreeMap<String, String>>>,
+    /// The same of what the balancer answered to anybody.
+    answers: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Notes {
@@ -86,6 +88,36 @@ impl Notes {
             notes.insert(used.saying("events:source", sources(call)));
         }
     }
+}
+
+impl Notes {
+    /// Notes an answer of the balancer.
+    pub(crate) fn note_answer(&self, answer: &Answered<'_>) {
+        let (service, body) = match answer.service {
+            Service::CloudWatch => ("cloudwatch", hexadecimal(answer.body)),
+            _ => ("elasticloadbalancing", String::from_utf8_lossy(answer.body).into_owned()),
+        };
+        // Names of elements and fields, and values of few letters: what else it holds is ids, names and numbers.
+        let text = String::from_utf8_lossy(answer.body);
+        let parts: BTreeSet<&str> = text
+            .split(|c: char| !c.is_ascii_alphabetic() && c != '.')
+            .filter(|part| part.starts_with(|c: char| c.is_ascii_uppercase()))
+            .collect();
+        let kind = format!("{service} {} {} {parts:?}", answer.action, answer.status);
+        let mut answers = self.answers.lock().expect("nobody panics with it");
+        answers.entry(kind).or_insert_with(|| {
+            json!({ "service": service, "operation": answer.action, "status": answer.status, "body": body })
+                .to_string()
+        });
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to memory does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// What a call is about, as far as its action can be allowed for that alone. That of an action which is
@@ -161,6 +193,14 @@ impl Ground {
     /// If a note was cut short by a panic.
     pub fn requests(&self) -> Vec<String> {
         self.notes.requests.lock().expect("nobody panics with it").values().cloned().collect()
+    }
+
+    /// An answer of each kind that the balancer has given so far, as a line of JSON for `check_answers.py`.
+    ///
+    /// # Panics
+    /// If a note was cut short by a panic.
+    pub fn answers(&self) -> Vec<String> {
+        self.notes.answers.lock().expect("nobody panics with it").values().cloned().collect()
     }
 
     /// Who has started an execution, and which functions it has invoked.

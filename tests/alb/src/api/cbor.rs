@@ -25,9 +25,18 @@ pub(super) fn encode(value: &Value) -> Vec<u8> {
     bytes
 }
 
-/// The body of a refusal.
+/// The body of a refusal. Clients of this protocol know an error by its shape in the model, whose name is not
+/// always the code of the older protocols.
 pub(super) fn error(error: &ApiError) -> Vec<u8> {
-    encode(&map([("__type", text(&error.code)), ("message", text(&error.message))]))
+    let shape = match error.code.as_str() {
+        "ValidationError" => "ValidationException",
+        "MissingParameter" => "MissingRequiredParameterException",
+        "InvalidParameterCombination" => "InvalidParameterCombinationException",
+        "InvalidParameterValue" => "InvalidParameterValueException",
+        other => other,
+    };
+    let shape = text(format!("com.amazonaws.cloudwatch#{shape}"));
+    encode(&map([("__type", shape), ("message", text(&error.message))]))
 }
 
 pub(super) fn map<const N: usize>(entries: [(&str, Value); N]) -> Value {

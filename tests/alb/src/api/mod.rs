@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 
 use self::error::ApiError;
 use crate::core::Core;
-use crate::intercept::{CallInfo, Intercept};
+use crate::intercept::{Answered, CallInfo, Intercept};
 use crate::journal::{Call, Service};
 use crate::lock;
 use crate::net::{self, Answer, Body, Reset, whole};
@@ -129,8 +129,10 @@ async fn carry_out(core: &Arc<Core>, at: Timestamp, call: Incall, decision: Inte
             Err(Reset)
         }
         Intercept::Pass | Intercept::Delay(_) => {
-            let (response, outcome) = match perform(core, &call, &id) {
-                Ok(response) => (response, Ok(())),
+            let answered = perform(core, &call, &id);
+            show(core, &call, &answered, &id);
+            let (response, outcome) = match answered {
+                Ok(body) => (accept(call.service, body, &id), Ok(())),
                 Err(error) => (refuse(call.service, &error, &id), Err(error.code)),
             };
             let applied = outcome.is_ok();
@@ -143,20 +145,46 @@ async fn carry_out(core: &Arc<Core>, at: Timestamp, call: Incall, decision: Inte
     }
 }
 
-fn perform(core: &Arc<Core>, call: &Incall, id: &str) -> Result<Response<Body>, ApiError> {
-    if call.service == Service::CloudWatch {
-        let body = cloudwatch::perform(core, &call.action, &call.body)?;
-        return Ok(cbor_answer(200, body, id));
+/// The body of the answer to a call that is carried out.
+fn perform(core: &Arc<Core>, call: &Incall, id: &str) -> Result<Vec<u8>, ApiError> {
+    match call.service {
+        Service::CloudWatch => cloudwatch::perform(core, &call.action, &call.body),
+        _ => elbv2::perform(core, &call.action, &call.parameters, call.counted, id),
     }
-    let body = elbv2::perform(core, &call.action, &call.parameters, call.counted, id)?;
-    Ok(answer(200, "text/xml", body, id))
+}
+
+/// Shows an answer to whoever asked for that.
+fn show(core: &Core, call: &Incall, answered: &Result<Vec<u8>, ApiError>, id: &str) {
+    let Some(observer) = &*lock::read(&core.observer) else { return };
+    let (service, action) = (call.service, call.action.as_str());
+    match answered {
+        Ok(body) => observer(&Answered { service, action, status: 200, body }),
+        Err(error) => {
+            let body = refusal(service, error, id);
+            observer(&Answered { service, action, status: error.status, body: &body });
+        }
+    }
+}
+
+fn accept(service: Service, body: Vec<u8>, id: &str) -> Response<Body> {
+    if service == Service::CloudWatch {
+        cbor_answer(200, body, id)
+    } else {
+        answer(200, "text/xml", body, id)
+    }
+}
+
+/// The body of a refusal.
+fn refusal(service: Service, error: &ApiError, id: &str) -> Vec<u8> {
+    if service == Service::CloudWatch { cbor::error(error) } else { xml::error(error, id) }
 }
 
 fn refuse(service: Service, error: &ApiError, id: &str) -> Response<Body> {
+    let body = refusal(service, error, id);
     if service != Service::CloudWatch {
-        return answer(error.status, "text/xml", xml::error(error, id), id);
+        return answer(error.status, "text/xml", body, id);
     }
-    let mut response = cbor_answer(error.status, cbor::error(error), id);
+    let mut response = cbor_answer(error.status, body, id);
     // Clients of the older protocols know the error by this header.
     let blame = if error.status < 500 { "Sender" } else { "Receiver" };
     if let Ok(value) = HeaderValue::from_str(&format!("{};{blame}", error.code)) {

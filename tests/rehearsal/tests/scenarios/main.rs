@@ -31,6 +31,7 @@ mod testers;
 mod upgrade;
 mod windows;
 
+mod wire;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;

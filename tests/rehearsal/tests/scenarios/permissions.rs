@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
 use rehearsal::policy::{Policy, judge};
-use rehearsal::{ACCOUNT, BALANCER, Ground, REGION, STACK, Use, cli, elsewhere, root, tool};
+use rehearsal::{ACCOUNT, BALANCER, Ground, REGION, STACK, Use, cli};
 use serde_json::Value;
+
+use crate::wire;
 
 /// What Step Functions needs for its log, as its documentation lists it.
 const DELIVERS_LOGS: [&str; 8] = [
@@ -43,7 +45,7 @@ pub async fn check(ground: &Ground, all: bool) -> Result<()> {
         uses.len(),
         wrong.join("\n")
     );
-    asked(ground).await
+    wire::check(ground).await
 }
 
 /// Checks that for everything that was called the ledger has a row: what AWS does, and who says so.
@@ -52,22 +54,6 @@ fn known(uses: &BTreeSet<Use>) -> Result<()> {
     let unknown: BTreeSet<&str> =
         uses.iter().map(|used| used.action.as_str()).filter(|action| !ledger.contains(*action)).collect();
     ensure!(unknown.is_empty(), "called, and without a row in the ledger: {unknown:?}");
-    Ok(())
-}
-
-/// Checks that whatever the functions have asked of AWS is as AWS's own models have it.
-async fn asked(ground: &Ground) -> Result<()> {
-    let requests = ground.requests();
-    if requests.is_empty() {
-        // The scenarios that were chosen call nothing; where all have run, their uses were missed before.
-        return Ok(());
-    }
-    let file = ground.folder().join("requests.jsonl");
-    std::fs::write(&file, requests.join("\n"))?;
-    let mut python = elsewhere(tool("python"));
-    let python = python.arg(root().join("tests/tools/check_requests.py")).arg(&file).kill_on_drop(true);
-    let checked = python.output().await?;
-    ensure!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     Ok(())
 }
 
