@@ -20,27 +20,29 @@ const json = (message, more) => JSON.stringify({ errorType: 'Made.Up', errorMess
 const quotes = 'AWS answered "no" to `web`:\n\tC:\\path, 50 %, ü, \u2028 and 😀';
 const timedOut = 'The cause is not known. Returned payload: {"errorMessage":"it took longer than 30.00 seconds"}';
 
-// `says`: what every text that is made of the error must hold.
+// `says`: what every text that is made of the error must hold. Records of localstack are snapshots in its
+// tests/aws/services/stepfunctions/v2.
 const ERRORS = [
   { error: 'Overtaken', cause: json('web: rule 1 holds 40/60. Nothing more was written.'), says: 'rule 1 holds 40/60.' },
   { error: 'PlanRejected', cause: json(quotes), says: quotes },
   { error: 'AwsRefused', cause: json(quotes).replace('ü', '\\u00fc'), says: quotes },
   { error: 'AwsUnavailable', cause: '{\n  "errorMessage" : "later" }\n', says: 'later' },
   { error: 'AwsRefused', cause: json('x'.repeat(30000)), says: 'x'.repeat(900) },
-  // Recorded: a function's own time-out, with an older runtime. It names a message and is no JSON.
+  // Recorded by two public projects, 2024 and 2025: a function's own time-out. It names a message and is no JSON.
   { error: 'Lambda.Unknown', cause: timedOut, says: `Lambda.Unknown: ${timedOut}` },
-  // Recorded: a crash, or too little memory.
+  // Recorded by a public project: a crash, or too little memory.
   { error: 'Runtime.ExitError', cause: json('RequestId: 1 Error: signal: killed'), says: 'ExitError: RequestId: 1 Error' },
   { error: 'Sandbox.Timedout', cause: json('RequestId: 1 Error: Task timed out'), says: 'Sandbox.Timedout: RequestId: 1' },
-  // Recorded: the state's time-out.
+  // Recorded by localstack, error_handling/test_task_service_lambda, test_invoke_timeout: the state's time-out.
   { error: 'States.Timeout', cause: '', says: /did not answer within (its time-out \(States\.Timeout\)|60 s)/ },
   { error: 'States.Timeout', says: /did not answer within/ },
   { error: 'States.Timeout', cause: null, says: /did not answer within/ },
-  // Recorded: an error whose message is empty.
+  // Recorded by localstack, error_handling/test_task_service_lambda, test_raise_custom_exception: an empty message.
   { error: 'OfAHook', cause: json('', { stackTrace: ['File "/var/task/a.py"\n'] }), says: 'OfAHook' },
-  // Recorded: Lambda itself refuses.
+  // Recorded by localstack, error_handling/test_task_service_lambda, test_no_such_function: Lambda itself refuses.
   { error: 'Lambda.ResourceNotFoundException', cause: 'Not found: arn:x (Service: AWSLambda; Proxy: null)', says: 'arn:x' },
-  // Recorded: too large an answer.
+  // Recorded by localstack, error_handling/test_states_errors, test_service_task_lambada_catch_state_all_data_limit_exceeded_on_large_utf8_response:
+  // too large an answer.
   { error: 'States.DataLimitExceeded', cause: 'The result is too large.', says: 'States.DataLimitExceeded: The result is' },
   // Made up.
   { error: 'Cut', cause: json(quotes).slice(0, 70), says: 'Cut: {"errorType"' },
@@ -137,7 +139,8 @@ const RESULTS = {
 };
 RESULTS.RollBackOn = RESULTS.RollBack;
 
-// What hooks of other people may answer; `undefined` stands for no answer at all.
+// What hooks of other people may answer; `undefined` stands for no answer at all. Recorded by localstack,
+// services/test_lambda_task_service, test_invoke_json_values: a hook that returns nothing has the payload null.
 const ANSWERS = [
   null, undefined, true, 0, 42, '', ' ', 'advance', [], ['advance'], [{ verdict: 'advance' }], {}, { verdict: null },
   { verdict: 'advance' }, { verdict: ['advance'] }, { verdict: 'rollBack' }, { verdict: 'rollBack', reason: 'no' },
@@ -147,7 +150,8 @@ const ANSWERS = [
 
 function results(state) {
   if (state !== 'CallHook') return [RESULTS[state]];
-  return ANSWERS.map((answer) => ({ StatusCode: 200, ...(answer !== undefined && { Payload: answer }) }));
+  const around = { ExecutedVersion: '$LATEST', StatusCode: 200, SdkHttpMetadata: { HttpStatusCode: 200 } };
+  return ANSWERS.map((answer) => ({ ...around, ...(answer !== undefined && { Payload: answer }) }));
 }
 
 // --------------------------------------------------------------------------------------------- evaluation

@@ -1,7 +1,8 @@
 //! What AWS does, as data: for every operation that is called, with a source for every fact.
 //!
 //! `ledger.json` has a row for each fact. Where AWS refuses a call, the row names the test that shows
-//! that this balancer refuses it as well. [`faults`] finds what is missing.
+//! that this balancer refuses it as well. [`faults`] finds what is missing. `recorded.json` lists the
+//! answers of AWS that tests all over the project read as others have recorded them.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -41,6 +42,32 @@ pub fn rows() -> Result<Vec<Row>, serde_json::Error> {
 /// The operations that the ledger knows, as `service:Operation`.
 ///
 /// # Errors
+/// An answer that somebody recorded on AWS, and the test that reads it rightly.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Record {
+    /// What AWS answered.
+    pub answer: String,
+    /// Who recorded it.
+    pub source: String,
+    /// What follows from it.
+    pub reading: String,
+    /// The file of the test, from the root of the checkout.
+    pub file: String,
+    /// What the test can be found by in its file.
+    pub test: String,
+    /// How its file names the source.
+    pub names: String,
+}
+
+/// All recorded answers that tests read.
+///
+/// # Errors
+/// If `recorded.json` cannot be read.
+pub fn records() -> Result<Vec<Record>, serde_json::Error> {
+    serde_json::from_str(include_str!("../recorded.json"))
+}
+
 /// If `ledger.json` cannot be read.
 pub fn operations() -> Result<BTreeSet<String>, serde_json::Error> {
     Ok(rows()?.into_iter().map(|row| row.operation).collect())

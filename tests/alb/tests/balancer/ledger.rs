@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use alb::ledger::{self, Row};
+use alb::ledger::{self, Record, Row};
 
 fn here() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -92,6 +92,44 @@ fn a_row_says_where_it_is_from_and_how_well_it_is_known() {
 }
 
 /// Rewrites the page where `WRITE_NOT_PROVEN` is set.
+/// What is wrong with a record, given the text of its file.
+fn unread(record: &Record, text: &str) -> Option<String> {
+    // As one line, since sources in comments go over several.
+    let words = text.split_whitespace().filter(|word| !["//", "///", "//!"].contains(word));
+    let flat = words.collect::<Vec<_>>().join(" ");
+    let missing = |what: &str| Some(format!("{} ({}): {what}", record.answer, record.file));
+    match record {
+        Record { source, reading, .. } if source.is_empty() || reading.is_empty() => missing("says nothing"),
+        Record { test, .. } if test.is_empty() || !text.contains(test.as_str()) => {
+            missing("there is no such test")
+        }
+        Record { names, .. } if names.is_empty() || !flat.contains(names.as_str()) => {
+            missing("its test does not name the source")
+        }
+        _ => None,
+    }
+}
+
+/// The text of a record's file; nothing where there is none.
+fn text_of(record: &Record) -> String {
+    fs::read_to_string(here().join("../..").join(&record.file)).unwrap_or_default()
+}
+
+#[test]
+fn every_recorded_answer_is_read_in_a_test_that_names_its_source() {
+    let records = ledger::records().unwrap();
+    let found: Vec<_> = records.iter().filter_map(|record| unread(record, &text_of(record))).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    assert_eq!(records.len(), 20);
+    for record in &records {
+        let without = text_of(record).replace(&record.test, "");
+        assert!(unread(record, &without).is_some_and(|fault| fault.ends_with("there is no such test")));
+        let unnamed = Record { names: "nobody at all".to_owned(), ..record.clone() };
+        let fault = unread(&unnamed, &text_of(record));
+        assert!(fault.is_some_and(|fault| fault.ends_with("its test does not name the source")));
+    }
+}
+
 #[test]
 fn the_page_of_what_is_not_proven_is_current() {
     let page = ledger::not_proven(&ledger::rows().unwrap());

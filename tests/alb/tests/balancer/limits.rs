@@ -7,6 +7,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 
 use crate::common::{Ground, fixed, forward, path_is, said};
 
+/// aws-sdk-go-v2 issue 2715: the code and the words of the refusal.
 #[tokio::test]
 async fn one_resource_is_tagged_at_a_time() {
     let ground = Ground::new().await;
@@ -32,6 +33,7 @@ async fn one_resource_is_tagged_at_a_time() {
     assert_eq!(tags().await, [0, 1]);
 }
 
+/// FeLvi-zzz/tentez pull 28: the words about rules.
 #[tokio::test]
 async fn twenty_things_are_described_at_a_time() {
     let ground = Ground::new().await;
@@ -94,6 +96,7 @@ async fn arns_of_another_region_are_none() {
     assert_eq!(said(create), format!("ValidationError: '{group}' must be in ARN format"));
 }
 
+/// aws-cdk issue 24805 (weights), pulumi-aws issue 1824 (durations).
 #[tokio::test]
 async fn weights_and_durations_in_the_words_of_aws() {
     let ground = Ground::new().await;

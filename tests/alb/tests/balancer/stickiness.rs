@@ -49,6 +49,7 @@ impl Pair {
     }
 }
 
+/// argo-rollouts pull 1577 and issue 1572.
 #[tokio::test]
 async fn a_rule_that_weighs_a_sticky_group_has_to_be_sticky() {
     let pair = Pair::new().await;
@@ -83,6 +84,7 @@ async fn a_rule_that_weighs_a_sticky_group_has_to_be_sticky() {
     listener(pair.weighted(true)).await.unwrap();
 }
 
+/// aws-load-balancer-controller issue 2734.
 #[tokio::test]
 async fn a_group_behind_a_weighted_rule_cannot_turn_sticky() {
     let pair = Pair::new().await;
