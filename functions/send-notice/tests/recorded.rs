@@ -30,7 +30,7 @@ fn http(answer: &Value) -> SharedHttpClient {
     http_client_fn(move |_, _| connector.clone())
 }
 
-/// Tells of the end of a run where events are answered like this.
+/// Tells of a restore that could not begin where events are answered like this.
 async fn tell(answer: &Value) -> Result<Noticed, Error> {
     let credentials = Credentials::new("id", "secret", None, None, "test");
     let config = SdkConfig::builder()
@@ -41,8 +41,9 @@ async fn tell(answer: &Value) -> Result<Noticed, Error> {
         .build();
     let request: NoticeRequest = serde_json::from_value(json!({
         "execution": "arn:aws:states:us-east-1:123456789012:execution:failover:web-1",
-        "input": { "app": "web" }, "plan": null, "progress": null,
-        "ended": { "ending": "RolledBack", "cause": "What happened.", "outcome": null },
+        "input": { "app": "web", "operation": "restore", "execution": "arn:another" },
+        "plan": null, "progress": null,
+        "ended": { "ending": "PlanRejected", "cause": "What happened.", "outcome": null },
     }))
     .unwrap();
     handle(clients(&config), request).await

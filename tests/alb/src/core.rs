@@ -91,6 +91,14 @@ impl Core {
         format!("{:016x}", lock::lock(&self.rng).random::<u64>())
     }
 
+    /// For how long a read may show what stood before a change of this resource; not at all, as chance has it.
+    pub(crate) fn late(&self, world: &World, arn: &str) -> Duration {
+        let label = world.label_of(arn).unwrap_or_default();
+        let late = lock::lock(&self.troubles).of(&label).late_reads;
+        let draws = !late.is_zero() && lock::lock(&self.rng).random();
+        if draws { late } else { Duration::ZERO }
+    }
+
     /// A request's id.
     pub(crate) fn request_id(&self) -> String {
         let id = lock::lock(&self.rng).random::<u128>();

@@ -12,6 +12,9 @@ use serde::Deserialize;
 /// How well a fact is known.
 const SETTLED: [&str; 4] = ["yes", "doc", "weak", "no"];
 
+/// Too large to find anything in.
+const VAGUE: [&str; 3] = ["API reference", "documentation", "guide"];
+
 /// One fact about an operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -39,9 +42,6 @@ pub fn rows() -> Result<Vec<Row>, serde_json::Error> {
     serde_json::from_str(include_str!("../ledger.json"))
 }
 
-/// The operations that the ledger knows, as `service:Operation`.
-///
-/// # Errors
 /// An answer that somebody recorded on AWS, and the test that reads it rightly.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -68,6 +68,9 @@ pub fn records() -> Result<Vec<Record>, serde_json::Error> {
     serde_json::from_str(include_str!("../recorded.json"))
 }
 
+/// The operations that the ledger knows, as `service:Operation`.
+///
+/// # Errors
 /// If `ledger.json` cannot be read.
 pub fn operations() -> Result<BTreeSet<String>, serde_json::Error> {
     Ok(rows()?.into_iter().map(|row| row.operation).collect())
@@ -91,6 +94,9 @@ pub fn faults(rows: &[Row], served: &[String], tests: &str) -> Vec<String> {
         }
         if row.does.is_empty() || row.source.is_empty() {
             fault("says nothing, or has no source".to_owned());
+        }
+        if VAGUE.contains(&row.source.as_str()) {
+            fault(format!("the source is `{}`: say where in it, or that it is assumed", row.source));
         }
         if !SETTLED.contains(&row.settled.as_str()) {
             fault(format!("settled is `{}`, none of {}", row.settled, SETTLED.join(", ")));

@@ -54,6 +54,7 @@ mod memory;
 mod metrics;
 mod model;
 mod net;
+mod past;
 mod pool;
 mod proxy;
 mod responses;
@@ -228,13 +229,13 @@ impl Alb {
         *lock::write(&self.core.interceptor) = Some(interceptor);
     }
 
-    /// Where calls of services that are not served here go: clients of such a service can be pointed
     /// Sees every answer of its own from now on, in place of an earlier observer. It runs on the task that
     /// serves the call, and must not block.
     pub fn observe(&self, observer: Box<dyn Fn(&Answered<'_>) + Send + Sync>) {
         *lock::write(&self.core.observer) = Some(observer);
     }
 
+    /// Where calls of services that are not served here go: clients of such a service can be pointed
     /// at [`Alb::endpoint`] too, and meet its interceptor.
     pub fn pass_on(&self, to: SocketAddr) {
         *lock::lock(&self.core.others) = Some(to);

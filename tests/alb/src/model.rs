@@ -49,6 +49,17 @@ pub(crate) struct Action {
     pub(crate) kind: ActionKind,
 }
 
+impl Action {
+    /// The target groups that it names.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &str> {
+        let forward = match &self.kind {
+            ActionKind::Forward(forward) => Some(forward),
+            _ => None,
+        };
+        forward.into_iter().flat_map(|forward| forward.groups.iter().map(|(arn, _)| arn.as_str()))
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum ActionKind {
     Forward(Forward),

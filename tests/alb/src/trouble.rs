@@ -10,6 +10,9 @@ use jiff::Timestamp;
 pub struct Trouble {
     /// How long a change of rules takes to reach the data plane.
     pub spread: Duration,
+    /// For how long after a change of actions or tags a read may still show what stood before: by chance it
+    /// does or does not, so that one may go back behind another. Up to a minute.
+    pub late_reads: Duration,
     /// How long a second stays unpublished in CloudWatch after it is over.
     pub metric_lag: Duration,
     /// What CloudWatch shows of the newest seconds that are published.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::group::{Group, User};
 use crate::model::{Action, ActionKind, Listener, LoadBalancer, Rule};
+use crate::past::Past;
 use crate::routing::{Choice, Gate, Step, Table};
 use crate::trouble::Troubles;
 
@@ -17,6 +18,10 @@ pub(crate) struct World {
     pub(crate) listeners: Vec<Listener>,
     /// By ARN of the resource.
     pub(crate) tags: BTreeMap<String, BTreeMap<String, String>>,
+    /// The actions of rules, by their ARNs, before they were changed.
+    pub(crate) past_actions: Past<Vec<Action>>,
+    /// The tags of resources before they were changed.
+    pub(crate) past_tags: Past<BTreeMap<String, String>>,
     /// Whether callers lack the right to look at user pools.
     pub(crate) cognito_denied: bool,
 }
@@ -63,6 +68,29 @@ impl World {
             _ => None,
         });
         forward.unwrap_or_default()
+    }
+
+    /// How often the listeners of a balancer name each group.
+    pub(crate) fn groups_behind(&self, balancer: &str) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        for listener in self.listeners.iter().filter(|listener| listener.balancer == balancer) {
+            let rules = listener.rules.iter().flat_map(|rule| &rule.actions);
+            for arn in listener.default_actions.iter().chain(rules).flat_map(Action::groups) {
+                *counts.entry(arn).or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    /// What the balancers call themselves in CloudWatch that a resource belongs to; nothing for a group that no
+    /// rule names.
+    pub(crate) fn label_of(&self, arn: &str) -> Option<String> {
+        if let Some(group) = self.group(arn) {
+            return group.user.borrow().as_ref().map(|user| user.label.to_string());
+        }
+        // `...:listener-rule/app/name/id/...` and the like.
+        let parts: Vec<&str> = arn.split('/').skip(1).take(3).collect();
+        (parts.len() == 3).then(|| parts.join("/"))
     }
 
     /// Brings the data plane up to what the control plane holds: groups at once, since health

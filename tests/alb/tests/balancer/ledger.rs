@@ -78,7 +78,8 @@ fn a_refusal_that_no_test_shows_is_found() {
 #[test]
 fn a_row_says_where_it_is_from_and_how_well_it_is_known() {
     type Change = fn(&mut Row);
-    let changes: [(Change, &str); 3] = [
+    let changes: [(Change, &str); 4] = [
+        (|row| "API reference".clone_into(&mut row.source), "say where in it"),
         (|row| row.source.clear(), "has no source"),
         (|row| row.settled.clear(), "none of yes, doc, weak, no"),
         (|row| "perhaps".clone_into(&mut row.settled), "none of yes, doc, weak, no"),
@@ -91,7 +92,6 @@ fn a_row_says_where_it_is_from_and_how_well_it_is_known() {
     }
 }
 
-/// Rewrites the page where `WRITE_NOT_PROVEN` is set.
 /// What is wrong with a record, given the text of its file.
 fn unread(record: &Record, text: &str) -> Option<String> {
     // As one line, since sources in comments go over several.
@@ -130,6 +130,7 @@ fn every_recorded_answer_is_read_in_a_test_that_names_its_source() {
     }
 }
 
+/// Rewrites the page where `WRITE_NOT_PROVEN` is set.
 #[test]
 fn the_page_of_what_is_not_proven_is_current() {
     let page = ledger::not_proven(&ledger::rows().unwrap());

@@ -183,3 +183,32 @@ async fn who_sets_up_takes_nothing_from_the_functions() {
         ground.rule(priority, "/a", vec![fixed("404")]).await;
     }
 }
+
+/// Two public reports of July 2024 and later, DefangLabs/defang issue 534 among them; the words are those of a log.
+#[tokio::test]
+async fn a_balancer_leads_to_a_hundred_groups() {
+    let ground = Ground::new().await;
+    let mut groups = Vec::new();
+    for number in 0..101 {
+        let created = ground.elb.create_target_group().name(format!("g-{number}")).send().await.unwrap();
+        groups.push(created.target_groups()[0].target_group_arn().unwrap().to_owned());
+    }
+    let weighted =
+        |groups: &[String]| forward(&groups.iter().map(|arn| (arn.as_str(), 1)).collect::<Vec<_>>());
+    let mut last = String::new();
+    for (number, five) in (1..).zip(groups[..100].chunks(5)) {
+        last = ground.rule(number, &format!("/{number}"), vec![weighted(five)]).await;
+    }
+    let create = |priority: i32, groups: &[String]| {
+        let call = ground.elb.create_rule().listener_arn(&ground.listener).priority(priority);
+        call.conditions(path_is("/more")).actions(weighted(groups)).send()
+    };
+    let message = "TooManyUniqueTargetGroupsPerLoadBalancer: You have reached the maximum number of unique target \
+                   groups that you can associate with a load balancer of type 'application': [100]";
+    assert_eq!(said(create(90, &groups[100..]).await), message);
+    // What is there already counts once, and what a change gives up no longer.
+    create(91, &groups[..5]).await.unwrap();
+    let swapped = [&groups[95..99], &groups[100..]].concat();
+    ground.elb.modify_rule().rule_arn(&last).actions(weighted(&swapped)).send().await.unwrap();
+    assert_eq!(said(create(92, &groups[99..100]).await), message);
+}

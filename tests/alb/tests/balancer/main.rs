@@ -6,6 +6,7 @@ mod anew;
 mod common;
 mod faults;
 mod health;
+mod late;
 mod ledger;
 mod limits;
 mod memory;

@@ -198,8 +198,11 @@ impl std::fmt::Display for Aws {
         let partial = self.partial.map(|p| format!("{} % of the last {} are shown", p.percent, p.seconds));
         let gaps =
             (self.gaps_percent > 0.0).then(|| format!("{} % of seconds are missing", self.gaps_percent));
-        let parts =
-            [late(self.spread_seconds, "weights spread"), late(self.metric_lag_seconds, "metrics come")];
+        let parts = [
+            late(self.spread_seconds, "weights spread"),
+            late(self.late_reads_seconds, "reads see changes up to"),
+            late(self.metric_lag_seconds, "metrics come"),
+        ];
         let twice = self.points_twice.then(|| "data points come twice".to_owned());
         let parts: Vec<String> =
             parts.into_iter().chain([partial, gaps, twice]).flatten().chain(unseen).collect();

@@ -70,6 +70,9 @@ impl From<Behaves> for Behaviour {
 pub struct Aws {
     /// How long changed weights take to reach the traffic.
     pub spread_seconds: Seconds,
+    /// For how long after a change reads of rules and tags may still show what stood before, one this way and
+    /// another that way.
+    pub late_reads_seconds: Seconds,
     /// How long a second stays out of CloudWatch after it is over.
     pub metric_lag_seconds: Seconds,
     /// Seconds that CloudWatch shows before all of their samples are there.
@@ -97,6 +100,7 @@ impl Aws {
     pub(super) fn apply(&self, ground: &Ground, app: &App<'_>) {
         let trouble = Trouble {
             spread: self.spread_seconds.duration(),
+            late_reads: self.late_reads_seconds.duration(),
             metric_lag: self.metric_lag_seconds.duration(),
             partial: self
                 .partial

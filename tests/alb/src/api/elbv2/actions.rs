@@ -8,6 +8,8 @@ use crate::world::World;
 
 /// Target groups that one action may name.
 const MOST_GROUPS: usize = 5;
+/// Different target groups that the rules of one balancer may name: AWS's default quota.
+const MOST_UNIQUE_GROUPS: usize = 100;
 /// The largest weight.
 const HEAVIEST: i64 = 999;
 
@@ -44,6 +46,7 @@ pub(super) fn parse(
             stickiness_agrees(world, forward)?;
         }
     }
+    few_enough_groups(world, balancer, previous, &actions)?;
     Ok(actions)
 }
 
@@ -74,6 +77,31 @@ fn stickiness_agrees(world: &World, forward: &Forward) -> Result<(), ApiError> {
             "You must enable group stickiness on a rule if you enabled target stickiness on one of its target \
              groups",
         ));
+    }
+    Ok(())
+}
+
+/// Checks how many groups the balancer would lead to with these actions instead of the previous ones.
+fn few_enough_groups(
+    world: &World,
+    balancer: &str,
+    previous: &[Action],
+    actions: &[Action],
+) -> Result<(), ApiError> {
+    let mut counts = world.groups_behind(balancer);
+    for arn in previous.iter().flat_map(Action::groups) {
+        counts.entry(arn).and_modify(|count| *count -= 1);
+    }
+    counts.retain(|_, count| *count > 0);
+    let named: BTreeSet<&str> = actions.iter().flat_map(Action::groups).collect();
+    if named.iter().any(|arn| !counts.contains_key(arn))
+        && counts.keys().copied().chain(named).collect::<BTreeSet<_>>().len() > MOST_UNIQUE_GROUPS
+    {
+        let message = format!(
+            "You have reached the maximum number of unique target groups that you can associate with a load \
+             balancer of type 'application': [{MOST_UNIQUE_GROUPS}]"
+        );
+        return Err(ApiError::new("TooManyUniqueTargetGroupsPerLoadBalancer", message));
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use clock::Instant;
+
 use super::paging::page;
 use super::{
     ApiError, Outcome, Output, Scope, actions, actions_out, at_most_described, groups, nothing, tags,
@@ -87,10 +89,18 @@ pub(super) fn describe(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
         .listeners
         .iter()
         .filter(|listener| arns.contains(&listener.arn) || balancer == Some(&listener.balancer))
-        .map(View::new)
+        .map(|listener| early(core, &world, listener))
         .collect();
     let (views, next) = page(scope, views)?;
     Ok(output(views, next))
+}
+
+/// A listener as a read shows it that may come too early for a change.
+fn early(core: &Core, world: &World, listener: &Listener) -> View {
+    let late = core.late(world, &listener.arn);
+    let held = world.past_actions.before(&listener.default_rule, Instant::now(), late);
+    let view = View::new(listener);
+    View { actions: held.cloned().unwrap_or(view.actions), ..view }
 }
 
 pub(super) fn modify(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
@@ -111,10 +121,11 @@ pub(super) fn modify(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     let Some(listener) = world.listener_mut(arn) else {
         return Err(ApiError::not_found("ListenerNotFound", arn));
     };
-    if let Some(actions) = replaced {
-        listener.default_actions = actions;
+    let held = replaced.map(|actions| std::mem::replace(&mut listener.default_actions, actions));
+    let (view, default_rule) = (View::new(listener), listener.default_rule.clone());
+    if let Some(held) = held {
+        world.past_actions.note(&default_rule, held, Instant::now());
     }
-    let view = View::new(listener);
     world.publish(&lock(&core.troubles));
     Ok(output(vec![view], None))
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use clock::Instant;
+
 use super::listeners::find;
 use super::paging::page;
 use super::{
@@ -68,7 +70,7 @@ pub(super) fn describe(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
             world.listeners.iter().flat_map(all).filter(|view| arns.contains(&view.rule.arn)).collect()
         }
     };
-    let (views, next) = page(scope, views)?;
+    let (views, next) = page(scope, early(core, &world, views))?;
     Ok(output(views, next))
 }
 
@@ -86,7 +88,8 @@ pub(super) fn modify(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     }
     let view = View::of(&rule);
     if let Some(stored) = world.rule_mut(arn) {
-        *stored = rule;
+        let held = std::mem::replace(stored, rule).actions;
+        world.past_actions.note(arn, held, Instant::now());
     }
     world.publish(&lock(&core.troubles));
     Ok(output(vec![view], None))
@@ -99,6 +102,17 @@ pub(super) fn delete(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     world.remove_rule(arn);
     world.publish(&lock(&core.troubles));
     Ok(nothing())
+}
+
+/// Views as a read shows them that may come too early for a change.
+fn early(core: &Core, world: &World, mut views: Vec<View>) -> Vec<View> {
+    for View { rule, .. } in &mut views {
+        let late = core.late(world, &rule.arn);
+        if let Some(held) = world.past_actions.before(&rule.arn, Instant::now(), late) {
+            rule.actions.clone_from(held);
+        }
+    }
+    views
 }
 
 fn no_transforms(scope: &Scope<'_>) -> Result<(), ApiError> {

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use clock::Instant;
+
 use super::{ApiError, Outcome, Scope, at_most_described, nothing};
 use crate::core::Core;
 use crate::lock::lock;
@@ -57,9 +59,16 @@ pub(super) fn add(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
         }
     }
     for arn in arns {
+        remember(&mut world, &arn);
         world.tags.entry(arn).or_default().extend(tags.clone());
     }
     Ok(nothing())
+}
+
+/// Remembers the tags that a resource has, before they are changed.
+fn remember(world: &mut World, arn: &str) {
+    let held = world.tags.get(arn).cloned().unwrap_or_default();
+    world.past_tags.note(arn, held, Instant::now());
 }
 
 pub(super) fn remove(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
@@ -68,6 +77,7 @@ pub(super) fn remove(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     let arns = resources(&world, scope)?;
     let keys = scope.strings("TagKeys");
     for arn in arns {
+        remember(&mut world, &arn);
         if let Some(tags) = world.tags.get_mut(&arn) {
             tags.retain(|key, _| !keys.contains(key));
         }
@@ -82,7 +92,8 @@ pub(super) fn describe(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     let found: Vec<(String, BTreeMap<String, String>)> = arns
         .into_iter()
         .map(|arn| {
-            let tags = world.tags.get(&arn).cloned().unwrap_or_default();
+            let held = world.past_tags.before(&arn, Instant::now(), core.late(&world, &arn));
+            let tags = held.or_else(|| world.tags.get(&arn)).cloned().unwrap_or_default();
             (arn, tags)
         })
         .collect();
