@@ -130,7 +130,7 @@ pub struct Record {
 }
 
 /// What the run that wrote a record has reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reached {
     /// Nothing yet: what it found is put back.
     Nothing,

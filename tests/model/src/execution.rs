@@ -122,7 +122,7 @@ pub struct Execution {
     pub holders: PerRoute<Option<ExecutionId>>,
     /// Where, when it read the claims, nothing of the holder could be at work or on its way any more.
     pub long_ago: PerRoute<bool>,
-    /// Where it may take an interrupted claim only if the weights are still those of this record.
+    /// The records it read with the claims.
     pub untouched: PerRoute<Option<Record>>,
     /// The check that its next write relies on.
     pub window: Option<Window>,

@@ -26,6 +26,9 @@
 //! `SwapRoles` writes two tags of a route in one call: `live`, and `before` with the final weights and
 //! the mark **done**. From then on there is nothing to put back on any of its routes.
 //!
+//! Whether a claim keeps an execution out, and whether a run has come to its end, are not said here a second time:
+//! [`failover::claim`] of the product is called. A fence that is down keeps something from it.
+//!
 //! # Restores
 //!
 //! An interrupted execution is followed by a **restore**, which takes over its claims and puts back

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub use failover::claim::Reached;
+
 /// What a route's fleets get: the percent of the standby.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Weights(pub u8);
@@ -90,17 +92,6 @@ pub struct Record {
     pub weights: Weights,
     /// What that run has reached.
     pub reached: Reached,
-}
-
-/// What an execution that wrote a [`Record`] has reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reached {
-    /// Nothing that others need to know.
-    Nothing,
-    /// A restore has put this route back; of the others that says nothing.
-    Restored,
-    /// It has come to its end, and these are the weights that it leaves on purpose, on all of its routes.
-    Done,
 }
 
 impl Route {

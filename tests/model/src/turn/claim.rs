@@ -1,17 +1,27 @@
 //! `PlanShift` and `ClaimRoutes`: who may take a route, and when.
 
+use std::collections::BTreeSet;
+
+use failover::claim::{self, Claim, end_of_run, refusal};
+use failover::contract::RouteWeights;
+
 use super::Turn;
 use crate::execution::{Call, Ending, Status, Step};
-use crate::world::{ExecutionId, MOST_ROUTES, PerRoute, Reached, Record, Weights};
+use crate::world::{ExecutionId, MOST_ROUTES, Reached, Record, Weights};
 
-/// What a claim means to an execution other than a restore.
-enum Claim {
-    /// None, its own, or litter.
-    Free,
-    /// Left by an interrupted execution: free if that one has changed nothing.
-    FreeIfUntouched,
-    /// Somebody's.
-    Held,
+/// The fleets' names, as far as the product's rules need any.
+const FLEETS: [&str; 2] = ["live", "standby"];
+
+/// Weights as the product has them.
+fn named(weights: Weights) -> RouteWeights {
+    let both = [100 - u16::from(weights.0), weights.0.into()];
+    FLEETS.map(Into::into).into_iter().zip(both).collect()
+}
+
+/// A record as the product has it.
+fn recorded(record: Record) -> claim::Record {
+    let Record { weights, reached } = record;
+    claim::Record { before: named(weights), live: FLEETS[0].into(), reached, may_write: BTreeSet::new() }
 }
 
 impl Turn<'_> {
@@ -25,7 +35,7 @@ impl Turn<'_> {
                 self.next(Call::ReadTags);
             }
             Call::ReadTags if self.read_holders() => self.next(Call::LookAtHolders),
-            Call::LookAtHolders if !(self.may_take_claims() && self.is_untouched(self.me().found)) => {
+            Call::LookAtHolders if !self.may_take_claims() => {
                 self.end(Ending::PlanRejected);
             }
             _ => {
@@ -46,8 +56,7 @@ impl Turn<'_> {
             }
             Call::LookAtHolders if self.may_take_claims() => self.next(Call::ReadWeights),
             Call::ReadWeights => {
-                let as_planned = !fences.weights_before_claim || self.weights_are_as_found();
-                let may_claim = as_planned && self.is_untouched(self.weights());
+                let may_claim = !fences.weights_before_claim || self.weights_are_as_found();
                 self.forget_holders();
                 if may_claim { self.next(Call::Write) } else { self.refuse() }
             }
@@ -106,11 +115,14 @@ impl Turn<'_> {
         // A claim and its record are written and removed together.
         let records =
             routes.map(|r| r.before.unwrap_or(Record { weights: r.live, reached: Reached::Nothing }));
-        let done = records.iter().zip(left).find(|(record, left)| record.reached == Reached::Done && *left);
+        let of_chain = records.into_iter().zip(left).filter(|(_, left)| *left);
+        let of_chain: Vec<claim::Record> = of_chain.map(|(record, _)| recorded(record)).collect();
+        let done = end_of_run(of_chain.iter());
+        let end = done.and_then(|end| records.into_iter().find(|record| named(record.weights) == end.before));
         let me = self.me_mut();
         me.routes = left;
-        me.found = records.map(|record| done.map_or(record, |(done, _)| *done).weights);
-        me.finished = done.is_some();
+        me.found = records.map(|record| end.unwrap_or(record).weights);
+        me.finished = end.is_some();
         if left.contains(&true) {
             self.go(Step::ClaimRoutes);
         } else {
@@ -171,47 +183,43 @@ impl Turn<'_> {
         held.contains(&true)
     }
 
-    /// Whether the claims are free, or would be if the weights are still as their holders found them.
-    fn may_take_claims(&mut self) -> bool {
-        let holders = self.me().holders;
-        self.me_mut().holders = [None; MOST_ROUTES];
-        for (route, holder) in holders.into_iter().enumerate() {
-            match self.judge(route, holder) {
-                Claim::Free => self.me_mut().untouched[route] = None,
-                Claim::FreeIfUntouched => {}
-                Claim::Held => return false,
-            }
-        }
-        true
+    /// Whether all routes may be taken, by the product's own rule.
+    fn may_take_claims(&self) -> bool {
+        let me = self.me();
+        let refused = |route: usize| {
+            let record = me.untouched[route].map(|record| recorded(self.as_recorded(record)));
+            refusal(&self.as_seen(route, me.holders[route]), record.as_ref(), &named(me.found[route]))
+                .is_some()
+        };
+        !(0..MOST_ROUTES).any(refused)
     }
 
-    fn judge(&self, route: usize, holder: Option<ExecutionId>) -> Claim {
+    /// A claim as the product knows it, but for what a fence that is down keeps from it.
+    fn as_seen(&self, route: usize, holder: Option<ExecutionId>) -> Claim {
         let fences = self.protocol.fences;
         let Some(holder) = holder else { return Claim::Free };
+        let name = format!("{holder:?}");
         match self.state.execution(holder).status {
-            Status::Running if fences.running_holds => Claim::Held,
-            Status::Running | Status::Ended(_) => Claim::Free,
-            Status::Interrupted if !fences.interrupted_holds => Claim::Free,
-            Status::Interrupted if self.me().long_ago[route] || !fences.interrupted_long_ago => {
-                Claim::FreeIfUntouched
-            }
-            Status::Interrupted => Claim::Held,
+            Status::Running if fences.running_holds => Claim::Running(name),
+            Status::Ended(_) => Claim::Ended(name),
+            Status::Interrupted if fences.interrupted_holds => Claim::Interrupted {
+                execution: name,
+                settled: self.me().long_ago[route] || !fences.interrupted_long_ago,
+            },
+            Status::Running | Status::Interrupted => Claim::Free,
         }
     }
 
-    /// A run that has finished, or put back, has changed something, even if the weights are those of its
-    /// record: a restore that made its plan before may be about to put back others.
-    fn is_untouched(&self, weights: PerRoute<Weights>) -> bool {
+    /// The same of a record. A run that has finished, or put back, has changed something, even if the weights are
+    /// those of its record: a restore that made its plan before may be about to put back others.
+    fn as_recorded(&self, record: Record) -> Record {
         let fences = self.protocol.fences;
-        let holds = |reached| match reached {
-            Reached::Nothing => false,
+        let holds = match record.reached {
+            Reached::Nothing => true,
             Reached::Restored => fences.restored_holds,
             Reached::Done => fences.done_holds,
         };
-        let mut untouched = self.me().untouched.iter().zip(weights);
-        untouched.all(|(before, weights)| {
-            before.is_none_or(|before| before.weights == weights && !holds(before.reached))
-        })
+        Record { reached: if holds { record.reached } else { Reached::Nothing }, ..record }
     }
 
     fn weights_are_as_found(&self) -> bool {
