@@ -135,6 +135,7 @@ impl Rollout {
             let evidence = Evidence {
                 live: &self.live,
                 standby: &self.standby,
+                past_of: &self.live,
                 history: &self.history,
                 balancer_history: &self.balancer_history,
                 periods: &periods,

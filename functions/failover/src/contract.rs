@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::plan::{MustShow, Plan, PlannedApp, Route, Stage, TestersRule};
+pub use self::plan::{MustShow, Plan, PlannedApp, Role, Route, Stage, TestersRule};
 use crate::duration::Seconds;
 use crate::hook;
 use crate::input::{Apps, Operation};
@@ -118,6 +118,9 @@ pub struct Progress {
     /// Since when both fleets of an app are dead, by what every poll since then saw of their targets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub both_dead_since: Option<Timestamp>,
+    /// Since when the stage waits for what it must show, by what every poll since then saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmet_since: Option<Timestamp>,
     /// The stages set so far, oldest first.
     pub timeline: Vec<StageRecord>,
     /// How long to wait before the next poll, in seconds.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub use self::apps::{Apps, Belonging, Belongings, MOST_APPS};
 pub use self::stages::StageInput;
-use self::stages::{check_bake, check_stages};
+use self::stages::{check_bake, check_falling, check_stages};
 use crate::claim::fits_a_tag;
 use crate::duration::Seconds;
 use crate::error::Error;
@@ -261,7 +261,8 @@ impl Input {
             (None, _) => Ok(()),
             (Some(stages), Operation::Shift) => check_stages(stages, Percent::ALL, self.period),
             (Some(stages), Operation::Balance) => check_stages(stages, Percent::HALF, self.period),
-            (Some(_), Operation::Drain | Operation::Failback | Operation::Restore) => Err(format!(
+            (Some(stages), Operation::Drain) => check_falling(stages, self.period),
+            (Some(_), Operation::Failback | Operation::Restore) => Err(format!(
                 "`stages`: {} goes in one step and takes no stages; leave the field out",
                 self.operation.word()
             )),

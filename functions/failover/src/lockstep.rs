@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::contract::PlannedApp;
 use crate::poll;
+use crate::precedence::Voice;
 use crate::samples::Figures;
 use crate::verdict::{Ending, Verdict};
 
@@ -32,6 +33,10 @@ pub struct Decision {
     pub figures: BTreeMap<String, Figures>,
     /// Whether both fleets of any app are dead.
     pub both_dead: bool,
+    /// Whether any app waits for what the stage must show.
+    pub unmet: bool,
+    /// Who has decided.
+    pub voice: Voice,
 }
 
 /// From the verdicts on all apps, in their order, to the one that is carried out.
@@ -55,9 +60,11 @@ pub fn together(apps: &[PlannedApp], decisions: Vec<poll::Decision>) -> Decision
             endings,
             figures,
             both_dead: false,
+            unmet: false,
+            voice: Voice::Lockstep,
         };
     };
-    let (verdict, ending) = (decision.verdict, decision.ending);
+    let (verdict, ending, voice) = (decision.verdict, decision.ending, decision.voice);
     let mut endings = BTreeMap::new();
     let mut reason = decision.reason.clone();
     if of_each.len() > 1 {
@@ -67,9 +74,10 @@ pub fn together(apps: &[PlannedApp], decisions: Vec<poll::Decision>) -> Decision
         let ended = of_each.iter().filter(|_| left).filter_map(|(name, d)| Some((*name, d.ending?)));
         endings.extend(ended.map(|(name, ending)| (name.to_owned(), ending)));
     }
+    let unmet = of_each.iter().any(|(_, decision)| decision.unmet);
     let both_dead = of_each.iter().any(|(_, decision)| decision.both_dead);
     let figures = of_each.into_iter().map(|(name, decision)| (name.to_owned(), decision.figures)).collect();
-    Decision { verdict, reason, ending, endings, figures, both_dead }
+    Decision { verdict, reason, ending, endings, figures, both_dead, unmet, voice }
 }
 
 /// Verdicts from the one that needs all apps to the one that needs a single one.

@@ -137,7 +137,9 @@ fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
     let steps = plan.stages.iter().filter(|stage| stage.must_show != MustShow::ReadyStandby).count();
     let steps = if steps == 1 { "one step".into() } else { format!("{steps} stages") };
     let what = match plan.operation {
-        Operation::Drain => format!("All traffic goes to {live}, so that {standby} can be deployed to."),
+        Operation::Drain => {
+            format!("All traffic goes to {live} in {steps}, so that {standby} can be deployed to.")
+        }
         Operation::Shift => format!("{standby}{release} takes over from {live} in {steps}."),
         Operation::Balance => format!("{standby}{release} joins {live} in {steps}, up to an even split."),
         Operation::Failback => format!("{standby} takes over from {live} again, in {steps}."),
@@ -145,7 +147,16 @@ fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
     };
     let (stages, done) = schedule(plan, now);
     let watched = match plan.operation {
-        Operation::Drain => format!("It is over when {standby} gets no request any more."),
+        Operation::Drain => {
+            let (over, found) =
+                (format!("It is over when {standby} gets no request any more."), plan.before_in_words());
+            match &plan.standby_unhealthy {
+                Some(unhealthy) => format!("{over} It goes at once and does not go back, since {unhealthy}."),
+                None => {
+                    format!("{over} If {live} does not carry what it gets the weights go back to {found}.")
+                }
+            }
+        }
         _ => format!(
             "Every stage is watched, and the next one waits until {standby} has shown what it must. If {standby} is \
              not well the weights go back by themselves to {}.",

@@ -10,7 +10,7 @@ use crate::duration::Seconds;
 use crate::failure;
 use crate::input::{Apps, Operation};
 use crate::plan::total_bake;
-use crate::samples::{Figures, compared};
+use crate::samples::{Figures, compared, of_live};
 
 /// The output where nothing is done: a dry run, or weights that are already right.
 pub fn untouched(plan: &Plan, dry_run: bool) -> Outcome {
@@ -113,10 +113,13 @@ pub fn done(
         ),
     };
     let stages = if count == 1 { "1 stage".into() } else { format!("{count} stages") };
-    // A drain and a restore compare nothing.
+    // A restore compares nothing, and a drain the live fleet with what it was.
     let summary = match (plan.operation, figures) {
         (Operation::Restore, _) => format!("{}: {what} ({took})", plan.app),
-        (Operation::Drain, _) | (_, None) => format!("{}: {what} ({stages}, {took})", plan.app),
+        (_, None) => format!("{}: {what} ({stages}, {took})", plan.app),
+        (Operation::Drain, Some(figures)) => {
+            format!("{}: {what} ({stages}, {took}, {})", plan.app, of_live(figures, live))
+        }
         (_, Some(figures)) => {
             format!("{}: {what} ({stages}, {took}, {})", plan.app, compared(figures, &plan.live))
         }

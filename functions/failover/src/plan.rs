@@ -16,12 +16,12 @@ use crate::hook::Hooks;
 use crate::input::{Input, Operation};
 use crate::roles::RouteSays;
 use crate::samples::Health;
-use crate::verdict::Counts;
+use crate::verdict::{Counts, Criteria};
 use crate::weights::{GroupWeight, Percent, weight_of};
 
 use self::checks::{
     check_apart, check_claims, check_execution, check_groups, check_health, check_releases, check_routes,
-    expectation, in_window, one_balancer, one_live,
+    expectation, in_window, one_balancer, one_live, standby_unhealthy,
 };
 use self::restore::restore;
 use self::stages::{approval, check_poll, may_write, pace, stages};
@@ -223,19 +223,25 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         let checked = check_testers(input.operation, of_app, standby_name).map_err(Refusal::of(app))?;
         checks.extend(checked.into_iter().map(|check| named(app, check)));
     }
-    if let Some(alarm) = found.alarms.first() {
-        return Err(format!("the CloudWatch alarm {alarm} is in ALARM; start again when it is over").into());
+    let drain = input.operation == Operation::Drain;
+    let criteria = criteria(input, found)?;
+    if !criteria.alarms.is_empty() {
+        checks.push(format!("not in ALARM: {}", criteria.alarms.join(", ")));
     }
-    if !input.criteria.alarms.is_empty() {
-        checks.push(format!("not in ALARM: {}", input.criteria.alarms.join(", ")));
-    }
+    // Such a drain may be the cure.
+    checks.extend(found.alarms.iter().map(|alarm| format!("{alarm} is in ALARM already and not looked at")));
+    let unhealthy = found.apps.iter().filter(|_| drain).find_map(|app| {
+        let ill = standby_unhealthy(&criteria, app, live)?;
+        Some(named(app, ill))
+    });
+    checks.extend(unhealthy.iter().map(|ill| format!("{ill}: the drain takes its traffic away at once")));
     if input.operation == Operation::Balance {
         for app in &found.apps {
             let (live, standby) = app.roles(live);
             checks.push(named(app, check_releases(input, live, standby).map_err(Refusal::of(app))?));
         }
     }
-    let stages = stages(input, found, live)?;
+    let stages = stages(input, found, live, unhealthy.is_some())?;
     for app in &found.apps {
         let expected = expectation(input, &stages, &app.past[live], standby_name);
         checks.extend(expected.map(|check| named(app, check)));
@@ -274,9 +280,29 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         poll_seconds,
         polls_per_check,
         period_seconds: input.period.0,
-        criteria: input.criteria.clone(),
+        criteria,
+        standby_unhealthy: unhealthy,
         checks,
     })
+}
+
+/// What a healthy stage means in this run.
+fn criteria(input: &Input, found: &Found) -> Result<Criteria, String> {
+    let mut criteria = input.criteria.clone();
+    match found.alarms.first() {
+        Some(_) if input.operation == Operation::Drain => {
+            criteria.alarms.retain(|alarm| !found.alarms.contains(alarm));
+        }
+        Some(alarm) => {
+            return Err(format!("the CloudWatch alarm {alarm} is in ALARM; start again when it is over"));
+        }
+        None => {}
+    }
+    if input.operation == Operation::Drain {
+        // Setting the live fleet back to a few percent would give the rest to the one that is to be drained.
+        criteria.probes = 0;
+    }
+    Ok(criteria)
 }
 
 impl FoundApp {

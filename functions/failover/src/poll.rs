@@ -5,14 +5,15 @@
 //! [`crate::verdict`] to say. What no count of requests can tell is looked at first: target health
 //! and the operator's own alarms.
 
+mod gates;
+
 use std::iter;
 
-use jiff::Timestamp;
-
-use crate::contract::{MustShow, Plan, PlannedApp, Progress, Stage, StageRecord};
-use crate::duration::Seconds;
-use crate::samples::{Figures, Odds, Samples, Span};
-use crate::verdict::{self, BothSick, Counts, Ending, Evidence, Kind, Period, Verdict};
+use crate::contract::{MustShow, Plan, PlannedApp, Progress, Role, Stage, StageRecord};
+use crate::patience::Patience;
+use crate::precedence::Voice;
+use crate::samples::{Figures, FleetSamples, Odds, Samples, Span};
+use crate::verdict::{self, Counts, Ending, Evidence, Kind, Period, Verdict};
 use crate::weights::Percent;
 
 /// CloudWatch may be late with a period. One without any data is given up after so many periods.
@@ -31,25 +32,36 @@ pub struct Decision {
     pub figures: Figures,
     /// Whether both fleets are dead, which is known of this moment only: see [`Progress::both_dead_since`].
     pub both_dead: bool,
+    /// Whether the stage waits for what it must show, see [`Progress::unmet_since`].
+    pub unmet: bool,
+    /// Who says so.
+    pub voice: Voice,
+}
+
+impl Decision {
+    /// What the counts, or the stage, say.
+    fn new(verdict: Verdict, reason: String, figures: Figures) -> Self {
+        let voice = Voice::Verdict;
+        Self { verdict, reason, ending: None, figures, both_dead: false, unmet: false, voice }
+    }
 }
 
 /// Concludes a poll of the last stage of the run for one app, by what was measured of it. What follows
 /// for several is for [`crate::lockstep`] to say.
 pub fn decide(plan: &Plan, app: &PlannedApp, progress: &Progress, samples: &Samples) -> Decision {
-    let timeline = &progress.timeline[..];
-    let Some((record, stage)) = timeline.last().and_then(|r| Some((r, plan.stages.get(r.stage)?))) else {
+    let Some((record, stage)) = progress.timeline.last().and_then(|r| Some((r, plan.stages.get(r.stage)?)))
+    else {
         let reason = "no stage was set yet, so there is nothing to watch".into();
-        let figures = Figures::default();
-        return Decision { verdict: Verdict::RollBack, reason, ending: None, figures, both_dead: false };
+        return Decision::new(Verdict::RollBack, reason, Figures::default());
     };
-    let poll = Poll::new((plan, app), stage, record, timeline, samples);
-    if let Some(dead) = poll.dead(progress.both_dead_since) {
+    let poll = Poll::new((plan, app), stage, record, progress, samples);
+    if let Some(dead) = poll.dead() {
         return dead;
     }
     match stage.must_show {
-        MustShow::ReadyStandby => poll.patiently(poll.ready()),
-        MustShow::SilentStandby => poll.patiently(poll.silent()),
-        MustShow::HealthyStandby => poll.healthy(),
+        MustShow::ReadyStandby => poll.ready(),
+        MustShow::SilentStandby => poll.drained(),
+        MustShow::HealthyStandby | MustShow::HealthyLive => poll.healthy(),
     }
 }
 
@@ -59,7 +71,7 @@ struct Poll<'a> {
     app: &'a PlannedApp,
     stage: &'a Stage,
     record: &'a StageRecord,
-    timeline: &'a [StageRecord],
+    progress: &'a Progress,
     samples: &'a Samples,
     period: i64,
     /// Up to here everything that CloudWatch will say is taken to be said, in epoch seconds.
@@ -76,7 +88,7 @@ impl<'a> Poll<'a> {
         (plan, app): (&'a Plan, &'a PlannedApp),
         stage: &'a Stage,
         record: &'a StageRecord,
-        timeline: &'a [StageRecord],
+        progress: &'a Progress,
         samples: &'a Samples,
     ) -> Self {
         let period = i64::from(plan.period_seconds.max(1));
@@ -88,7 +100,8 @@ impl<'a> Poll<'a> {
             last.max().map_or(i64::MIN, |at| at + period).max(floor - LATE_PERIODS * period).min(floor);
         // The period in which the weights changed is mixed and no part of the stage.
         let span = Span { from: first_whole(record, period), to: known };
-        let run = Span { from: timeline.first().map_or(known, |r| r.started_at.as_second()), to: known };
+        let run =
+            Span { from: progress.timeline.first().map_or(known, |r| r.started_at.as_second()), to: known };
         let figures = Figures {
             live: span.sum(&samples.live),
             standby: span.sum(&samples.standby),
@@ -98,31 +111,15 @@ impl<'a> Poll<'a> {
             odds: None,
         };
         let watched = now.saturating_sub(record.started_at.as_second());
-        Self { plan, app, stage, record, timeline, samples, period, known, span, watched, figures }
+        Self { plan, app, stage, record, progress, samples, period, known, span, watched, figures }
     }
 
     fn decision(&self, verdict: Verdict, reason: impl Into<String>) -> Decision {
-        Decision {
-            verdict,
-            reason: reason.into(),
-            ending: None,
-            figures: self.figures.clone(),
-            both_dead: false,
-        }
+        Decision::new(verdict, reason.into(), self.figures.clone())
     }
 
     fn bake_is_over(&self) -> bool {
         self.watched >= i64::from(self.stage.bake_seconds)
-    }
-
-    /// Waiting ends some time after the bake, in a rollback.
-    fn patiently(&self, decision: Decision) -> Decision {
-        let longer = i64::from(self.plan.criteria.longer_periods) * self.period;
-        if decision.verdict != Verdict::Wait || self.watched < i64::from(self.stage.bake_seconds) + longer {
-            return decision;
-        }
-        let waited = Seconds(u32::try_from(self.watched).unwrap_or(u32::MAX));
-        self.decision(Verdict::RollBack, format!("{}; waited {waited} for it", decision.reason))
     }
 
     fn targets(&self, live: bool) -> (bool, String) {
@@ -135,51 +132,17 @@ impl<'a> Poll<'a> {
         (healthy > 0, format!("{fleet} has {healthy} of {registered} targets healthy"))
     }
 
-    fn ready(&self) -> Decision {
-        let (ready, targets) = self.targets(false);
-        self.decision(if ready { Verdict::Advance } else { Verdict::Wait }, targets)
-    }
-
-    /// Silent means: in the last two periods the live fleet had requests and the standby had none.
-    fn silent(&self) -> Decision {
-        let (live, standby) = (&self.plan.live, &self.plan.standby);
-        let seconds = 2 * self.period;
-        let recent = Span { from: self.span.to - seconds, to: self.span.to };
-        let loud = recent.sum(&self.samples.standby).requests;
-        let heard = recent.sum(&self.samples.live).requests;
-        if recent.from < self.span.from {
-            let reason = format!("two whole periods are needed to call {standby} silent, not there yet");
-            self.decision(Verdict::Wait, reason)
-        } else if loud > 0 {
-            let testers = if self.plan.testers.is_empty() {
-                ""
-            } else {
-                "; those of testers count as well, so they have to pause"
-            };
-            let reason = format!("{standby} still had {loud} requests in the last {seconds} s{testers}");
-            self.decision(Verdict::Wait, reason)
-        } else if heard == 0 {
-            let reason = format!("no requests at all in the last {seconds} s, so silence proves nothing");
-            self.decision(Verdict::Wait, reason)
-        } else if self.bake_is_over() {
-            let reason = format!("{standby} is silent: 0 requests in {seconds} s, {heard} on {live}");
-            self.decision(Verdict::Advance, reason)
-        } else {
-            let reason = format!("{standby} is silent, 0 requests in {seconds} s; the bake goes on");
-            self.decision(Verdict::Wait, reason)
-        }
-    }
-
     fn healthy(&self) -> Decision {
         if let Some(alarm) = self.samples.alarms.first() {
-            return self.decision(Verdict::RollBack, format!("the CloudWatch alarm {alarm} is in ALARM"));
+            let reason = format!("the CloudWatch alarm {alarm} is in ALARM");
+            return Decision { voice: Voice::Alarm, ..self.decision(Verdict::RollBack, reason) };
         }
         self.judged()
     }
 
     /// A fleet that gets traffic without having healthy targets needs no statistics.
-    fn dead(&self, both_since: Option<Timestamp>) -> Option<Decision> {
-        let criteria = &self.plan.criteria;
+    fn dead(&self) -> Option<Decision> {
+        let says = |verdict, reason| Some(Decision { voice: Voice::Dead, ..self.decision(verdict, reason) });
         let standby_percent = self.plan.standby_share(&self.record.weights);
         let (live_well, live) = self.targets(true);
         let (standby_well, standby) = self.targets(false);
@@ -188,62 +151,70 @@ impl<'a> Poll<'a> {
         match (live_dead, standby_dead) {
             (false, false) => return None,
             // Where the traffic then goes is for the rollback to decide.
-            (true, _) if standby_well => return Some(self.decision(Verdict::RollBack, live)),
-            (_, true) if live_well => return Some(self.decision(Verdict::RollBack, standby)),
+            (true, _) if standby_well => return says(Verdict::RollBack, live),
+            // Its traffic is on its way to the other one, where no other app has to be waited for.
+            (_, true) if live_well && self.stage.receiver() == Role::Live && !self.plan.is_lockstep() => {
+                let reason = format!("{standby}, so its traffic is taken away at once");
+                return says(Verdict::Advance, reason);
+            }
+            (_, true) if live_well => return says(Verdict::RollBack, standby),
             _ => {}
         }
         let reason = format!("both fleets are dead: {standby}, {live}");
-        let lasted = both_since.map_or(0, |since| self.samples.now.as_second() - since.as_second());
-        let verdict = match criteria.both_sick {
-            _ if lasted < i64::from(criteria.both_periods) * self.period => Verdict::Wait,
-            BothSick::RollBack => Verdict::RollBack,
-            BothSick::Halt => Verdict::Halt,
-        };
-        Some(Decision { both_dead: true, ..self.decision(verdict, reason) })
+        let (criteria, since) = (&self.plan.criteria, self.progress.both_dead_since);
+        let patience = Patience::with_both(criteria, since, self.samples.now, self.plan.period_seconds);
+        Some(Decision { both_dead: true, ..says(patience.verdict(criteria), reason)? })
     }
 
-    /// Whether the standby is as well as the live fleet, by everything that was counted.
+    fn of(&self, role: Role) -> &FleetSamples {
+        match role {
+            Role::Live => &self.samples.live,
+            Role::Standby => &self.samples.standby,
+        }
+    }
+
+    /// Whether the fleet that gets more is as well as the other, by everything that was counted.
     fn judged(&self) -> Decision {
+        let receiver = self.stage.receiver();
         let (history, balancer_history) = self.history();
         let periods = self.periods();
         let bake_periods = self.stage.bake_seconds / self.plan.period_seconds.max(1);
         let judgement = verdict::judge(
             &self.plan.criteria,
             &Evidence {
-                live: &self.plan.live,
-                standby: &self.plan.standby,
+                live: self.plan.fleet(receiver.other()),
+                standby: self.plan.fleet(receiver),
+                past_of: &self.plan.live,
                 history: &history,
                 balancer_history: &balancer_history,
                 periods: &periods,
                 mixed: &self.mixed(),
                 stage: verdict::Stage {
                     index: self.record.stage,
-                    standby_percent: self.plan.standby_share(&self.record.weights).get(),
+                    standby_percent: self.plan.share(receiver, &self.record.weights).get(),
                     kind: kind(self.record),
                     bake_periods,
                 },
             },
         );
+        // Whether a drained fleet is silent is asked more exactly.
         if judgement.verdict == Verdict::Advance
+            && self.stage.must_show != MustShow::SilentStandby
             && let Some(split) = self.not_in_the_traffic(&periods, bake_periods)
         {
             return split;
         }
         let odds =
             Odds { total: judgement.odds, metrics: judgement.metrics.to_vec(), careful: judgement.careful };
-        Decision {
-            verdict: judgement.verdict,
-            reason: judgement.reason,
-            ending: judgement.ending,
-            figures: Figures { odds: Some(odds), ..self.figures.clone() },
-            both_dead: false,
-        }
+        let figures = Figures { odds: Some(odds), ..self.figures.clone() };
+        let decision = Decision::new(judgement.verdict, judgement.reason, figures);
+        Decision { ending: judgement.ending, ..decision }
     }
 
     /// What the live fleet and the balancer did before the run, period by period. A period without
     /// requests says nothing and is left out.
     fn history(&self) -> (Vec<Counts>, Vec<u64>) {
-        let began = self.timeline.first().map_or(self.known, |record| record.started_at.as_second());
+        let began = self.progress.timeline.first().map_or(self.known, |record| record.started_at.as_second());
         let before = self.samples.live.samples.iter().filter(|sample| sample.at + self.period <= began);
         before.map(|sample| (sample.counts(), self.samples.balancer_errors_at(sample.at))).unzip()
     }
@@ -252,7 +223,7 @@ impl<'a> Poll<'a> {
     /// was written, not what the balancer's nodes do. Waited for from when it began, and then rolled back.
     fn not_in_the_traffic(&self, periods: &[Period], bake_periods: u32) -> Option<Decision> {
         let last = periods.iter().rfind(|period| requests(period) > 0).filter(|period| !agrees(period))?;
-        let name = &self.plan.standby;
+        let name = self.plan.fleet(self.stage.receiver());
         let mut reason = format!(
             "the weights have not reached the traffic: desired {name} {} %, current {:.1} % of {} requests",
             last.standby_percent,
@@ -273,7 +244,7 @@ impl<'a> Poll<'a> {
     /// traffic agrees with the weights, if there is one: a change takes a while to spread.
     fn periods(&self) -> Vec<Period> {
         let mut periods = Vec::new();
-        for record in self.timeline {
+        for record in &self.progress.timeline {
             let of_stage = self.periods_of(record);
             let spread = of_stage.iter().position(agrees).unwrap_or_default();
             periods.extend_from_slice(&of_stage[spread..]);
@@ -281,13 +252,14 @@ impl<'a> Poll<'a> {
         periods
     }
 
-    /// The known periods in which the standby's weight rose.
+    /// The known periods in which the weight of the fleet that is judged rose.
     fn mixed(&self) -> Vec<Period> {
-        let share = |record: &StageRecord| self.plan.standby_share(&record.weights);
-        let found = self.plan.standby_share(&self.app.before);
-        let before = iter::once(found).chain(self.timeline.iter().map(share));
+        let receiver = self.stage.receiver();
+        let share = |record: &StageRecord| self.plan.share(receiver, &record.weights);
+        let found = self.plan.share(receiver, &self.app.before);
+        let before = iter::once(found).chain(self.progress.timeline.iter().map(share));
         before
-            .zip(self.timeline)
+            .zip(&self.progress.timeline)
             .filter(|(before, record)| *before < share(record))
             .map(|(_, record)| (record, first_whole(record, self.period)))
             .filter(|(_, next)| *next <= self.known)
@@ -296,12 +268,13 @@ impl<'a> Poll<'a> {
     }
 
     fn period_at(&self, record: &StageRecord, at: i64) -> Period {
+        let receiver = self.stage.receiver();
         Period {
-            standby_percent: self.plan.standby_share(&record.weights).get(),
+            standby_percent: self.plan.share(receiver, &record.weights).get(),
             stage: record.stage,
             kind: kind(record),
-            live: self.samples.live.counts_at(at),
-            standby: self.samples.standby.counts_at(at),
+            live: self.of(receiver.other()).counts_at(at),
+            standby: self.of(receiver).counts_at(at),
             balancer_failures: self.samples.balancer_errors_at(at),
         }
     }

@@ -104,6 +104,7 @@ pub fn polled(plan: &Plan, progress: &Progress, answer: Answer, now: Timestamp) 
     // What a poll concludes replaces what the one before did.
     next.waits_since = waits_since;
     next.both_dead_since = decision.both_dead.then_some(progress.both_dead_since.unwrap_or(now));
+    next.unmet_since = decision.unmet.then_some(progress.unmet_since.unwrap_or(now));
     next.held_polls += u32::from(held);
     if let Some(record) = next.timeline.last_mut() {
         record.verdict = Some(decision.verdict);

@@ -10,10 +10,11 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{MustShow, Plan, Progress, Stage};
+use crate::contract::{Plan, Progress, Stage};
 use crate::duration::Seconds;
 use crate::lockstep::{self, Decision};
 use crate::poll;
+use crate::precedence::Voice;
 use crate::samples::Samples;
 use crate::text;
 use crate::verdict::Verdict;
@@ -166,12 +167,16 @@ pub fn decide(
         }
         Answer { decision, waits_since, held }
     };
-    if matches!(decision.verdict, Verdict::RollBack | Verdict::Halt) {
+    let ends = matches!(decision.verdict, Verdict::RollBack | Verdict::Halt);
+    if ends && decision.voice < Voice::Request {
         return answer(decision, None, false);
     }
     if requests.asked.contains(&Request::RollBack) {
-        decision.verdict = Verdict::RollBack;
+        (decision.verdict, decision.voice) = (Verdict::RollBack, Voice::Request);
         decision.reason = format!("somebody asked for it (failover:request); at last: {}", decision.reason);
+        return answer(decision, None, false);
+    }
+    if ends {
         return answer(decision, None, false);
     }
     // A probe always comes to its end: at 10 % it is no place to stay.
@@ -202,10 +207,8 @@ pub fn decide(
 /// already. One whole period is the least: no data is never a pass.
 fn skipped<'a>(plan: &'a Plan, progress: &Progress, requests: &Requests, now: Timestamp) -> Cow<'a, Plan> {
     let current = progress.timeline.last().and_then(|record| Some((record, plan.stages.get(record.stage)?)));
-    let asked = |stage: &Stage| {
-        requests.asked.contains(&Request::Skip(stage.standby_percent))
-            && stage.must_show == MustShow::HealthyStandby
-    };
+    let asked =
+        |stage: &Stage| requests.asked.contains(&Request::Skip(stage.standby_percent)) && stage.is_compared();
     let Some((record, _)) = current.filter(|(_, stage)| asked(stage)) else { return Cow::Borrowed(plan) };
     let watched = now.as_second().saturating_sub(record.started_at.as_second());
     let period = plan.period_seconds;

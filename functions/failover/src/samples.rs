@@ -186,6 +186,13 @@ pub struct Figures {
     pub odds: Option<Odds>,
 }
 
+/// The failures of the live fleet in the whole run in words, those of all apps together, such as `0.03 %
+/// errors on prod1`.
+pub fn of_live(figures: &BTreeMap<String, Figures>, live_name: &str) -> String {
+    let live = FleetFigures::sum(figures.values().map(|figures| figures.run_live));
+    format!("{:.2} % errors on {live_name}", live.failure_percent())
+}
+
 /// The failures of the whole run in words, those of all apps together, such as `0.02 % errors against
 /// 0.03 % on prod1`.
 pub fn compared(figures: &BTreeMap<String, Figures>, live_name: &str) -> String {

@@ -36,6 +36,7 @@ pub use bake::{Proposal, proposed_bake};
 pub use counts::{Counts, Evidence, Kind, Metric, Period, Stage};
 pub use criteria::{BothSick, Criteria, Outcome, TooLittleTraffic};
 pub use decide::judge;
+pub use guards::ill_beside;
 pub use limits::Limits;
 
 /// What to do next.

@@ -133,7 +133,7 @@ fn every_operation_says_what_it_does() {
     for (plan, expected) in [
         (
             plan("drain", &[(0, "silentStandby")]),
-            "All traffic goes to prod1, so that prod2 can be deployed to.",
+            "All traffic goes to prod1 in one step, so that prod2 can be deployed to.",
         ),
         (plan("balance", &[(50, "healthyStandby")]), "prod2 (release 4f2a) joins prod1 in one step"),
         (plan("failback", &[(100, "healthyStandby")]), "prod2 takes over from prod1 again, in one step."),

@@ -14,6 +14,7 @@ use failover::input::Input;
 use failover::lockstep;
 use failover::plan::{Found, FoundApp, FoundFleet, FoundRoute, Past, plan};
 use failover::poll::Decision;
+use failover::precedence::Voice;
 use failover::request::Answer;
 use failover::samples::{Figures, Health, Odds};
 use failover::verdict::{Criteria, Ending, Evidence, Kind, Stage, Verdict, judge};
@@ -125,8 +126,16 @@ const REASON: &str = "failures: production-2 0.13 % (13 of 10,000) against produ
 fn decision(verdict: Verdict, reason: &str) -> Decision {
     let stage = Stage { index: 0, standby_percent: 10, kind: Kind::Shift, bake_periods: 5 };
     let (live, standby) = ("production-1", "production-2");
-    let evidence =
-        Evidence { live, standby, history: &[], balancer_history: &[], periods: &[], mixed: &[], stage };
+    let evidence = Evidence {
+        live,
+        standby,
+        past_of: live,
+        history: &[],
+        balancer_history: &[],
+        periods: &[],
+        mixed: &[],
+        stage,
+    };
     let metrics = judge(&Criteria::default(), &evidence).metrics.to_vec();
     let odds = Odds { total: 1.234_567_890_123_45, metrics, careful: true };
     let figures = Figures { odds: Some(odds), ..Figures::default() };
@@ -136,6 +145,8 @@ fn decision(verdict: Verdict, reason: &str) -> Decision {
         ending: Some(Ending::TooLittleTraffic),
         figures,
         both_dead: true,
+        unmet: true,
+        voice: Voice::Verdict,
     }
 }
 

@@ -71,6 +71,7 @@ impl Run {
             &Evidence {
                 live: "prod1",
                 standby: "prod2",
+                past_of: "prod1",
                 history: &self.history,
                 balancer_history: &self.balancer_history,
                 periods: &self.periods,

@@ -48,6 +48,7 @@ fn judged(hundreds: u64, periods: &[Period], mixed: &[Period], bake_periods: u32
     let evidence = Evidence {
         live: "prod1",
         standby: "prod2",
+        past_of: "prod1",
         history: &history,
         balancer_history: &[],
         periods,

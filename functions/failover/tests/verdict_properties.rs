@@ -112,7 +112,7 @@ proptest! {
         prop_assert_eq!(criteria.check(), Ok(()));
         let evidence = Evidence {
             live: "prod1",
-            standby: "prod2",
+            standby: "prod2", past_of: "prod1",
             history: &history,
             balancer_history: &balancer_history,
             periods: &periods,
@@ -135,7 +135,7 @@ proptest! {
         stage in stage(),
     ) {
         let evidence = Evidence {
-            live: "prod1", standby: "prod2", history: &history, balancer_history: &[], periods: &periods, mixed: &mixed, stage,
+            live: "prod1", standby: "prod2", past_of: "prod1", history: &history, balancer_history: &[], periods: &periods, mixed: &mixed, stage,
         };
         let judgement = judge(&Criteria::default(), &evidence);
         if judgement.verdict == Verdict::Probe {
@@ -151,7 +151,7 @@ proptest! {
         stage in stage(),
     ) {
         let evidence = Evidence {
-            live: "prod1", standby: "prod2", history: &history, balancer_history: &[], periods: &periods, mixed: &mixed, stage,
+            live: "prod1", standby: "prod2", past_of: "prod1", history: &history, balancer_history: &[], periods: &periods, mixed: &mixed, stage,
         };
         let judgement = judge(&Criteria::default(), &evidence);
         if judgement.verdict == Verdict::Advance && stage.kind == Kind::Shift {

@@ -136,8 +136,8 @@ async fn find(
     };
     let wanted: Vec<Wanted> = input.app.names().iter().map(fleets).collect::<Result<_, Error>>()?;
     let mut found = discover::find(&balancer, &step_functions, asking, &wanted).await?;
-    // These compare nothing, and without one balancer the plan will be refused anyway.
-    let compares = !matches!(input.operation, Operation::Drain | Operation::Restore);
+    // A restore compares nothing, and without one balancer the plan will be refused anyway.
+    let compares = input.operation != Operation::Restore;
     let Some(load_balancer_arn) = found.load_balancer_arn().filter(|_| compares) else {
         return Ok(found);
     };

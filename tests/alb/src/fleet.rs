@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -49,6 +49,12 @@ pub enum Behaviour {
     },
     /// Answers requests like a healthy one, and health checks with 503.
     FailsChecks,
+    /// Carries so many requests a second on each target, and answers what is beyond with 503. Health checks
+    /// pass.
+    Capacity {
+        /// How many; those of one second may come at once.
+        per_second: f64,
+    },
 }
 
 /// A request with this header is answered so many milliseconds later, whatever the behaviour.
@@ -83,6 +89,8 @@ struct Shared {
     /// By target.
     behaviours: Vec<watch::Sender<Behaviour>>,
     rng: Mutex<SmallRng>,
+    /// By target: what it can still carry, and when that was known.
+    spare: Vec<Mutex<(f64, Instant)>>,
     requests: Vec<AtomicU64>,
     health_checks: AtomicU64,
 }
@@ -120,6 +128,7 @@ impl Fleet {
             release: RwLock::new(HeaderValue::from_static("none")),
             behaviours: reservations.iter().map(|_| watch::Sender::new(Behaviour::Healthy)).collect(),
             rng: Mutex::new(SmallRng::seed_from_u64(seed)),
+            spare: reservations.iter().map(|_| Mutex::new((0.0, Instant::now()))).collect(),
             requests: reservations.iter().map(|_| AtomicU64::new(0)).collect(),
             health_checks: AtomicU64::new(0),
         });
@@ -227,6 +236,12 @@ async fn answer(shared: Arc<Shared>, index: usize, request: Request<Incoming>) -
         let mut rng = lock::lock(&shared.rng);
         (usual_delay(&mut *rng), rng.random::<f64>())
     };
+    let carried = match behaviour {
+        Behaviour::Capacity { per_second } => {
+            carries(&mut lock::lock(&shared.spare[index]), per_second, Instant::now())
+        }
+        _ => true,
+    };
     let takes = request.headers().get(TAKES_MILLISECONDS).and_then(|value| value.to_str().ok()?.parse().ok());
     let usual = usual + Duration::from_millis(takes.unwrap_or(0));
     // A target reads a request before it answers; the connection could not be used again otherwise.
@@ -245,9 +260,19 @@ async fn answer(shared: Arc<Shared>, index: usize, request: Request<Incoming>) -
             tokio::time::sleep(delay).await;
             StatusCode::OK
         }
+        Behaviour::Capacity { .. } if !carried => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::OK,
     };
     Ok(shared.response(index, status))
+}
+
+/// Whether one more request is carried: what a target can carry of one second fills up evenly.
+fn carries((spare, known): &mut (f64, Instant), per_second: f64, now: Instant) -> bool {
+    let since = now.saturating_duration_since(*known).as_secs_f64();
+    (*spare, *known) = ((*spare + since * per_second).min(per_second), now);
+    let carried = *spare >= 1.0;
+    *spare -= f64::from(u8::from(carried));
+    carried
 }
 
 /// Around two milliseconds, seldom above five: the logarithm is roughly normal.
@@ -272,5 +297,26 @@ impl Shared {
         headers.insert("x-release", release);
         headers.insert("x-target", HeaderValue::from(index));
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In made-up seconds, so that no machine is too slow for it.
+    #[test]
+    fn a_target_carries_what_it_can_and_no_more() {
+        let began = Instant::now();
+        let mut spare = (0.0, began);
+        let mut carried = |from: u32, until: u32, rate: u32| {
+            let times = (from * rate..until * rate)
+                .map(|i| began + Duration::from_secs_f64(f64::from(i) / f64::from(rate)));
+            times.filter(|at| carries(&mut spare, 40.0, *at)).count()
+        };
+        assert_eq!(carried(0, 1, 20), 19, "the very first one comes before there is anything to spare");
+        assert_eq!(carried(1, 21, 30), 600);
+        let beyond = carried(21, 31, 120);
+        assert!((400..=440).contains(&beyond), "{beyond} of 1200");
     }
 }

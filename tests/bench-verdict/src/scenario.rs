@@ -264,5 +264,14 @@ pub fn evidence<'a>(
     mixed: &'a [Period],
     stage: Stage,
 ) -> Evidence<'a> {
-    Evidence { live: "prod1", standby: "prod2", history, balancer_history: &[], periods, mixed, stage }
+    Evidence {
+        live: "prod1",
+        standby: "prod2",
+        past_of: "prod1",
+        history,
+        balancer_history: &[],
+        periods,
+        mixed,
+        stage,
+    }
 }

@@ -405,5 +405,6 @@ fn in_words(behaviour: &Behaviour) -> String {
         Behaviour::Reset { share } => format!("{} connections are reset", percent(*share)),
         Behaviour::ClientErrors { share } => format!("{} requests are answered with 404", percent(*share)),
         Behaviour::FailsChecks => "its health checks fail".into(),
+        Behaviour::Capacity { per_second } => format!("each target carries {per_second} requests a second"),
     }
 }

@@ -102,10 +102,31 @@ pub struct TestersRule {
 pub enum MustShow {
     /// The standby, attached to the rule at weight 0, has healthy targets.
     ReadyStandby,
-    /// The standby receives no request any more.
+    /// The live fleet, which gets more, is as healthy as it was and as the standby is.
+    HealthyLive,
+    /// The same, and the standby receives no request any more.
     SilentStandby,
     /// The standby under traffic is as healthy as the live fleet.
     HealthyStandby,
+}
+
+/// One of the two fleets of a plan, by its role as the run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The fleet that carries the traffic.
+    Live,
+    /// The other one.
+    Standby,
+}
+
+impl Role {
+    /// The other one.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Live => Self::Standby,
+            Self::Standby => Self::Live,
+        }
+    }
 }
 
 /// Weights plus the bake that must pass before the next stage.
@@ -121,6 +142,19 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// The fleet that gets more, and is judged for it: asked here and nowhere else.
+    pub const fn receiver(&self) -> Role {
+        match self.must_show {
+            MustShow::ReadyStandby | MustShow::HealthyStandby => Role::Standby,
+            MustShow::HealthyLive | MustShow::SilentStandby => Role::Live,
+        }
+    }
+
+    /// Whether its bake may be cut short by a person: a stage that leads on to another one.
+    pub const fn is_compared(&self) -> bool {
+        matches!(self.must_show, MustShow::HealthyStandby | MustShow::HealthyLive)
+    }
+
     /// How long it takes where nothing stands in the way, in seconds: a bake counts whole periods at
     /// the new weights, and those of a period are known up to two periods late.
     pub fn likely_seconds(&self, period_seconds: u32) -> i64 {
@@ -189,6 +223,9 @@ pub struct Plan {
     pub period_seconds: u32,
     /// What a healthy stage means.
     pub criteria: Criteria,
+    /// For a drain: how the standby is unhealthy, if it is. Then it writes at once and never goes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standby_unhealthy: Option<String>,
     /// The application probes, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probing: Option<Probing>,
@@ -229,6 +266,19 @@ impl Plan {
     /// The target group of an app's standby once the operation is done.
     pub fn standby_group_then<'a>(&self, app: &'a PlannedApp) -> &'a String {
         if self.operation.swaps_roles() { &app.live_group } else { &app.standby_group }
+    }
+
+    /// The fleet of a role.
+    pub fn fleet(&self, role: Role) -> &String {
+        match role {
+            Role::Live => &self.live,
+            Role::Standby => &self.standby,
+        }
+    }
+
+    /// What a fleet gets of some weights; nothing where they do not name it.
+    pub fn share(&self, role: Role, weights: &Weights) -> Percent {
+        weights.get(self.fleet(role)).copied().unwrap_or(Percent::NONE)
     }
 
     /// Percent for both fleets by name, from the standby's percent.
@@ -276,7 +326,7 @@ impl Plan {
 
     /// The standby's part of some weights; nothing where they do not name it.
     pub fn standby_share(&self, weights: &Weights) -> Percent {
-        weights.get(&self.standby).copied().unwrap_or(Percent::NONE)
+        self.share(Role::Standby, weights)
     }
 
     /// What the standby gets during a probe.

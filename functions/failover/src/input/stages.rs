@@ -35,8 +35,8 @@ pub(super) fn check_stages(stages: &[StageInput], end: Percent, period: Seconds)
     if stages.is_empty() {
         return Err(format!("`stages`: the list is empty; leave it out, or end it at {}", end.get()));
     }
-    if stages.len() > 50 {
-        return Err(format!("`stages`: {} stages are more than the 50 that a run can hold", stages.len()));
+    if stages.len() > MOST_STAGES {
+        return Err(too_many(stages.len()));
     }
     for (index, stage) in stages.iter().enumerate() {
         if stage.weight == Percent::NONE {
@@ -58,6 +58,35 @@ pub(super) fn check_stages(stages: &[StageInput], end: Percent, period: Seconds)
     Ok(())
 }
 
+/// Those of a drain fall instead, down to nothing.
+pub(super) fn check_falling(stages: &[StageInput], period: Seconds) -> Result<(), String> {
+    let list = || stages.iter().map(|s| s.weight.get().to_string()).collect::<Vec<_>>().join(", ");
+    if stages.len() > MOST_STAGES {
+        return Err(too_many(stages.len()));
+    }
+    for (index, stage) in stages.iter().enumerate() {
+        if let Some(bake) = stage.bake {
+            check_bake(&format!("stages[{index}].bake"), bake, period)?;
+        }
+    }
+    if !stages.is_sorted_by(|a, b| a.weight > b.weight)
+        || stages.last().is_none_or(|s| s.weight != Percent::NONE)
+    {
+        return Err(format!(
+            "`stages`: [{}] of a drain must fall strictly and end at 0, such as [25, 0]",
+            list()
+        ));
+    }
+    Ok(())
+}
+
+/// So many stages a run can hold.
+const MOST_STAGES: usize = 50;
+
+fn too_many(stages: usize) -> String {
+    format!("`stages`: {stages} stages are more than the {MOST_STAGES} that a run can hold")
+}
+
 impl<'de> Deserialize<'de> for StageInput {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(StageVisitor)
@@ -76,7 +105,7 @@ impl StageVisitor {
     fn percent<E: de::Error>(number: Option<u8>, shown: impl fmt::Display) -> Result<Percent, E> {
         number
             .and_then(Percent::new)
-            .ok_or_else(|| E::custom(format!("{shown} is not a whole number of percent from 1 to 100")))
+            .ok_or_else(|| E::custom(format!("{shown} is not a whole number of percent from 0 to 100")))
     }
 }
 

@@ -94,7 +94,7 @@ fn refusals_name_the_field() {
         (json!({"app": "web", "stages": ["10", 100]}), "`stages[0]`"),
         (json!({"app": "web", "stages": [{"weight": 10, "bkae": "5m"}, 100]}), "bkae"),
         (json!({"app": "web", "stages": [{"weight": 10, "bake": "0s"}, 100]}), "`stages[0].bake`"),
-        (json!({"app": "web", "operation": "drain", "stages": [100]}), "`stages`"),
+        (json!({"app": "web", "operation": "failback", "stages": [100]}), "`stages`"),
         (json!({"app": "web", "operation": "balance", "stages": [10, 100]}), "must end at 50"),
         (json!({"app": "web", "bake": "0s"}), "`bake`"),
         (json!({"app": "web", "bake": 300}), "`bake`"),

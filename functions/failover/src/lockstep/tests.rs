@@ -10,7 +10,7 @@ const ALL: [Verdict; 5] = [Verdict::Advance, Verdict::Wait, Verdict::RollBack, V
 
 fn decided(verdict: Verdict, ending: Option<Ending>) -> poll::Decision {
     let (reason, figures) = (format!("{verdict:?} it is"), Figures::default());
-    poll::Decision { verdict, reason, ending, figures, both_dead: false }
+    poll::Decision { verdict, reason, ending, figures, both_dead: false, unmet: false, voice: Voice::Verdict }
 }
 
 fn of(verdicts: &[Verdict]) -> Decision {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Found, FoundApp, FoundFleet, Past, Refusal, found_weights, says};
+use super::{Found, FoundApp, FoundFleet, FoundRoute, Past, Refusal, found_weights, says};
 use crate::calendar::Permit;
 use crate::claim;
 use crate::contract::{Execution, MustShow, Stage};
@@ -11,8 +11,8 @@ use crate::error::Error;
 use crate::input::{Input, Operation};
 use crate::roles::{self, RouteSays};
 use crate::samples::Health;
-use crate::verdict::proposed_bake;
-use crate::weights::GroupWeight;
+use crate::verdict::{self, Criteria, proposed_bake};
+use crate::weights::{GroupWeight, weight_of};
 
 /// Weights are given by the names of the fleets, so all apps must have the same. And two apps with a target
 /// group in common would be one, moved twice; a naming pattern without `{app}` makes such.
@@ -233,6 +233,23 @@ pub(super) fn check_health(
         checks.push(describe(standby));
     }
     Ok(checks)
+}
+
+/// What is wrong with the standby that a drain leaves, where it can be seen that it is not well: by its
+/// targets, or by its latest figures beside those of the live fleet.
+pub(super) fn standby_unhealthy(criteria: &Criteria, app: &FoundApp, live: usize) -> Option<String> {
+    let (of_live, standby) = app.roles(live);
+    let has_traffic =
+        |r: &FoundRoute| weight_of(&r.groups, &standby.target_group_arn).is_some_and(|weight| weight > 0);
+    if !app.routes.iter().any(has_traffic) {
+        return None;
+    }
+    let Health { healthy, registered, .. } = standby.health;
+    if healthy == 0 {
+        return Some(format!("{} has {healthy} of {registered} targets healthy", standby.name));
+    }
+    let [live_past, standby_past] = [live, 1 - live].map(|fleet| &app.past[fleet].counts[..]);
+    verdict::ill_beside(criteria, (&of_live.name, live_past), (&standby.name, standby_past))
 }
 
 /// An even split of two different releases would show users now one, now the other.

@@ -111,6 +111,7 @@ pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Re
         polls_per_check: 1,
         period_seconds: input.period.0,
         criteria: input.criteria.clone(),
+        standby_unhealthy: None,
         probing: None,
         hooks: Hooks::default(),
         checks: vec!["the routes of an interrupted run, and what it found there".into()],

@@ -47,7 +47,14 @@ pub(super) fn approval(input: &Input) -> Result<Option<Approval>, String> {
 
 /// The stages that are left to do, the same for all apps. Empty where the weights already are what is
 /// asked for.
-pub(super) fn stages(input: &Input, found: &Found, live: usize) -> Result<Vec<Stage>, String> {
+///
+/// `unhealthy` is whether a drain leaves a standby that is not well.
+pub(super) fn stages(
+    input: &Input,
+    found: &Found,
+    live: usize,
+    unhealthy: bool,
+) -> Result<Vec<Stage>, String> {
     let stage = |standby_percent, bake: Option<Seconds>, must_show| Stage {
         standby_percent,
         // A write that was sent by an attempt which failed may arrive as late as this.
@@ -55,7 +62,10 @@ pub(super) fn stages(input: &Input, found: &Found, live: usize) -> Result<Vec<St
         must_show,
     };
     if input.operation == Operation::Drain {
-        return Ok(vec![stage(Percent::NONE, None, MustShow::SilentStandby)]);
+        let gate =
+            |share| if share == Percent::NONE { MustShow::SilentStandby } else { MustShow::HealthyLive };
+        let falling = falling(input, found, live, unhealthy);
+        return Ok(falling.into_iter().map(|s| stage(s.weight, s.bake, gate(s.weight))).collect());
     }
     let groups = |app: &FoundApp| {
         let (live, standby) = app.roles(live);
@@ -99,6 +109,37 @@ pub(super) fn stages(input: &Input, found: &Found, live: usize) -> Result<Vec<St
         (!found.apps.iter().all(attached)).then(|| stage(Percent::NONE, None, MustShow::ReadyStandby));
     let rising = rising.into_iter().filter(|s| s.weight >= begin);
     Ok(attach.into_iter().chain(rising.map(|s| stage(s.weight, s.bake, MustShow::HealthyStandby))).collect())
+}
+
+/// Percentage points that a drain takes from the standby at once, where it is not told otherwise.
+const DRAIN_STEP: u8 = 25;
+
+/// What a drain leaves the standby with, down to nothing: the fleet that gets the rest is watched on the
+/// way. No app's standby is given more than it has, so the least of all counts. A standby that is not well
+/// is left at once.
+fn falling(input: &Input, found: &Found, live: usize, unhealthy: bool) -> Vec<StageInput> {
+    let shares = found.apps.iter().flat_map(|app| {
+        let (live, standby) = app.roles(live);
+        app.routes.iter().map(|r| percent(&r.groups, &live.target_group_arn, &standby.target_group_arn))
+    });
+    let stands = shares.min().unwrap_or(Percent::NONE);
+    let nothing = StageInput { weight: Percent::NONE, bake: None };
+    if unhealthy {
+        return vec![nothing];
+    }
+    if let Some(stages) = &input.stages {
+        let below = stages.iter().copied().filter(|s| s.weight < stands || s.weight == Percent::NONE);
+        return below.collect();
+    }
+    // Those on the way are short: half of the bake each.
+    let short = Seconds((input.bake.0 / 2).max(input.period.0));
+    let steps = u32::from(stands.get().div_ceil(DRAIN_STEP));
+    let on_the_way = (1..steps).rev().filter_map(|left| {
+        let weight = u32::from(stands.get()) * left / steps;
+        let weight = u8::try_from(weight).ok().and_then(Percent::new)?;
+        Some(StageInput { weight, bake: Some(short) })
+    });
+    on_the_way.chain([nothing]).collect()
 }
 
 /// The percentages that the stages, and a probe between them, put on the standby.

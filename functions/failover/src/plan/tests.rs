@@ -134,7 +134,7 @@ fn a_rule_for_one_fleet_stays_where_it_is_excepted_by_name() {
 fn every_operation_has_its_stages() {
     let operation =
         |name: &str, weights| make(json!({ "operation": name }), &found(weights)).map(|p| percents(&p));
-    assert_eq!(operation("drain", [60, 40]), Ok(vec![0]));
+    assert_eq!(operation("drain", [60, 40]), Ok(vec![20, 0]));
     assert_eq!(operation("balance", [100, 0]), Ok(vec![10, 25, 50]));
     assert_eq!(operation("failback", [100, 0]), Ok(vec![100]));
     assert_eq!(
@@ -142,6 +142,87 @@ fn every_operation_has_its_stages() {
         Ok(vec![])
     );
     assert!(operation("balance", [50, 50]).unwrap_err().contains("standby"));
+}
+
+#[test]
+fn a_drain_goes_down_in_few_and_short_stages_from_what_is_found() {
+    let drain = |input: serde_json::Value, weights: [u16; 2]| {
+        let mut input = input;
+        (input["operation"], input["standby"]) = ("drain".into(), "prod2".into());
+        make(input, &found(weights))
+    };
+    for (standby, stages) in
+        [(0, vec![0]), (10, vec![0]), (25, vec![0]), (30, vec![15, 0]), (50, vec![25, 0])]
+    {
+        let plan = drain(json!({}), [100 - standby, standby]).unwrap();
+        assert_eq!(percents(&plan), stages, "from {standby}");
+        let (last, on_the_way) = plan.stages.split_last().unwrap();
+        assert_eq!((last.bake_seconds, last.must_show), (300, MustShow::SilentStandby));
+        assert!(on_the_way.iter().all(|s| s.bake_seconds == 150 && s.must_show == MustShow::HealthyLive));
+        assert!(plan.may_write.iter().all(|percent| percent.get() < 50), "no recheck");
+    }
+    // Half of a bake is a period at least.
+    let short = drain(json!({ "bake": "60s" }), [50, 50]).unwrap();
+    assert_eq!(short.stages[0].bake_seconds, 60);
+    // Others as wished, but never up.
+    assert_eq!(drain(json!({ "stages": [40, 20, 0] }), [70, 30]).map(|p| percents(&p)), Ok(vec![20, 0]));
+    assert_eq!(drain(json!({ "stages": [0] }), [50, 50]).map(|p| percents(&p)), Ok(vec![0]));
+    for stages in [json!([]), json!([50]), json!([0, 25]), json!([25, 25, 0])] {
+        assert!(
+            drain(json!({ "stages": stages }), [50, 50]).unwrap_err().contains("fall strictly and end at 0")
+        );
+    }
+    // No app's standby is given more than it has.
+    let apart = several(&[("web", [50, 50]), ("portal", [70, 30])]);
+    let plan = make(json!({ "operation": "drain", "standby": "prod2" }), &apart).unwrap();
+    assert_eq!(percents(&plan), [15, 0]);
+}
+
+#[test]
+fn a_drain_leaves_an_unhealthy_standby_at_once() {
+    let drain = |change: &dyn Fn(&mut Found)| {
+        let mut found = found([50, 50]);
+        let counts = |failures| Counts { requests: 1000, failures, ..Counts::default() };
+        for past in &mut found.apps[0].past {
+            past.counts = vec![counts(1); 60];
+        }
+        change(&mut found);
+        let plan = make(json!({ "operation": "drain", "standby": "prod2" }), &found).unwrap();
+        let said = plan.checks.iter().any(|check| check.ends_with("takes its traffic away at once"));
+        assert_eq!(said, plan.standby_unhealthy.is_some(), "{:?}", plan.checks);
+        (percents(&plan), plan.standby_unhealthy.unwrap_or_default())
+    };
+    let sicken = |fleet: usize| {
+        move |found: &mut Found| {
+            found.apps[0].past[fleet].counts[57..].fill(Counts {
+                requests: 1000,
+                failures: 300,
+                ..Counts::default()
+            });
+        }
+    };
+    assert_eq!(drain(&|_| ()), (vec![25, 0], String::new()));
+    let (stages, why) = drain(&|found| found.apps[0].fleets[1].health.healthy = 0);
+    assert_eq!((stages, why.as_str()), (vec![0], "prod2 has 0 of 2 targets healthy"));
+    let (stages, why) = drain(&sicken(1));
+    assert_eq!(stages, [0]);
+    assert!(why.starts_with("prod2 is ill: failures 30 % (900 of 3,000) against 0.1 % on prod1"), "{why}");
+    // What both suffer from, and the live fleet's own illness, is no reason to hurry.
+    assert_eq!(drain(&|found| (0..2).for_each(|fleet| sicken(fleet)(found))).0, [25, 0]);
+    assert_eq!(drain(&sicken(0)).0, [25, 0]);
+}
+
+/// It may be what the drain is for.
+#[test]
+fn an_alarm_that_rings_already_does_not_keep_a_drain_from_its_start() {
+    let mut found = found([50, 50]);
+    found.alarms = vec!["checkout".into()];
+    let input = |operation: &str| json!({ "operation": operation, "standby": "prod2", "criteria": { "alarms": ["checkout", "cart"] } });
+    let plan = make(input("drain"), &found).unwrap();
+    assert_eq!(plan.criteria.alarms, ["cart"]);
+    assert!(plan.checks.iter().any(|check| check == "not in ALARM: cart"), "{:?}", plan.checks);
+    assert!(plan.checks.iter().any(|check| check.starts_with("checkout is in ALARM already")));
+    assert!(make(input("shift"), &found).unwrap_err().contains("checkout is in ALARM"));
 }
 
 #[test]
@@ -542,7 +623,15 @@ proptest! {
             prop_assert_eq!(&plan.standby, standby);
         }
         let percents = percents(&plan);
-        prop_assert!(percents.is_sorted_by(|a, b| a < b), "{:?}", percents);
+        let down = operation == "drain";
+        prop_assert!(percents.is_sorted_by(|a, b| if down { a > b } else { a < b }), "{:?}", percents);
+        let given = plan.routes.iter().filter(|_| down).map(|r| [&plan.live, &plan.standby].map(|f| r.found[f]));
+        for [live, standby] in given {
+            let (all, has) = (u32::from(live) + u32::from(standby), u32::from(standby));
+            // A share is rounded to whole percent.
+            let more = |percent: &&u8| u32::from(**percent) * all > has * 100 + all;
+            prop_assert_eq!(percents.iter().find(more), None, "a drain gives the standby nothing");
+        }
         let end = match operation { "drain" => 0, "balance" => 50, _ => 100 };
         prop_assert!(percents.last().is_none_or(|last| *last == end), "{:?}", percents);
         for stage in &plan.stages {

@@ -12,6 +12,7 @@ use crate::samples::{FleetSamples, Health, Sample};
 use crate::testing;
 use crate::weights::Percent;
 
+mod drains;
 mod rechecks;
 
 const PERIOD: i64 = 60;
@@ -158,7 +159,7 @@ fn a_dead_standby_needs_no_metrics() {
 #[test]
 fn patience_with_two_dead_fleets_counts_from_when_they_died() {
     let mut plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
-    plan.criteria.both_sick = BothSick::Halt;
+    plan.criteria.both_sick = verdict::BothSick::Halt;
     let mut progress = set(&plan, 0);
     let mut polled = |now: i64, healthy: u32| {
         let mut samples = run(3, 10, [2, 0]);
@@ -234,8 +235,16 @@ fn a_drain_waits_for_silence_among_requests() {
     nobody.live.samples.clear();
     nobody.now = at(10 * PERIOD);
     assert!(decide(&nobody).reason.contains("silence proves nothing"), "{}", decide(&nobody).reason);
+    // Held there for hours while it was silent: patience begins when it is not.
     nobody.now = at(24 * 3600);
-    assert_eq!(decide(&nobody).verdict, Verdict::RollBack);
+    assert_eq!(decide(&nobody).verdict, Verdict::Wait);
+    let missing = |since: i64| {
+        let progress = Progress { unmet_since: Some(at(since)), ..set(&plan, 0) };
+        super::decide(&plan, &plan.apps[0], &progress, &nobody)
+    };
+    assert_eq!(missing(23 * 3600 + 1801).verdict, Verdict::Wait);
+    assert_eq!(missing(23 * 3600 + 1800).verdict, Verdict::RollBack);
+    assert!(missing(0).reason.ends_with("waited 23h 55m for it beyond the bake"), "{}", missing(0).reason);
     let mut dead = silent(3);
     dead.live.health.healthy = 0;
     assert_eq!(decide(&dead).verdict, Verdict::RollBack, "not onto a dead fleet");
@@ -249,9 +258,15 @@ fn a_standby_is_ready_when_a_target_is_healthy() {
     let mut samples = run(0, 0, [0, 0]);
     assert_eq!(poll(&plan, &samples).verdict, Verdict::Advance);
     samples.standby.health.healthy = 0;
-    assert_eq!(poll(&plan, &samples).verdict, Verdict::Wait);
-    samples.now = at(24 * 3600);
-    assert_eq!(poll(&plan, &samples).verdict, Verdict::RollBack);
+    let waits = poll(&plan, &samples);
+    assert_eq!(waits.verdict, Verdict::Wait);
+    let check = progress::polled(&plan, &set(&plan, 0), answer(&plan, waits), at(0)).unwrap();
+    assert_eq!(check.progress.unmet_since, Some(at(0)));
+    // Thirty periods beyond its bake.
+    for (now, verdict) in [(2099, Verdict::Wait), (2100, Verdict::RollBack)] {
+        samples.now = at(now);
+        assert_eq!(decide(&plan, &plan.apps[0], &check.progress, &samples).verdict, verdict, "after {now} s");
+    }
 }
 
 /// At 100 % the past alone never convicts: the standby is set back, compared, and either cleared or

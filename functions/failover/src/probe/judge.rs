@@ -13,9 +13,10 @@ use jiff::Timestamp;
 
 use crate::contract::{Plan, PlannedApp, Probed, Progress};
 use crate::error::{Error, Kind};
+use crate::patience::Patience;
 use crate::probe::{PUBLIC, Probing, STANDBY, Target, listed};
 use crate::text;
-use crate::verdict::{BothSick, Verdict};
+use crate::verdict::Verdict;
 use crate::weights::Percent;
 
 /// A probe that did not get what it must, twice.
@@ -159,12 +160,7 @@ fn blame(plan: &Plan, app: &PlannedApp, probing: &Probing, share: Percent, failu
 /// Waiting ends as `bothSick` says, so many periods after the first failure.
 fn patiently(plan: &Plan, next: &mut Progress, now: Timestamp) -> Verdict {
     let since = *next.probes_fail_since.get_or_insert(now);
-    let limit = i64::from(plan.criteria.both_periods) * i64::from(plan.period_seconds);
-    match plan.criteria.both_sick {
-        _ if now.as_second() - since.as_second() < limit => Verdict::Wait,
-        BothSick::RollBack => Verdict::RollBack,
-        BothSick::Halt => Verdict::Halt,
-    }
+    Patience::with_both(&plan.criteria, Some(since), now, plan.period_seconds).verdict(&plan.criteria)
 }
 
 /// So much is said of all failures of a round, in bytes: each of up to sixty-four places says what it pleases.

@@ -56,6 +56,34 @@ fn decided(plan: &Plan, progress: &Progress, samples: &Samples, tags: &[&str]) -
     decide(plan, progress, std::slice::from_ref(samples), &asked(tags), samples.now)
 }
 
+/// What a person asks comes before what was counted, and after a fleet that is dead or an alarm that rings.
+#[test]
+fn a_request_to_go_back_is_heard_in_its_turn() {
+    let mut plan = plan("rollBack");
+    plan.criteria.both_sick = crate::verdict::BothSick::Halt;
+    plan.criteria.both_periods = 3;
+    let mut both = samples(600, 50);
+    both.live.samples.iter_mut().filter(|s| s.at >= BEGAN).for_each(|s| s.target_5xx = s.requests / 2);
+    let baking = baking(&plan);
+    let halted = decided(&plan, &baking, &both, &[]).decision;
+    assert_eq!(halted.verdict, Verdict::Halt, "{}", halted.reason);
+    let asked = decided(&plan, &baking, &both, &["rollback"]).decision;
+    assert_eq!((asked.verdict, asked.voice), (Verdict::RollBack, Voice::Request), "{}", asked.reason);
+    assert!(asked.reason.starts_with("somebody asked for it"), "{}", asked.reason);
+
+    both.alarms = vec!["checkout".into()];
+    let alarmed = decided(&plan, &baking, &both, &["rollback"]).decision;
+    assert_eq!(alarmed.voice, Voice::Alarm, "{}", alarmed.reason);
+    (both.live.health.healthy, both.standby.health.healthy) = (0, 0);
+    let waits = decided(&plan, &baking, &both, &[]).decision;
+    assert_eq!((waits.verdict, waits.voice), (Verdict::Wait, Voice::Dead), "{}", waits.reason);
+    let asked = decided(&plan, &baking, &both, &["rollback"]).decision;
+    assert_eq!(asked.voice, Voice::Request, "waiting ends nothing: {}", asked.reason);
+    let long = Progress { both_dead_since: Some(at(0)), ..baking };
+    let dead = decided(&plan, &long, &both, &["rollback"]).decision;
+    assert_eq!((dead.verdict, dead.voice), (Verdict::Halt, Voice::Dead), "{}", dead.reason);
+}
+
 #[test]
 fn a_tag_is_one_of_four_requests_or_nothing() {
     let percent = |percent| Percent::new(percent).unwrap();

@@ -114,11 +114,13 @@ impl Period {
 /// Everything that a verdict looks at. The same evidence always gives the same judgement.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
-    /// Name of the live fleet.
+    /// Name of the fleet that the other one is compared with: in a shift the live one.
     pub live: &'a str,
-    /// Name of the standby.
+    /// Name of the fleet that gets more: in a shift the standby, in a drain the live fleet.
     pub standby: &'a str,
-    /// Complete periods of the live fleet before the run, oldest first. [`super::Criteria`] says
+    /// Whose past the history is: in a drain that of the fleet that gets more, and else that of the other.
+    pub past_of: &'a str,
+    /// Complete periods of that fleet before the run, oldest first. [`super::Criteria`] says
     /// how many are wanted; more are used where traffic is thin.
     pub history: &'a [Counts],
     /// The balancer's own 502, 503 and 504 in the same periods; empty where not watched.

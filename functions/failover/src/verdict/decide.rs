@@ -1,7 +1,7 @@
 //! From the bets to a verdict and the reason for it.
 
 use super::counts::{Counts, Evidence, Kind, Metric, Period};
-use super::criteria::{BothSick, Criteria, Outcome, TooLittleTraffic};
+use super::criteria::{Criteria, Outcome, TooLittleTraffic};
 use super::factor::{log_sum, wealth};
 use super::guards::{both_sick, broken, live_is_off, plainly_ill};
 use super::history::History;
@@ -9,6 +9,7 @@ use super::recheck::clears;
 use super::wealth::{Holding, Ledger, scaled};
 use super::words::{odds, periods, share};
 use super::{Ending, Judgement, MetricJudgement, Verdict};
+use crate::patience::Patience;
 
 /// Periods of a stage below which it is never left early.
 const EARLY_PERIODS: usize = 2;
@@ -40,7 +41,10 @@ pub fn judge(criteria: &Criteria, evidence: &Evidence) -> Judgement {
     let mut window = history.clone();
     let ledger = Ledger::play(criteria, evidence, &mut window);
     let bench = Bench::new(criteria, evidence, &history, &ledger);
-    let Decision(verdict, ending, reason) = bench.decide();
+    let decision = bench.decide();
+    let load = bench.load(&decision);
+    let Decision(verdict, ending, mut reason) = decision;
+    reason.extend(load);
     let reason = if history.is_careful() {
         let seen = periods(evidence.history.len());
         let wanted = criteria.history_periods;
@@ -112,6 +116,10 @@ impl<'a> Bench<'a> {
     /// The past alone never convicts: an outage of something that both fleets need looks the same.
     fn is_guilty(&self) -> bool {
         let needed = self.criteria.roll_back_odds().ln();
+        // A fleet that has always been worse than the other one has not become so by what it got.
+        if self.judges_its_own_past() && self.past < needed {
+            return false;
+        }
         // With everything on the standby, or live off as well, the comparison with live must do
         // without the past.
         if !self.evidence.live_has_traffic() || live_is_off(self.evidence, self.history, self.leading) {
@@ -123,15 +131,14 @@ impl<'a> Bench<'a> {
 
     fn both(&self) -> Option<Decision> {
         let both = both_sick(self.criteria, self.evidence, self.history)?;
-        let limit = self.criteria.both_periods as usize;
-        if both.periods < limit {
+        let limit = self.criteria.both_periods;
+        let verdict = Patience::in_periods(both.periods, limit).verdict(self.criteria);
+        if verdict == Verdict::Wait {
             let reason = format!("{}; {} of at most {limit}", both.figures, periods(both.periods));
-            return Some(Decision(Verdict::Wait, None, reason));
+            return Some(Decision(verdict, None, reason));
         }
-        let (verdict, end) = match self.criteria.both_sick {
-            BothSick::RollBack => (Verdict::RollBack, "rolled back"),
-            BothSick::Halt => (Verdict::Halt, "halted with the weights as they are"),
-        };
+        let end =
+            if verdict == Verdict::Halt { "halted with the weights as they are" } else { "rolled back" };
         let reason =
             format!("{}; that has lasted {}, so the run is {end}", both.figures, periods(both.periods));
         Some(Decision(verdict, Some(Ending::Suspect), reason))
@@ -147,10 +154,26 @@ impl<'a> Bench<'a> {
         let worse = format!(
             "{} is worse than {} was before the run, odds {}",
             self.evidence.standby,
-            self.evidence.live,
+            if self.judges_its_own_past() { "it" } else { self.evidence.past_of },
             odds(wealth(self.past))
         );
         self.begin_probe(&worse).or_else(|| (self.past >= needed.ln()).then(|| self.overloaded(&worse)))
+    }
+
+    /// Whether the fleet that gets more had traffic before, and is judged by what it was then.
+    fn judges_its_own_past(&self) -> bool {
+        self.evidence.past_of == self.evidence.standby
+    }
+
+    /// What is to be said where a fleet that was well with less is rolled back with more.
+    fn load(&self, Decision(verdict, ending, _): &Decision) -> Option<String> {
+        let Evidence { standby, stage, .. } = self.evidence;
+        let ill = *verdict == Verdict::RollBack && *ending == Some(Ending::Suspect);
+        let alone = ill && both_sick(self.criteria, self.evidence, self.history).is_none();
+        (alone && self.judges_its_own_past()).then(|| {
+            let percent = stage.standby_percent;
+            format!("; {standby} does not carry the load: ill at {percent} %, well with less before the run")
+        })
     }
 
     fn begin_probe(&self, why: &str) -> Option<Decision> {
@@ -338,11 +361,13 @@ impl<'a> Bench<'a> {
             periods = began.map_or_else(|| evidence.periods.iter().collect(), |began| vec![began]);
         }
         let (mut live, mut standby) = (Counts::default(), Counts::default());
+        let mut beside = evidence.live;
         for period in periods {
             live = live.plus(period.live);
             standby = standby.plus(period.standby);
         }
         let against = if live.requests == 0 {
+            beside = evidence.past_of;
             format!("{} before the run", super::words::percent(self.history.rate(metric)))
         } else {
             share(live, metric)
@@ -353,7 +378,7 @@ impl<'a> Bench<'a> {
             metric.word(),
             evidence.standby,
             share(standby, metric),
-            evidence.live
+            beside
         )
     }
 

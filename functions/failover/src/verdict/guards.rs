@@ -1,7 +1,7 @@
 //! Rules that hold outside the test: a silent standby, absolute limits, a balancer that answers
 //! for itself, and both fleets sick at once.
 
-use super::counts::{Counts, Evidence, Metric, Period};
+use super::counts::{Counts, Evidence, Kind, Metric, Period, Stage};
 use super::criteria::Criteria;
 use super::history::History;
 use super::words::{number, percent, share};
@@ -177,10 +177,28 @@ pub fn plainly_ill(criteria: &Criteria, evidence: &Evidence, history: &History) 
                 metric.word(),
                 share(standby, metric),
                 percent(history.rate(metric)),
-                evidence.live,
+                evidence.past_of,
             )
         })
     })
+}
+
+/// Whether the standby is plainly ill by the latest counts of both fleets before a run, each with its name.
+pub fn ill_beside(
+    criteria: &Criteria,
+    (live, live_past): (&str, &[Counts]),
+    (standby, standby_past): (&str, &[Counts]),
+) -> Option<String> {
+    let (before, now) = live_past.split_at(live_past.len().saturating_sub(SICK_PERIODS));
+    let latest = &standby_past[standby_past.len().saturating_sub(SICK_PERIODS)..];
+    let beside =
+        |(live, standby): (&Counts, &Counts)| Period { live: *live, standby: *standby, ..Period::default() };
+    let periods: Vec<Period> = now.iter().zip(latest).map(beside).collect();
+    let stage = Stage { index: 0, standby_percent: 0, kind: Kind::Shift, bake_periods: 1 };
+    let (history, mixed, balancer_history) = (before, &[][..], &[][..]);
+    let evidence =
+        Evidence { live, standby, past_of: live, history, balancer_history, periods: &periods, mixed, stage };
+    plainly_ill(criteria, &evidence, &History::before(criteria, before))
 }
 
 /// Both fleets sick at the same time.

@@ -154,7 +154,10 @@ impl Ledger {
                 ledger.bets[metric as usize].play(stake.ln(), &factors);
                 ledger.accept(criteria, history, metric, period);
             }
-            history.push(period.live);
+            // The other fleet's rates are no past of a fleet that has one of its own.
+            if evidence.past_of == evidence.live {
+                history.push(period.live);
+            }
             before = Some(period);
         }
         for change in mixed {
@@ -377,6 +380,7 @@ mod tests {
             let evidence = Evidence {
                 live: "prod1",
                 standby: "prod2",
+                past_of: "prod1",
                 history: &past,
                 balancer_history: &[],
                 periods: &periods,

@@ -182,6 +182,9 @@ impl std::fmt::Display for Behaves {
             Self::FailsChecks => f.write_str("fails its health checks and answers all the same"),
             Self::Errors { percent } => write!(f, "fails {percent} % of its requests"),
             Self::ClientErrors { percent } => write!(f, "answers {percent} % of its requests with 404"),
+            Self::Capacity { per_second } => {
+                write!(f, "carries {per_second} requests a second on each target, and no more")
+            }
             Self::Resets { percent } => write!(f, "resets the connection of {percent} % of its requests"),
             Self::Slow { percent, seconds } => {
                 write!(f, "answers {percent} % of its requests {seconds} late")

@@ -15,7 +15,7 @@ use crate::kill;
 
 /// How a fleet behaves. Health checks pass unless it is said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum Behaves {
     /// Answers with 200 after a few milliseconds.
     Healthy,
@@ -39,6 +39,11 @@ pub enum Behaves {
         /// How many.
         percent: f64,
     },
+    /// Carries so much on each target, and answers what is beyond with 503.
+    Capacity {
+        /// Requests a second.
+        per_second: f64,
+    },
     /// Answers some requests late.
     Slow {
         /// How many.
@@ -56,6 +61,7 @@ impl From<Behaves> for Behaviour {
             Behaves::FailsChecks => Self::FailsChecks,
             Behaves::Errors { percent } => Self::Errors { share: percent / 100.0 },
             Behaves::ClientErrors { percent } => Self::ClientErrors { share: percent / 100.0 },
+            Behaves::Capacity { per_second } => Self::Capacity { per_second },
             Behaves::Resets { percent } => Self::Reset { share: percent / 100.0 },
             Behaves::Slow { percent, seconds } => {
                 Self::Slow { share: percent / 100.0, delay: seconds.duration() }

@@ -58,7 +58,7 @@ pub async fn a_drain_ends_when_the_standby_is_silent(ground: &Ground) -> Result<
     let traffic = app.traffic(RATE);
     let drained = run(ground, &input(&app, "drain", json!({}))).await?;
     let at_the_end = jiff::Timestamp::now();
-    check_success(&drained, &path(1, &COMPLETED))?;
+    check_success(&drained, &path(2, &COMPLETED))?;
     ensure!(drained.output["status"] == "drained", "{}", drained.output);
     ensure!(drained.output["standby"] == "prod2", "{}", drained.output);
     ensure!(drained.output["standbyTargetGroup"] == app.groups[1], "{}", drained.output);

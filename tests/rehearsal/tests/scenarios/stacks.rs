@@ -44,7 +44,7 @@ pub async fn a_second_stack_by_its_guide_leaves_the_first_alone(ground: &Ground)
     let prod_run = async { ground.execute(&drain("prod2")).await?.finish().await };
     let (dev_drained, prod_drained) = try_join!(dev_run, prod_run)?;
     for (drained, app, weights) in [(&dev_drained, &dev, [0, 100]), (&prod_drained, &prod, [100, 0])] {
-        check_success(drained, &path(1, &COMPLETED))?;
+        check_success(drained, &path(2, &COMPLETED))?;
         ensure!(drained.output["routes"] == json!(app.routes), "{}", drained.output);
         check_weights(app, weights).await?;
     }

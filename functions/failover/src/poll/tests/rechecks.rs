@@ -7,7 +7,7 @@ const RATE: f64 = 40.0;
 
 /// What both fleets fail of their requests, in percent: live first. By the sixtieth part of a
 /// period since the run began and the standby's share of the requests, between 0 and 1.
-type World = fn(i64, f64) -> [f64; 2];
+pub(super) type World = fn(i64, f64) -> [f64; 2];
 
 const WELL: f64 = 0.1;
 
@@ -31,10 +31,12 @@ fn worse_from_now_on(second: i64, _: f64) -> [f64; 2] {
     [if second > 0 { 1.0 } else { WELL }; 2]
 }
 
-struct Ended {
-    last: Decision,
-    rechecks: usize,
-    polls: usize,
+pub(super) struct Ended {
+    pub last: Decision,
+    pub rechecks: usize,
+    pub polls: usize,
+    /// What the standby was given, in turn.
+    pub set: Vec<u8>,
 }
 
 /// A run with one stage of 100 % and the default criteria, until it ends or for three hours.
@@ -42,13 +44,20 @@ fn run_in(world: World, poll: u32, period: u32) -> Ended {
     let mut plan = plan(&[(100, MustShow::HealthyStandby)]);
     (plan.poll_seconds, plan.period_seconds) = (poll, period);
     plan.stages[0].bake_seconds = 5 * period;
-    let length = i64::from(period);
+    simulated(&plan, world)
+}
+
+/// A run of one app from what it was found with, until it ends or for three hours.
+pub(super) fn simulated(plan: &Plan, world: World) -> Ended {
+    let length = i64::from(plan.period_seconds);
     let mut samples = run(0, 100, [0, 0]);
     (samples.live.samples, samples.standby.samples) = (Vec::new(), Vec::new());
     let mut progress = Progress::default();
     // Requests and failures of both fleets that are not yet whole ones.
     let mut rest = [[0.0; 2]; 2];
-    let (mut second, mut due, mut share) = (-60 * length, 0, 0.0);
+    let found = f64::from(plan.standby_share(&plan.apps[0].before).get()) / 100.0;
+    let (mut second, mut due, mut share) = (-60 * length, 0, found);
+    let mut set = Vec::new();
     let (mut rechecks, mut polls) = (0, 0);
     loop {
         let failing = world(second * 60 / length, share);
@@ -78,8 +87,9 @@ fn run_in(world: World, poll: u32, period: u32) -> Ended {
             continue;
         }
         if progress.timeline.last().is_none_or(|record| record.ended_at.is_some()) {
-            progress = progress::set(&plan, &progress, at(second)).unwrap();
-            share = f64::from(progress::standby_percent(&plan, &progress).unwrap().get()) / 100.0;
+            progress = progress::set(plan, &progress, at(second)).unwrap();
+            set.push(progress::standby_percent(plan, &progress).unwrap().get());
+            share = f64::from(*set.last().unwrap()) / 100.0;
         } else {
             // Periods that are over are known at once.
             let mut known = samples.clone();
@@ -87,13 +97,13 @@ fn run_in(world: World, poll: u32, period: u32) -> Ended {
             for fleet in [&mut known.live, &mut known.standby] {
                 fleet.samples.retain(|sample| sample.at + length <= BEGAN + second);
             }
-            let last = decide(&plan, &plan.apps[0], &progress, &known);
-            let check = progress::polled(&plan, &progress, answer(&plan, last.clone()), at(second)).unwrap();
+            let last = decide(plan, &plan.apps[0], &progress, &known);
+            let check = progress::polled(plan, &progress, answer(plan, last.clone()), at(second)).unwrap();
             polls += 1;
             rechecks += usize::from(last.verdict == Verdict::Probe);
             let ended = check.fully_shifted || matches!(last.verdict, Verdict::RollBack | Verdict::Halt);
             if ended || second > 10_800 {
-                return Ended { last, rechecks, polls };
+                return Ended { last, rechecks, polls, set };
             }
             progress = check.progress;
             if last.verdict != Verdict::Wait {
@@ -106,7 +116,7 @@ fn run_in(world: World, poll: u32, period: u32) -> Ended {
 }
 
 /// Polls and periods as they ship, others, and those of rehearsals.
-const CLOCKS: [(u32, u32); 6] = [(2, 60), (30, 60), (60, 60), (90, 60), (120, 60), (2, 5)];
+pub(super) const CLOCKS: [(u32, u32); 6] = [(2, 60), (30, 60), (60, 60), (90, 60), (120, 60), (2, 5)];
 
 #[test]
 fn a_run_goes_on_once_what_both_fleets_suffered_from_is_over() {
