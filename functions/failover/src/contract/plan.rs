@@ -121,6 +121,7 @@ pub enum Role {
 
 impl Role {
     /// The other one.
+    #[must_use]
     pub const fn other(self) -> Self {
         match self {
             Self::Live => Self::Standby,

@@ -219,6 +219,7 @@ impl<'a> App<'a> {
             polls_per_check: 1,
             period_seconds: 60,
             criteria: Criteria::default(),
+            standby_unhealthy: None,
             probing: None,
             hooks: Hooks::default(),
             checks: Vec::new(),
