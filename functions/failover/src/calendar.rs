@@ -1,7 +1,7 @@
 //! When runs may start: the deployment's windows and freezes.
 
 use jiff::civil::{Date, Time, Weekday};
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan, Zoned};
 
 use crate::error::Error;
@@ -151,12 +151,28 @@ impl Calendar {
         let of_day = self.windows.iter().filter(move |window| window.days.contains(&day.weekday()));
         of_day.filter_map(move |window| {
             let last = if window.to <= window.from { day.checked_add(1.day()).ok()? } else { day };
-            Some((self.at(day, window.from)?, self.at(last, window.to)?))
+            let ((from, _), (_, to)) = (self.clocks(day, window.from)?, self.clocks(last, window.to)?);
+            // One that lies in an hour which the clocks leave out never opens.
+            (from < to).then_some((from, to))
         })
     }
 
     fn at(&self, day: Date, time: Time) -> Option<Zoned> {
-        day.to_datetime(time).to_zoned(self.zone.clone()).ok()
+        self.clocks(day, time).map(|(first, _)| first)
+    }
+
+    /// When the clocks show this for the first and for the last time: twice where they are put back, and where
+    /// they leave it out at the moment at which they are put forward.
+    fn clocks(&self, day: Date, time: Time) -> Option<(Zoned, Zoned)> {
+        let shown = self.zone.to_ambiguous_zoned(day.to_datetime(time));
+        let gap = matches!(shown.offset(), AmbiguousOffset::Gap { .. });
+        let first = shown.clone().earlier().ok()?;
+        if gap {
+            let change = self.zone.following(first.timestamp()).next()?;
+            let change = change.timestamp().to_zoned(self.zone.clone());
+            return Some((change.clone(), change));
+        }
+        Some((first, shown.later().ok()?))
     }
 
     fn freeze(&self, day: Date) -> Option<String> {
@@ -266,6 +282,34 @@ mod tests {
         for now in ["2026-11-27T20:59:00Z", "2026-11-28T01:00:00Z", "2026-12-01T21:30:00Z"] {
             assert!(asked(&nights, json!({}), now).is_err(), "{now}");
         }
+    }
+
+    /// In Berlin the clocks go from 02:00 to 03:00 on 2027-03-28, and from 03:00 to 02:00 on 2026-10-25.
+    #[test]
+    fn windows_follow_the_clocks_when_these_are_changed() {
+        let opens = |windows: &str, now: &str| asked(&calendar(windows, ""), json!({}), now);
+        // Half past two does not come that night.
+        let refused = opens("Sun 02:15-02:45", "2027-03-28T00:30:00Z").unwrap_err();
+        assert!(refused.contains("the next window opens Sun 2027-04-04 02:15 Europe/Berlin"), "{refused}");
+        for now in ["2027-03-28T00:59:59Z", "2027-03-28T01:00:00Z", "2027-03-28T01:20:00Z"] {
+            assert!(opens("Sun 02:15-02:45", now).is_err(), "{now}");
+        }
+        // What reaches into the gap ends or begins with it.
+        let until = opens("Sun 01:00-02:30", "2027-03-28T00:30:00Z").unwrap().until;
+        assert_eq!(until, "2027-03-28T01:00:00Z".parse().ok());
+        assert!(opens("Sun 02:30-04:00", "2027-03-28T01:00:00Z").is_ok());
+        let refused = opens("Sun 02:30-04:00", "2027-03-28T00:59:00Z").unwrap_err();
+        assert!(refused.contains("opens Sun 2027-03-28 03:00 Europe/Berlin"), "{refused}");
+
+        // The hour that comes twice is inside both times.
+        for now in ["2026-10-25T00:15:00Z", "2026-10-25T01:15:00Z"] {
+            for windows in ["Sun 01:00-02:30", "Sun 02:00-03:00", "Sun 01:00-04:00"] {
+                assert!(opens(windows, now).is_ok(), "{windows} {now}");
+            }
+        }
+        let until = opens("Sun 01:00-02:30", "2026-10-25T00:15:00Z").unwrap().until;
+        assert_eq!(until, "2026-10-25T01:30:00Z".parse().ok());
+        assert!(opens("Sun 01:00-02:30", "2026-10-25T01:30:00Z").is_err());
     }
 
     #[test]
