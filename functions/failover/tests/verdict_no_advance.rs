@@ -39,6 +39,13 @@ fn periods(mut spells: Vec<Spell>, hundreds: u64) -> Vec<Period> {
     spells.into_iter().flat_map(of_spell).collect()
 }
 
+/// The standby has been cleared by every probe that there may be, and fails so many percent all the same once
+/// it has everything: too few to be plainly ill.
+fn cleared_and_ill(count: usize, ill: u64, hundreds: u64) -> Vec<Period> {
+    let cleared = [(2, 4, false, 0, 0), (4, 4, true, 0, 0)];
+    periods([&cleared[..], &cleared, &[(count, 4, false, 0, ill)]].concat(), hundreds)
+}
+
 /// Judged as the run that is at its last period, with a bake of so many.
 fn judged(hundreds: u64, periods: &[Period], mixed: &[Period], bake_periods: u32) -> (Stage, Judgement) {
     let last = periods.last().unwrap();
@@ -67,10 +74,12 @@ proptest! {
     fn not_at_the_odds_of_a_rollback(
         spells in prop::collection::vec(spell(), 1..8),
         changes in prop::collection::vec(spell(), 0..3),
+        cleared in prop::option::of((5..40_usize, 1..4_u64)),
         hundreds in 1..30_u64,
         bake in 1..6_u32,
     ) {
-        let (periods, mixed) = (periods(spells, hundreds), periods(changes, hundreds));
+        let (mut periods, mixed) = (periods(spells, hundreds), periods(changes, hundreds));
+        periods.extend(cleared.into_iter().flat_map(|(count, ill)| cleared_and_ill(count, ill, hundreds)));
         let (stage, judgement) = judged(hundreds, &periods, &mixed, bake);
         if judgement.verdict == Verdict::Advance && stage.kind == Kind::Shift {
             let agree = stage.standby_percent == 100
