@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::input::Operation;
+
 /// What kind of failure it is, and with it what the state machine does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -47,9 +49,10 @@ pub const ENDINGS: [&str; 7] =
     ["PlanRejected", "RolledBack", "FailedOver", "Overtaken", "Halted", "SwapFailed", "RollBackFailed"];
 
 /// Whether somebody must look at a run with this ending now. The others have left the traffic where it
-/// was healthy.
-pub fn pages(ending: &str) -> bool {
+/// was healthy; but whoever starts a failback does so because it was not.
+pub fn pages(operation: Option<Operation>, ending: &str) -> bool {
     matches!(ending, "FailedOver" | "Overtaken" | "Halted" | "SwapFailed" | "RollBackFailed")
+        || (operation == Some(Operation::Failback) && ending == "RolledBack")
 }
 
 /// A failure with a message for the person on call.

@@ -233,20 +233,20 @@ fn of_approval(request: &NoticeRequest, plan: &Plan, progress: &Progress) -> Opt
 fn of_end(request: &NoticeRequest, plan: &Plan, ended: &Ended, now: Timestamp) -> Notice {
     let verb = plan.operation.word();
     let outcome = ended.outcome.as_ref().filter(|_| ended.ending == "Completed");
+    let pages = pages(Some(plan.operation), &ended.ending);
     let subject = match outcome {
         Some(outcome) => format!("{}: {}", whom(plan), achieved(outcome)),
-        None if pages(&ended.ending) => format!("{}: LOOK NOW, {verb} ended in {}", whom(plan), ended.ending),
-        None => format!("{}: {verb} rolled back{}", whom(plan), gone_back(plan)),
+        None if ended.ending == "RolledBack" => {
+            let look = if pages { "LOOK NOW, " } else { "" };
+            format!("{}: {look}{verb} rolled back{}", whom(plan), gone_back(plan))
+        }
+        None => format!("{}: LOOK NOW, {verb} ended in {}", whom(plan), ended.ending),
     };
     let told = match outcome {
         Some(outcome) => format!("{}.", outcome.summary),
         None => ended.cause.clone().unwrap_or_else(|| ended.ending.clone()),
     };
-    let first = if pages(&ended.ending) {
-        "Somebody must look at this now: it does not mend itself.\n\n"
-    } else {
-        ""
-    };
+    let first = if pages { "Somebody must look at this now: it does not mend itself.\n\n" } else { "" };
     let hook = ended.hook_failed.as_ref();
     let hook = hook.map(|what| format!("Besides, {what}. That changes nothing about the ending.\n\n"));
     let hook = hook.unwrap_or_default();
@@ -352,7 +352,9 @@ fn finish(request: &NoticeRequest, plan: Option<&Plan>, part: Part<'_>) -> Notic
         execution: request.execution.clone(),
         started_by: started_by(&request.input).map(str::to_owned),
         release: plan.and_then(|plan| plan.release.clone()),
-        pages: plan.is_none() || moment == Moment::Stuck || ending.as_deref().is_some_and(pages),
+        pages: plan.is_none()
+            || moment == Moment::Stuck
+            || ending.as_deref().is_some_and(|ending| pages(plan.map(|plan| plan.operation), ending)),
         ending,
         status: outcome.map(|outcome| outcome.status),
         weights,

@@ -262,7 +262,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         operation: input.operation,
         release: input.release.clone(),
         execution: execution.clone(),
-        may_write: may_write(input, &stages),
+        may_write: may_write(&criteria, &stages),
         settle_seconds: found.settle_seconds,
         predecessors: Vec::new(),
         done: false,
@@ -298,8 +298,8 @@ fn criteria(input: &Input, found: &Found) -> Result<Criteria, String> {
         }
         None => {}
     }
-    if input.operation == Operation::Drain {
-        // Setting the live fleet back to a few percent would give the rest to the one that is to be drained.
+    if matches!(input.operation, Operation::Drain | Operation::Failback) {
+        // Setting the fleet that gets more back to a few percent would give the rest to the one that is left.
         criteria.probes = 0;
     }
     Ok(criteria)

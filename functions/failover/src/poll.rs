@@ -6,10 +6,12 @@
 //! and the operator's own alarms.
 
 mod gates;
+mod harm;
 
 use std::iter;
 
 use crate::contract::{MustShow, Plan, PlannedApp, Progress, Role, Stage, StageRecord};
+use crate::input::Operation;
 use crate::patience::Patience;
 use crate::precedence::Voice;
 use crate::samples::{Figures, FleetSamples, Odds, Samples, Span};
@@ -61,6 +63,7 @@ pub fn decide(plan: &Plan, app: &PlannedApp, progress: &Progress, samples: &Samp
     match stage.must_show {
         MustShow::ReadyStandby => poll.ready(),
         MustShow::SilentStandby => poll.drained(),
+        MustShow::HealthyStandby if plan.operation == Operation::Failback => poll.least_harm(poll.healthy()),
         MustShow::HealthyStandby | MustShow::HealthyLive => poll.healthy(),
     }
 }

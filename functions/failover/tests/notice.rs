@@ -284,3 +284,17 @@ fn a_rollback_that_does_not_get_through_pages_while_it_is_tried() {
         assert!(notice.text.contains(says), "{says:?} is not in {}", notice.text);
     }
 }
+
+/// Whoever starts a failback does so because something is wrong where it goes back to.
+#[test]
+fn a_failback_that_is_rolled_back_pages() {
+    let failback = plan("failback", &[(100, "healthyStandby")]);
+    for (plan, subject, pages) in [
+        (&failback, "web: LOOK NOW, failback rolled back, prod1 carries the traffic", true),
+        (&shift(), "web: shift rolled back, prod1 carries the traffic", false),
+    ] {
+        let notice = told(plan, &Value::Null, &ended("RolledBack")).unwrap();
+        assert_eq!((notice.subject.as_str(), notice.event.pages), (subject, pages));
+        assert_eq!(notice.text.starts_with("Somebody must look at this now"), pages, "{}", notice.text);
+    }
+}

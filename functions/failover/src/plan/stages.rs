@@ -7,6 +7,7 @@ use crate::contract::{MustShow, Stage};
 use crate::duration::Seconds;
 use crate::input::{Input, Operation, StageInput};
 use crate::request::{Approval, HELD_POLLS};
+use crate::verdict::Criteria;
 use crate::weights::{Percent, weight_of};
 
 /// Shares of the standby where a shift is not told otherwise.
@@ -143,9 +144,10 @@ fn falling(input: &Input, found: &Found, live: usize, unhealthy: bool) -> Vec<St
 }
 
 /// The percentages that the stages, and a probe between them, put on the standby.
-pub(super) fn may_write(input: &Input, stages: &[Stage]) -> BTreeSet<Percent> {
-    let probed = stages.iter().any(|stage| stage.must_show == MustShow::HealthyStandby);
-    let probe = probed.then(|| Percent::new(input.criteria.probe_percent)).flatten();
+pub(super) fn may_write(criteria: &Criteria, stages: &[Stage]) -> BTreeSet<Percent> {
+    let probed =
+        criteria.probes > 0 && stages.iter().any(|stage| stage.must_show == MustShow::HealthyStandby);
+    let probe = probed.then(|| Percent::new(criteria.probe_percent)).flatten();
     stages.iter().map(|stage| stage.standby_percent).chain(probe).collect()
 }
 

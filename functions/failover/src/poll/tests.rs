@@ -13,6 +13,7 @@ use crate::testing;
 use crate::weights::Percent;
 
 mod drains;
+mod failbacks;
 mod rechecks;
 
 const PERIOD: i64 = 60;
