@@ -2,6 +2,7 @@
 //! of the project that do not fit must say so instead of guessing.
 
 mod plan;
+mod stage;
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::plan::{MustShow, Plan, PlannedApp, Role, Route, Stage, TestersRule};
+pub use self::plan::{Plan, PlannedApp, Route, TestersRule};
+pub use self::stage::{MustShow, Role, Stage};
 use crate::duration::Seconds;
 use crate::hook;
 use crate::input::{Apps, Operation};

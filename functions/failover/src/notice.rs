@@ -1,12 +1,14 @@
 //! What the team is told: before the first write of a run what will happen, after it how it ended.
 //! Text for people, and the same as an event for machines.
 
+mod subject;
 mod trouble;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use self::subject::{achieved, gone_back, whom};
 use crate::contract::{Ended, MustShow, NoticeRequest, Outcome, Plan, Progress, Status, Weights};
 use crate::duration::Seconds;
 use crate::error::pages;
@@ -14,7 +16,6 @@ use crate::input::{Apps, Operation, STARTED_BY_EXECUTION};
 use crate::outcome::split;
 use crate::request::Unanswered;
 use crate::verdict::Ending;
-use crate::weights::Percent;
 
 /// What is sent: to a topic as a subject and a text, to the event bus as an event.
 #[derive(Clone, Debug, PartialEq)]
@@ -175,7 +176,7 @@ fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
         details(request, Some(plan))
     );
     let subject = format!("{}: {} begins, {standby}{release}", whom(plan), plan.operation.word());
-    let weights = found(plan);
+    let weights = plan.before();
     finish(request, Some(plan), Part { moment: Moment::Start, subject, text, weights, stages, outcome: None })
 }
 
@@ -261,55 +262,10 @@ fn of_end(request: &NoticeRequest, plan: &Plan, ended: &Ended, now: Timestamp) -
     );
     let weights = match (outcome, ended.ending.as_str()) {
         (Some(outcome), _) => outcome.weights.clone(),
-        (None, "RolledBack") => found(plan),
+        (None, "RolledBack") => plan.before(),
         _ => None,
     };
     finish(request, Some(plan), Part { moment: Moment::End, subject, text, weights, stages, outcome })
-}
-
-/// Where the traffic is again, in a subject.
-fn gone_back(plan: &Plan) -> String {
-    match found(plan) {
-        Some(weights) if plan.standby_share(&weights) == Percent::NONE => {
-            format!(", {} carries the traffic", plan.live)
-        }
-        Some(weights) => format!(" to {}", split(&weights)),
-        None => " to what was found".into(),
-    }
-}
-
-fn achieved(outcome: &Outcome) -> String {
-    match outcome.status {
-        Status::Shifted => format!("shifted, {} carries all traffic", outcome.live),
-        Status::Drained => format!("drained, {} may be deployed to", outcome.standby),
-        Status::Balanced => "balanced, both fleets carry half".into(),
-        Status::FailedBack => format!("failed back, {} carries all traffic", outcome.live),
-        Status::Restored => match &outcome.weights {
-            Some(weights) => format!("restored to {}", split(weights)),
-            None => "restored to what was found".into(),
-        },
-        Status::Unchanged | Status::Planned => "unchanged".into(),
-    }
-}
-
-/// The apps, short enough to leave room for the rest of a subject.
-fn whom(plan: &Plan) -> String {
-    let whole = plan.app.to_string();
-    match plan.app.names() {
-        [first, others @ ..] if whole.len() > MOST_OF_SUBJECT && !others.is_empty() => {
-            format!("{first} and {} more", others.len())
-        }
-        _ => whole,
-    }
-}
-
-/// Characters of a subject that the names of several apps may take.
-const MOST_OF_SUBJECT: usize = 45;
-
-/// The weights found at the start, where they are the same for all apps.
-fn found(plan: &Plan) -> Option<Weights> {
-    let first = &plan.apps.first()?.before;
-    plan.apps.iter().all(|app| app.before == *first).then(|| first.clone())
 }
 
 fn went(progress: &Progress) -> Vec<EventStage> {

@@ -57,11 +57,14 @@ fn outcome(
     weights: Option<&Weights>,
     summary: String,
 ) -> Outcome {
-    let by_app = |app: &PlannedApp| (app.name.clone(), weights.unwrap_or(&app.before).clone());
-    let mut weights_by_app: BTreeMap<String, Weights> = plan.apps.iter().map(by_app).collect();
-    let first = weights_by_app.values().next().cloned();
-    let common = first.filter(|first| weights_by_app.values().all(|other| other == first));
-    if common.is_some() {
+    // Nothing is said of an app whose routes are not alike: no weights would be those of all.
+    let by_app = |app: &PlannedApp| {
+        let weights = weights.cloned().or_else(|| plan.before_alike(app))?;
+        Some((app.name.clone(), weights))
+    };
+    let mut weights_by_app: BTreeMap<String, Weights> = plan.apps.iter().filter_map(by_app).collect();
+    let common = weights.cloned().or_else(|| plan.before());
+    if common.is_some() || plan.apps.len() == 1 {
         weights_by_app.clear();
     }
     let groups = plan.apps.iter().map(|app| (app.name.clone(), standby_group(app)));

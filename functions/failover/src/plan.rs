@@ -17,7 +17,7 @@ use crate::input::{Input, Operation};
 use crate::roles::RouteSays;
 use crate::samples::Health;
 use crate::verdict::{Counts, Criteria};
-use crate::weights::{GroupWeight, Percent, weight_of};
+use crate::weights::{GroupWeight, Percent, share, weight_of};
 
 use self::checks::{
     check_apart, check_claims, check_execution, check_groups, check_health, check_releases, check_routes,
@@ -375,14 +375,6 @@ fn slow_seconds(input: &Input, past: &Past) -> f64 {
 /// The standby's share of a route.
 fn percent(groups: &[GroupWeight], live: &str, standby: &str) -> Percent {
     share(weight_of(groups, live).unwrap_or(0), weight_of(groups, standby).unwrap_or(0))
-}
-
-/// The standby's share, rounded to whole percent.
-fn share(live: u16, standby: u16) -> Percent {
-    let (live, standby) = (u32::from(live), u32::from(standby));
-    let all = (live + standby).max(1);
-    let rounded = (standby * 100 + all / 2) / all;
-    u8::try_from(rounded).ok().and_then(Percent::new).unwrap_or(Percent::ALL)
 }
 
 fn weights(live: &FoundFleet, standby: &FoundFleet, share: Percent) -> Weights {

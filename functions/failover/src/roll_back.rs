@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::contract::{Plan, PlannedApp, RollBackEnding, RolledBack, Route, Weights};
 use crate::input::Operation;
-use crate::outcome::{split, why_in_words};
+use crate::outcome::why_in_words;
 use crate::samples::Health;
 use crate::weights::{GroupWeight, Percent};
 
@@ -199,7 +199,7 @@ fn alone(plan: &Plan, way: Way, targets: Option<[Health; 2]>, why: &str) -> Stri
 
 /// Where the traffic of one of several apps is.
 fn in_lockstep(plan: &Plan, app: &PlannedApp, way: Way, targets: Option<[Health; 2]>) -> String {
-    let (name, before) = (&app.name, split(&app.before));
+    let (name, before) = (&app.name, plan.before_of(app));
     let [live, standby] = in_words(plan, targets);
     match way {
         Way::Back => format!("{name}: the weights found at the start are back and read back, {before}"),

@@ -73,6 +73,14 @@ impl GroupWeight {
     }
 }
 
+/// The standby's share of two weights, rounded to whole percent; nothing where neither has any.
+pub fn share(live: u16, standby: u16) -> Percent {
+    let (live, standby) = (u32::from(live), u32::from(standby));
+    let all = (live + standby).max(1);
+    let rounded = (standby * 100 + all / 2) / all;
+    u8::try_from(rounded).ok().and_then(Percent::new).unwrap_or(Percent::ALL)
+}
+
 /// The weight of a group in a forward; `None` where the forward does not hold the group.
 pub fn weight_of(groups: &[GroupWeight], target_group_arn: &str) -> Option<u16> {
     groups.iter().find(|g| g.target_group_arn == target_group_arn).map(|g| g.weight)

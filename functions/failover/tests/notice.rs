@@ -206,6 +206,7 @@ fn at_the_end_it_says_how_it_went() {
 fn a_subject_after_a_rollback_says_the_split_that_stands() {
     let mut even = shift();
     even["apps"][0]["before"] = json!({ "prod1": 50, "prod2": 50 });
+    even["routes"][0]["before"] = json!({ "prod1": 1, "prod2": 1 });
     let subject = told(&even, &Value::Null, &ended("RolledBack")).unwrap().subject;
     assert_eq!(subject, "web: shift rolled back to prod1 50 %, prod2 50 %");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Execution, RouteWeights, Weights};
+use super::{Execution, Role, RouteWeights, Stage, Weights};
 use crate::claim::{Reached, Record};
 use crate::hook::Hooks;
 use crate::input::{Apps, Operation};
@@ -12,7 +12,7 @@ use crate::outcome::split;
 use crate::probe::{Probing, STANDBY_HEADER};
 use crate::request::Approval;
 use crate::verdict::Criteria;
-use crate::weights::{GroupWeight, Percent};
+use crate::weights::{GroupWeight, Percent, share};
 
 /// An app as the plan found it. What the fleets are called and which one is live is the same for all
 /// apps of a plan.
@@ -94,76 +94,6 @@ pub struct TestersRule {
     /// way out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub astray: Option<String>,
-}
-
-/// What a stage must show before the run goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum MustShow {
-    /// The standby, attached to the rule at weight 0, has healthy targets.
-    ReadyStandby,
-    /// The live fleet, which gets more, is as healthy as it was and as the standby is.
-    HealthyLive,
-    /// The same, and the standby receives no request any more.
-    SilentStandby,
-    /// The standby under traffic is as healthy as the live fleet.
-    HealthyStandby,
-}
-
-/// One of the two fleets of a plan, by its role as the run begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The fleet that carries the traffic.
-    Live,
-    /// The other one.
-    Standby,
-}
-
-impl Role {
-    /// The other one.
-    #[must_use]
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Live => Self::Standby,
-            Self::Standby => Self::Live,
-        }
-    }
-}
-
-/// Weights plus the bake that must pass before the next stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Stage {
-    /// What the standby gets; the live fleet gets the rest.
-    pub standby_percent: Percent,
-    /// How long the stage is watched, in seconds.
-    pub bake_seconds: u32,
-    /// What it must show.
-    pub must_show: MustShow,
-}
-
-impl Stage {
-    /// The fleet that gets more, and is judged for it: asked here and nowhere else.
-    pub const fn receiver(&self) -> Role {
-        match self.must_show {
-            MustShow::ReadyStandby | MustShow::HealthyStandby => Role::Standby,
-            MustShow::HealthyLive | MustShow::SilentStandby => Role::Live,
-        }
-    }
-
-    /// Whether its bake may be cut short by a person: a stage that leads on to another one.
-    pub const fn is_compared(&self) -> bool {
-        matches!(self.must_show, MustShow::HealthyStandby | MustShow::HealthyLive)
-    }
-
-    /// How long it takes where nothing stands in the way, in seconds: a bake counts whole periods at
-    /// the new weights, and those of a period are known up to two periods late.
-    pub fn likely_seconds(&self, period_seconds: u32) -> i64 {
-        match self.must_show {
-            MustShow::ReadyStandby => 0,
-            _ => i64::from(self.bake_seconds) + 2 * i64::from(period_seconds),
-        }
-    }
 }
 
 /// Everything a run is going to do, fixed before the first write.
@@ -322,7 +252,37 @@ impl Plan {
 
     /// The weights found at the start, in words.
     pub fn before_in_words(&self) -> String {
-        self.each(|app| split(&app.before))
+        self.each(|app| self.before_of(app))
+    }
+
+    /// Those of one app: of each of its routes, where these were not alike.
+    pub fn before_of(&self, app: &PlannedApp) -> String {
+        if let Some(alike) = self.before_alike(app) {
+            return split(&alike);
+        }
+        let routes = self.routes.iter().filter(|route| self.app_of(route).name == app.name);
+        let of_each = |route: &Route| format!("{} {}", route.label, split(&self.in_percent(&route.before)));
+        routes.map(of_each).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What a rollback leaves on an app, where that is the same on all of its routes.
+    pub fn before_alike(&self, app: &PlannedApp) -> Option<Weights> {
+        let mut routes = self.routes.iter().filter(|route| self.app_of(route).name == app.name);
+        let first = routes.next().map_or_else(|| app.before.clone(), |route| self.in_percent(&route.before));
+        routes.all(|route| self.in_percent(&route.before) == first).then_some(first)
+    }
+
+    /// The same of all apps, where they are alike.
+    pub fn before(&self) -> Option<Weights> {
+        let mut all = self.apps.iter().map(|app| self.before_alike(app));
+        let first = all.next()?;
+        all.all(|other| other == first).then_some(first)?
+    }
+
+    /// What a route gives to each fleet, in percent, rounded.
+    fn in_percent(&self, weights: &RouteWeights) -> Weights {
+        let of = |fleet: &String| weights.get(fleet).copied().unwrap_or(0);
+        self.weights(share(of(&self.live), of(&self.standby)))
     }
 
     /// The standby's part of some weights; nothing where they do not name it.

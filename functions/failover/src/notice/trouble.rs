@@ -4,7 +4,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Moment, Notice, Part, details, finish, went, whom};
+use super::subject::whom;
+use super::{Moment, Notice, Part, details, finish, went};
 use crate::contract::{Ended, NoticeRequest, Plan};
 use crate::input::Apps;
 use crate::outcome::why_in_words;
