@@ -22,6 +22,7 @@ fn run(history: &[Counts], period: impl Fn(usize, u8) -> (Counts, Counts)) -> Op
         let evidence = Evidence {
             live: "prod1",
             standby: "prod2",
+            past_of: "prod1",
             history,
             balancer_history: &[],
             periods: &periods,
@@ -168,6 +169,7 @@ fn a_recheck_clears_only_what_it_could_have_shown() {
         let evidence = Evidence {
             live: "prod1",
             standby: "prod2",
+            past_of: "prod1",
             history: &history,
             balancer_history: &[],
             periods: &periods,
