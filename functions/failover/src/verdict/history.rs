@@ -33,7 +33,7 @@ const LARGEST_CLUSTER: f64 = 5.0;
 
 /// No bet grows by more than e to this in one period where live's past has single bad minutes, so that
 /// one of them alone, such as a cluster of retries, convicts nobody.
-const MOST_GROWTH: f64 = 4.0;
+const MOST_GROWTH: f64 = 3.0;
 
 /// How unevenly events come.
 #[derive(Clone, Copy, Debug, PartialEq)]
