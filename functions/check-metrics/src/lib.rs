@@ -42,7 +42,7 @@ async fn poll((balancer, cloudwatch): &Clients, plan: &Plan, progress: &Progress
     let routes = try_join(newcomers::beside_routes(balancer, plan), claims::requests(balancer, plan));
     let (((current, newcomers), requests), mut samples, targets, alarms) = try_join4(
         routes,
-        metrics::samples(cloudwatch, plan, now),
+        metrics::samples(cloudwatch, plan, &progress::starts(plan, progress), now),
         health::of_apps(balancer, plan),
         alarms::in_alarm(cloudwatch, &plan.criteria.alarms),
     )

@@ -36,5 +36,6 @@ pub mod samples;
 #[cfg(test)]
 mod testing;
 pub mod text;
+pub mod unanswered;
 pub mod verdict;
 pub mod weights;

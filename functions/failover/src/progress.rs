@@ -55,6 +55,12 @@ pub fn set(plan: &Plan, progress: &Progress, now: Timestamp) -> Result<Progress,
     Ok(next)
 }
 
+/// The periods in which the run changed weights, by the second since the epoch at which they begin.
+pub fn starts(plan: &Plan, progress: &Progress) -> Vec<i64> {
+    let period = i64::from(plan.period_seconds.max(1));
+    progress.timeline.iter().map(|record| record.started_at.as_second().div_euclid(period) * period).collect()
+}
+
 /// What a route may hold when the weights of the current stage are about to be set: what the run
 /// last wrote (at first, what it found), or this stage's own weights, where an earlier attempt at
 /// it got that far.

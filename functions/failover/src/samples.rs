@@ -30,9 +30,13 @@ pub struct Sample {
     pub target_5xx: u64,
     /// Responses 400 to 499 of its targets.
     pub target_4xx: u64,
+    /// Responses 200 to 599 of its targets. A `WebSocket` is answered with 101 and is not among them.
+    pub answers: u64,
     /// Connections to its targets that were not established. These are attempts, so there can be
     /// more of them than requests.
     pub connection_errors: u64,
+    /// Requests that it left unanswered beside those, as far as is known: see [`crate::unanswered`].
+    pub unanswered: u64,
     /// Responses that took longer than the plan's threshold.
     pub slow: u64,
 }
@@ -42,7 +46,7 @@ impl Sample {
     pub fn counts(self) -> Counts {
         Counts {
             requests: self.requests,
-            failures: self.target_5xx.saturating_add(self.connection_errors),
+            failures: self.target_5xx.saturating_add(self.connection_errors).saturating_add(self.unanswered),
             slow: self.slow,
             client_errors: self.target_4xx,
         }
@@ -66,6 +70,23 @@ impl FleetSamples {
     }
 }
 
+/// What the balancer answered itself in one `CloudWatch` period, for whichever of its apps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnErrors {
+    /// When the period begins, in seconds since the epoch.
+    pub at: i64,
+    /// 502 and 504: a target was chosen and did not answer.
+    pub unanswered: u64,
+    /// 503: there was no target to choose.
+    pub no_target: u64,
+}
+
+impl OwnErrors {
+    fn all(self) -> u64 {
+        self.unanswered.saturating_add(self.no_target)
+    }
+}
+
 /// What was measured of an app, from well before the run until now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Samples {
@@ -75,8 +96,8 @@ pub struct Samples {
     pub live: FleetSamples,
     /// The standby.
     pub standby: FleetSamples,
-    /// The balancer's own 502, 503 and 504: when a period begins, and how many. Oldest first.
-    pub balancer_errors: Vec<(i64, u64)>,
+    /// The balancer's own 502, 503 and 504 that no fleet of the run is charged with. Oldest first.
+    pub balancer_errors: Vec<OwnErrors>,
     /// Those of the operator's `CloudWatch` alarms that are in ALARM now.
     pub alarms: Vec<String>,
 }
@@ -84,9 +105,19 @@ pub struct Samples {
 impl Samples {
     /// The balancer's own errors in the period that begins at `at`.
     pub fn balancer_errors_at(&self, at: i64) -> u64 {
-        let found = self.balancer_errors.binary_search_by_key(&at, |(at, _)| *at);
-        found.map_or(0, |index| self.balancer_errors[index].1)
+        let found = self.balancer_errors.binary_search_by_key(&at, |own| own.at);
+        found.map_or(0, |index| self.balancer_errors[index].all())
     }
+}
+
+/// Counts come as floating point numbers.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a cast saturates, and NaN becomes 0"
+)]
+pub fn whole(count: f64) -> u64 {
+    count.round() as u64
 }
 
 /// A span of time by whole periods, in seconds since the epoch: `[from, to)`.
@@ -117,8 +148,8 @@ impl Span {
 
     /// The balancer's own errors in the span.
     pub fn balancer_errors(self, samples: &Samples) -> u64 {
-        let counted = samples.balancer_errors.iter().filter(|(at, _)| (self.from..self.to).contains(at));
-        counted.fold(0, |sum, (_, count)| sum.saturating_add(*count))
+        let counted = samples.balancer_errors.iter().filter(|own| (self.from..self.to).contains(&own.at));
+        counted.fold(0, |sum, own| sum.saturating_add(own.all()))
     }
 }
 
@@ -128,7 +159,8 @@ impl Span {
 pub struct FleetFigures {
     /// Requests.
     pub requests: u64,
-    /// Failed requests: target 5xx and connection errors, never more than the requests.
+    /// Failed requests: target 5xx, connection errors and what was left unanswered, never more than the
+    /// requests.
     pub failures: u64,
     /// Slow responses.
     pub slow: u64,
@@ -175,7 +207,7 @@ pub struct Figures {
     pub live: FleetFigures,
     /// The standby in the stage under watch.
     pub standby: FleetFigures,
-    /// The balancer's own 502, 503 and 504 in the stage under watch.
+    /// The balancer's own 502, 503 and 504 in the stage under watch that no fleet is charged with.
     pub balancer_errors: u64,
     /// The live fleet since the first stage was set.
     pub run_live: FleetFigures,

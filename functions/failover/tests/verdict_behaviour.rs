@@ -309,19 +309,50 @@ fn an_absolute_limit_needs_no_comparison_but_a_live_fleet_that_keeps_it() {
     assert_eq!(run.judge().verdict, Verdict::Wait);
 }
 
+/// So many of the balancer's own errors in each period.
+fn answered_by_the_balancer(mut run: Run, count: u64) -> Run {
+    run.periods.iter_mut().for_each(|period| period.balancer_failures = count);
+    run
+}
+
 #[test]
-fn a_balancer_that_answers_for_itself_rolls_back() {
-    let mut run = Run::at(10).periods(2, healthy(1800), healthy(200));
-    for period in &mut run.periods {
-        period.balancer_failures = 150;
-    }
+fn a_balancer_that_answers_for_itself_what_the_standby_is_short_of_rolls_back() {
+    let mut run = answered_by_the_balancer(Run::at(10).periods(2, healthy(1800), healthy(50)), 150);
     run.expect(
         Verdict::RollBack,
         Some(Ending::Suspect),
-        &["the balancer itself answered 150 requests a period"],
+        &["the balancer itself answered 150 requests a period", "prod2 is short of requests"],
     );
     run.balancer_history.clear();
     assert_eq!(run.judge().verdict, Verdict::Wait);
+}
+
+/// Another app on the same balancer is in trouble.
+#[test]
+fn errors_of_a_neighbour_neither_hide_nor_convict() {
+    for (percent, live, standby) in [(10, 1800, 200), (50, 1000, 1000), (100, 0, 2000)] {
+        for few in [0, standby / 30] {
+            let innocent = Run::at(percent).periods(5, healthy(live), healthy(standby - few));
+            let judged = answered_by_the_balancer(innocent, 5000).judge();
+            assert_eq!(judged.verdict, Verdict::Advance, "{percent} %: {}", judged.reason);
+        }
+        let failing = Run::at(percent).periods(5, healthy(live), failing(standby, standby / 3));
+        let judged = answered_by_the_balancer(failing, 5000).judge();
+        let found = if percent < 100 { Verdict::RollBack } else { Verdict::Probe };
+        assert_eq!(judged.verdict, found, "{percent} %: {}", judged.reason);
+        assert!(!judged.reason.contains("balancer"), "{}", judged.reason);
+    }
+}
+
+#[test]
+fn where_nobody_comes_the_reason_says_what_that_may_be() {
+    let none = Counts::default();
+    let run = Run::at(10).periods(5, none, none);
+    run.expect(Verdict::Wait, None, &["no request in this stage", "maintenance page"]);
+    let alone = Run::at(100).periods(2, none, none);
+    alone.expect(Verdict::RollBack, Some(Ending::Suspect), &["prod2 is silent", "maintenance page"]);
+    let one_sided = Run::at(10).periods(5, healthy(1), none).judge();
+    assert!(!one_sided.reason.contains("maintenance"), "{}", one_sided.reason);
 }
 
 /// Enough failures to doubt, too few to convict.

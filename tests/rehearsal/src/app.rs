@@ -1,5 +1,7 @@
 //! An app with two fleets that can be made to fail.
 
+mod neighbour;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -67,6 +69,8 @@ pub struct App<'a> {
     /// The ARN that each route has now; none for one that was deleted.
     current: Mutex<Vec<Option<String>>>,
     faults: Mutex<Vec<Fault>>,
+    /// Users of another app, who come until this is dropped.
+    neighbours: Mutex<Vec<Traffic>>,
 }
 
 impl<'a> App<'a> {
@@ -90,6 +94,7 @@ impl<'a> App<'a> {
             kinds: Vec::new(),
             current: Mutex::default(),
             faults: Mutex::default(),
+            neighbours: Mutex::default(),
         }
     }
 

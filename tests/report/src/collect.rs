@@ -1,15 +1,17 @@
 //! From AWS to a recording: the history of an execution, and what the balancer counted meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::MetricDataQuery;
 use aws_sdk_sfn::types::HistoryEvent;
-use failover::aws::metrics::{self, Series, whole};
+use failover::aws::metrics::{self, Series};
 use failover::contract::{
     Check, Plan, Planned, PlannedApp, Probed, Progress, RollBackEnding, RolledBack, StageRecord, Weights,
 };
+use failover::samples::{FleetSamples, OwnErrors, Sample as Counted, Samples, whole};
+use failover::unanswered::attribute;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -170,6 +172,7 @@ async fn of_app(
     fleets.sort();
     let queries = queries(plan, app, fleets.map(|(_, group)| group.as_str()));
     let mut series = metrics::fetch(client, queries, from.as_second(), until.as_second()).await?;
+    let unanswered = unanswered(&series, until);
     let mut of_fleet = |number: usize| -> Result<Vec<Sample>> {
         let mut take = |id: &str| series.remove(&format!("{id}_{number}")).unwrap_or_default();
         let [requests, target_5xx, connection_errors, slow] =
@@ -185,7 +188,12 @@ async fn of_app(
                 Ok(Sample {
                     at: seconds(at)?,
                     requests: count(&requests),
-                    failures: count(&target_5xx) + count(&connection_errors),
+                    failures: count(&target_5xx)
+                        + count(&connection_errors)
+                        + unanswered[number]
+                            .iter()
+                            .find(|sample| sample.at == at)
+                            .map_or(0, |s| s.unanswered),
                     slow: count(&slow),
                     usual_seconds: known(&usual, at),
                     healthy: known(&healthy, at).map(|hosts| u32::try_from(whole(hosts)).unwrap_or(u32::MAX)),
@@ -196,11 +204,52 @@ async fn of_app(
     Ok([of_fleet(0)?, of_fleet(1)?])
 }
 
+/// What each fleet left unanswered, as the run's own verdict counts it, but over the whole run at once.
+fn unanswered(series: &BTreeMap<String, Series>, until: Timestamp) -> [Vec<Counted>; 2] {
+    let count =
+        |id: &str, at: i64| series.get(id).and_then(|series| series.get(&at)).copied().map_or(0, whole);
+    let fleet = |number: usize| {
+        let requests = series.get(&format!("requests_{number}"));
+        let of_period = |at: &i64| Counted {
+            at: *at,
+            requests: count(&format!("requests_{number}"), *at),
+            answers: ["ok", "moved", "refusals", "failed"]
+                .map(|id| count(&format!("{id}_{number}"), *at))
+                .iter()
+                .sum(),
+            connection_errors: count(&format!("refused_{number}"), *at),
+            ..Counted::default()
+        };
+        let samples = requests.into_iter().flat_map(BTreeMap::keys).map(of_period).collect();
+        FleetSamples { samples, ..FleetSamples::default() }
+    };
+    let own = ["own_502", "own_504"].into_iter().filter_map(|id| series.get(id)).flat_map(BTreeMap::keys);
+    let own: BTreeSet<i64> = own.copied().collect();
+    let own = own.into_iter().map(|at| OwnErrors {
+        at,
+        unanswered: count("own_502", at) + count("own_504", at),
+        no_target: 0,
+    });
+    let mut both = [Samples {
+        now: until,
+        live: fleet(0),
+        standby: fleet(1),
+        balancer_errors: own.collect(),
+        alarms: Vec::new(),
+    }];
+    attribute(&mut both, &[]);
+    let [Samples { live, standby, .. }] = both;
+    [live.samples, standby.samples]
+}
+
 fn queries(plan: &Plan, app: &PlannedApp, target_group_arns: [&str; 2]) -> Vec<MetricDataQuery> {
     let period = i32::try_from(plan.period_seconds).unwrap_or(60);
     let slow = format!("TC({}:)", app.slow_seconds);
     let asked = [
         ("requests", "RequestCount", "Sum"),
+        ("ok", "HTTPCode_Target_2XX_Count", "Sum"),
+        ("moved", "HTTPCode_Target_3XX_Count", "Sum"),
+        ("refusals", "HTTPCode_Target_4XX_Count", "Sum"),
         ("failed", "HTTPCode_Target_5XX_Count", "Sum"),
         ("refused", "TargetConnectionErrorCount", "Sum"),
         ("slow", "TargetResponseTime", slow.as_str()),
@@ -213,7 +262,12 @@ fn queries(plan: &Plan, app: &PlannedApp, target_group_arns: [&str; 2]) -> Vec<M
             metrics::query(format!("{id}_{number}"), metric, statistic, dimensions, period)
         })
     };
-    target_group_arns.into_iter().enumerate().flat_map(of_fleet).collect()
+    let of_balancer = ["502", "504"].map(|status| {
+        let dimensions = vec![metrics::of_balancer(&plan.load_balancer_arn)];
+        let metric = format!("HTTPCode_ELB_{status}_Count");
+        metrics::query(format!("own_{status}"), &metric, "Sum", dimensions, period)
+    });
+    target_group_arns.into_iter().enumerate().flat_map(of_fleet).chain(of_balancer).collect()
 }
 
 /// The start of the period in which a time lies.

@@ -145,7 +145,7 @@ pub struct Sample {
     pub at: Timestamp,
     /// Requests.
     pub requests: u64,
-    /// Failed ones: target 5xx and connection errors.
+    /// Failed ones: target 5xx, connection errors and what was left unanswered.
     pub failures: u64,
     /// Responses above the run's threshold.
     pub slow: u64,

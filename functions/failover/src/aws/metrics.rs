@@ -1,8 +1,8 @@
 //! From `CloudWatch` to samples, in one paged `GetMetricData` wherever that is enough.
 //!
-//! It takes 500 queries, of which 16 apps need 163, and an account is given 180,000 data points a second,
+//! It takes 500 queries, of which 16 apps need 227, and an account is given 180,000 data points a second,
 //! or 90,000 where they begin more than three hours ago. So several apps share the history that one alone
-//! is given: a shift of 16 with the defaults asks for some 15,000 points at its start and 20,000 at its end.
+//! is given: a shift of 16 with the defaults asks for some 20,000 points at its start and 28,000 at its end.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,7 +20,8 @@ use crate::contract::{Plan, PlannedApp};
 use crate::error::{Error, Kind};
 use crate::input::Input;
 use crate::plan::{FoundApp, Past};
-use crate::samples::{FleetSamples, Sample, Samples};
+use crate::samples::{FleetSamples, OwnErrors, Sample, Samples, whole};
+use crate::unanswered::attribute;
 use crate::verdict::Criteria;
 
 /// Periods before the run that are fetched with it, where there is one app.
@@ -40,12 +41,17 @@ fn history_periods(apps: usize, criteria: &Criteria) -> i64 {
 /// Counts of one metric by the start of their period, in seconds since the epoch.
 pub type Series = BTreeMap<i64, f64>;
 
-/// Both fleets' counts from well before the run until `now`, for every app of the plan in their order.
-/// Target health and alarms are left for the caller to fill in: other APIs know them.
+/// Both fleets' counts from well before the run until `now`, for every app of the plan in their order. What
+/// a fleet left unanswered is counted from each of the `starts` on, as [`attribute`] does it. Target health and alarms are left for the caller to fill in: other APIs know them.
 ///
 /// # Errors
 /// As AWS answers; `AwsUnavailable` when `CloudWatch` marks a result as failed.
-pub async fn samples(client: &Client, plan: &Plan, now: Timestamp) -> Result<Vec<Samples>, Error> {
+pub async fn samples(
+    client: &Client,
+    plan: &Plan,
+    starts: &[i64],
+    now: Timestamp,
+) -> Result<Vec<Samples>, Error> {
     let of_app = |(index, app): (usize, &PlannedApp)| {
         let latency = format!("TC({}:)", app.slow_seconds);
         [("live", &app.live_group), ("standby", &app.standby_group)].map(|(role, group)| Asked {
@@ -62,23 +68,35 @@ pub async fn samples(client: &Client, plan: &Plan, now: Timestamp) -> Result<Vec
     };
     let began = plan.execution.started_at.as_second();
     let mut series = question.ask(client, began, now).await?;
-    let mut balancer = BTreeMap::new();
-    for status in BALANCER_ERRORS {
-        for (at, count) in series.remove(&balancer_id(status)).unwrap_or_default() {
-            *balancer.entry(at).or_insert(0) += whole(count);
-        }
-    }
-    let balancer_errors: Vec<(i64, u64)> = balancer.into_iter().collect();
-    let mut fleet =
-        |id: String| FleetSamples { samples: counts(&mut series, &id), ..FleetSamples::default() };
+    let own = own_errors(&mut series);
+    let mut fleet = |role: &str, index: usize| fleet_samples(&mut series, &format!("{role}_{index}"));
     let of_app = |index| Samples {
         now,
-        live: fleet(format!("live_{index}")),
-        standby: fleet(format!("standby_{index}")),
-        balancer_errors: balancer_errors.clone(),
+        live: fleet("live", index),
+        standby: fleet("standby", index),
+        balancer_errors: own.clone(),
         alarms: Vec::new(),
     };
-    Ok((0..plan.apps.len()).map(of_app).collect())
+    let mut samples: Vec<Samples> = (0..plan.apps.len()).map(of_app).collect();
+    attribute(&mut samples, starts);
+    Ok(samples)
+}
+
+/// The balancer's own errors.
+fn own_errors(series: &mut BTreeMap<String, Series>) -> Vec<OwnErrors> {
+    let mut own: BTreeMap<i64, OwnErrors> = BTreeMap::new();
+    for status in BALANCER_ERRORS {
+        for (at, count) in series.remove(&balancer_id(status)).unwrap_or_default() {
+            let own = own.entry(at).or_insert(OwnErrors { at, ..OwnErrors::default() });
+            let counted = if status == "503" { &mut own.no_target } else { &mut own.unanswered };
+            *counted += whole(count);
+        }
+    }
+    own.into_values().collect()
+}
+
+fn fleet_samples(series: &mut BTreeMap<String, Series>, id: &str) -> FleetSamples {
+    FleetSamples { samples: counts(series, id), ..FleetSamples::default() }
 }
 
 /// What both fleets of these apps did until now, for the plan.
@@ -107,24 +125,43 @@ pub async fn past(
         history_periods: history_periods(apps.len(), &input.criteria),
     };
     let mut series = question.ask(client, now.as_second(), now).await?;
-    let mut of_fleet = |id: String| {
+    let own = own_errors(&mut series);
+    let mut usual = |id: String| {
         // The median of the periods' own percentiles: a percentile of percentiles is none, but a
         // threshold needs no more than to lie where about one in twenty responses is slower.
         let mut usual: Vec<f64> =
             series.remove(&format!("{id}_latency")).unwrap_or_default().into_values().collect();
         usual.sort_by(f64::total_cmp);
-        Past {
-            usual_slow_seconds: usual.get(usual.len() / 2).copied(),
-            counts: counts(&mut series, &id).into_iter().map(Sample::counts).collect(),
-        }
+        usual.get(usual.len() / 2).copied()
     };
-    Ok((0..apps.len()).map(|index| [0, 1].map(|fleet| of_fleet(format!("fleet_{fleet}_{index}")))).collect())
+    let usual: Vec<[Option<f64>; 2]> =
+        (0..apps.len()).map(|index| [0, 1].map(|fleet| usual(format!("fleet_{fleet}_{index}")))).collect();
+    let mut fleet =
+        |fleet: usize, index: usize| fleet_samples(&mut series, &format!("fleet_{fleet}_{index}"));
+    let of_app = |index| Samples {
+        now,
+        live: fleet(0, index),
+        standby: fleet(1, index),
+        balancer_errors: own.clone(),
+        alarms: Vec::new(),
+    };
+    let mut samples: Vec<Samples> = (0..apps.len()).map(of_app).collect();
+    attribute(&mut samples, &[]);
+    let past = |(samples, usual): (Samples, [Option<f64>; 2])| {
+        let counts = |fleet: FleetSamples| fleet.samples.into_iter().map(Sample::counts).collect();
+        let [first, second] = [samples.live, samples.standby].map(counts);
+        [
+            Past { usual_slow_seconds: usual[0], counts: first },
+            Past { usual_slow_seconds: usual[1], counts: second },
+        ]
+    };
+    Ok(samples.into_iter().zip(usual).map(past).collect())
 }
 
 /// The percentile of response times above which a response is called slow.
 const USUALLY_BELOW: u8 = 95;
 
-/// Answers of the balancer itself that a broken fleet causes.
+/// Answers of the balancer itself that a broken fleet may cause.
 const BALANCER_ERRORS: [&str; 3] = ["502", "503", "504"];
 
 fn balancer_id(status: &str) -> String {
@@ -182,6 +219,8 @@ impl Question<'_> {
                 ("requests", "RequestCount", "Sum"),
                 ("target_5xx", "HTTPCode_Target_5XX_Count", "Sum"),
                 ("target_4xx", "HTTPCode_Target_4XX_Count", "Sum"),
+                ("target_3xx", "HTTPCode_Target_3XX_Count", "Sum"),
+                ("target_2xx", "HTTPCode_Target_2XX_Count", "Sum"),
                 ("connection_errors", "TargetConnectionErrorCount", "Sum"),
                 ("latency", "TargetResponseTime", latency.as_str()),
             ] {
@@ -291,6 +330,7 @@ fn points(result: &MetricDataResult) -> impl Iterator<Item = (i64, f64)> + '_ {
 fn counts(series: &mut BTreeMap<String, Series>, role: &str) -> Vec<Sample> {
     let mut take = |id: &str| series.remove(&format!("{role}_{id}")).unwrap_or_default();
     let (requests, target_5xx, target_4xx) = (take("requests"), take("target_5xx"), take("target_4xx"));
+    let (target_3xx, target_2xx) = (take("target_3xx"), take("target_2xx"));
     let (connection_errors, slow) = (take("connection_errors"), take("latency"));
     let count = |series: &Series, at: &i64| series.get(at).copied().map_or(0, whole);
     let sample = |(at, n): (&i64, &f64)| Sample {
@@ -298,20 +338,15 @@ fn counts(series: &mut BTreeMap<String, Series>, role: &str) -> Vec<Sample> {
         requests: whole(*n),
         target_5xx: count(&target_5xx, at),
         target_4xx: count(&target_4xx, at),
+        answers: [&target_2xx, &target_3xx, &target_4xx, &target_5xx]
+            .map(|class| count(class, at))
+            .iter()
+            .sum(),
+        unanswered: 0,
         connection_errors: count(&connection_errors, at),
         slow: count(&slow, at),
     };
     requests.iter().map(sample).collect()
-}
-
-/// Counts come as floating point numbers.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a cast saturates, and NaN becomes 0"
-)]
-pub fn whole(count: f64) -> u64 {
-    count.round() as u64
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Counts {
     /// Requests for which a target of the fleet was chosen.
     pub requests: u64,
-    /// Target 5xx plus connection errors. May exceed `requests`, since a connection error is an
-    /// attempt; the verdict caps it.
+    /// Target 5xx, connection errors and requests left unanswered. May exceed `requests`, since a
+    /// connection error is an attempt; the verdict caps it.
     pub failures: u64,
     /// Requests slower than the threshold that was fixed before the run.
     pub slow: u64,
@@ -44,7 +44,7 @@ impl Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Metric {
-    /// Target 5xx plus connection errors.
+    /// Target 5xx, connection errors and requests left unanswered.
     Failures,
     /// Requests over the latency threshold.
     Slow,
@@ -91,12 +91,28 @@ pub struct Period {
     pub live: Counts,
     /// The fleet that receives the traffic.
     pub standby: Counts,
-    /// Responses 502, 503 and 504 that the balancer made itself, whichever fleet they were for;
-    /// 0 where not watched.
+    /// Responses 502, 503 and 504 that the balancer made itself and that no fleet is charged with: they
+    /// had no target to choose, or were for other apps. 0 where not watched.
     pub balancer_failures: u64,
 }
 
+/// How many standard deviations of a binomial share are chance.
+const CHANCE: f64 = 5.0;
+
 impl Period {
+    /// How many requests at most were for the standby and never had a target of it to go to: so many
+    /// are missing beside live's, by more than chance. None can be told where live has no weight.
+    pub(super) fn may_have_found_no_target(&self) -> f64 {
+        let share = f64::from(self.standby_percent.min(100)) / 100.0;
+        let (live, standby) = (self.live.requests as f64, self.standby.requests as f64);
+        if share >= 1.0 {
+            return 0.0;
+        }
+        let all = live / (1.0 - share);
+        let due = all * share;
+        (due - standby - CHANCE * (due / (1.0 - share)).sqrt()).max(0.0)
+    }
+
     /// What a period in which the standby's weight rose says at most against it: live's requests are
     /// as many as there were beside the standby's at the new weight, and all of live's events fall
     /// among them. At any moment of the period the standby had no more than its new share of the
@@ -123,7 +139,7 @@ pub struct Evidence<'a> {
     /// Complete periods of that fleet before the run, oldest first. [`super::Criteria`] says
     /// how many are wanted; more are used where traffic is thin.
     pub history: &'a [Counts],
-    /// The balancer's own 502, 503 and 504 in the same periods; empty where not watched.
+    /// The balancer's own 502, 503 and 504 in the same periods, as in [`Period`]; empty where not watched.
     pub balancer_history: &'a [u64],
     /// Every complete period since the run began, oldest first.
     pub periods: &'a [Period],

@@ -3,7 +3,7 @@
 use super::counts::{Counts, Evidence, Kind, Metric, Period};
 use super::criteria::{Criteria, Outcome, TooLittleTraffic};
 use super::factor::{log_sum, wealth};
-use super::guards::{both_sick, broken, live_is_off, plainly_ill};
+use super::guards::{NOBODY, both_sick, broken, live_is_off, plainly_ill};
 use super::history::History;
 use super::recheck::clears;
 use super::wealth::{Holding, Ledger, scaled};
@@ -271,8 +271,12 @@ impl<'a> Bench<'a> {
         }
         let requests = evidence.stage_periods().fold(0_u64, |sum, p| sum.saturating_add(p.standby.requests));
         if evidence.stage.standby_percent > 0 && requests == 0 {
-            let reason =
-                format!("{} has had no request in this stage, and no data is no pass", evidence.standby);
+            let anybody = evidence.stage_periods().any(|p| p.live.requests > 0);
+            let nobody = if anybody { String::new() } else { format!("; {NOBODY}") };
+            let reason = format!(
+                "{} has had no request in this stage, and no data is no pass{nobody}",
+                evidence.standby
+            );
             return self.wait_longer(over, &reason);
         }
         if self.accepted && !suspect {

@@ -24,6 +24,10 @@ const OFF_PERIODS: usize = 5;
 /// How many standard deviations above its level the balancer's own count must be.
 const BALANCER_DEVIATIONS: f64 = 6.0;
 
+/// What it looks like where neither fleet has a request.
+pub const NOBODY: &str = "neither fleet had one: nobody comes, or a rule that is asked first answers them, such as \
+                          that of a maintenance page";
+
 /// The first guard that wants a rollback, as the reason for it.
 pub fn broken(criteria: &Criteria, evidence: &Evidence, history: &History) -> Option<String> {
     silent(criteria, evidence)
@@ -64,9 +68,10 @@ fn silent(criteria: &Criteria, evidence: &Evidence) -> Option<String> {
     };
     // Chernoff's bound on so few requests by chance.
     let chance = if standby > 0.0 { standby * (due / standby).ln() + standby - due } else { -due };
+    let nobody = if standby + live > 0.0 { String::new() } else { format!("; {NOBODY}") };
     (standby < due * criteria.silent_percent / 100.0 && chance < -SILENCE_LOG_ODDS).then(|| {
         format!(
-            "{} is silent: {} requests in the last {count} periods where {} were due at weight {weight}",
+            "{} is silent: {} requests in the last {count} periods where {} were due at weight {weight}{nobody}",
             evidence.standby,
             number(standby),
             number(due.round()),
@@ -106,8 +111,9 @@ fn over_limit(criteria: &Criteria, evidence: &Evidence) -> Option<String> {
     })
 }
 
-/// The balancer's own 502, 503 and 504 belong to no target group: a fleet that crashes or has no
-/// targets shows only there.
+/// What of the balancer's own 502, 503 and 504 no fleet is charged with had no target to choose, or was for
+/// other apps on the same balancer. It can have been for the standby only as far as the standby is short of
+/// the requests that are due to it.
 fn balancer(criteria: &Criteria, evidence: &Evidence, history: &History) -> Option<String> {
     let before = evidence.balancer_history;
     if before.is_empty() || evidence.stage.standby_percent == 0 {
@@ -118,7 +124,7 @@ fn balancer(criteria: &Criteria, evidence: &Evidence, history: &History) -> Opti
     let variance = before.iter().map(|n| (*n as f64 - level).powi(2)).sum::<f64>() / before.len() as f64;
     let limit = level + BALANCER_DEVIATIONS * variance.max(level).sqrt() + ENOUGH_REQUESTS;
     let broken = periods.iter().all(|p| {
-        let own = p.balancer_failures as f64;
+        let own = (p.balancer_failures as f64).min(level + p.may_have_found_no_target());
         let all = p.live.requests as f64 + p.standby.requests as f64 + own;
         let live_is_fine = !history.is_off(Metric::Failures, p.live, 1.0);
         own > limit && own - level > all * criteria.balancer_percent / 100.0 && live_is_fine
@@ -127,11 +133,12 @@ fn balancer(criteria: &Criteria, evidence: &Evidence, history: &History) -> Opti
         let now = periods.iter().map(|p| p.balancer_failures as f64).sum::<f64>() / periods.len() as f64;
         format!(
             "the balancer itself answered {} requests a period with 502, 503 or 504 in the last {} periods, \
-             against {} before the run, while {} is fine",
+             against {} before the run, while {} is fine and {} is short of requests",
             number(now.round()),
             periods.len(),
             number(level.round()),
-            evidence.live
+            evidence.live,
+            evidence.standby
         )
     })
 }

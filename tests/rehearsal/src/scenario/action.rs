@@ -79,6 +79,13 @@ pub enum Action {
         /// Which fleet.
         fleet: FleetName,
     },
+    /// Another app on the same balancer has lost its targets, so that its users are answered with 503.
+    Neighbour {
+        /// Its requests a second.
+        rate: u32,
+        /// For how long they come.
+        seconds: Seconds,
+    },
     /// A person asks this of the run, by the tag on its first route.
     Request {
         /// What the tag says.
@@ -132,6 +139,7 @@ impl Action {
             Self::Stopped { fleet, on } => {
                 ensure!(ground.alb.stop_instances(&app.groups[fleet.index()], *on), "there is no such group");
             }
+            Self::Neighbour { rate, seconds } => app.neighbour(*rate, seconds.duration()).await?,
             Self::Request { value } => app.request(value).await?,
             Self::Stop => ground.stop(execution.context("nothing runs that could be stopped")?).await?,
             Self::Wait { seconds } => sleep(seconds.duration()).await,
@@ -165,6 +173,9 @@ impl std::fmt::Display for Action {
             }
             Self::Stopped { fleet, on: true } => write!(f, "the instances of {} are stopped", fleet.word()),
             Self::Stopped { fleet, on: false } => write!(f, "the instances of {} are started", fleet.word()),
+            Self::Neighbour { rate, seconds } => {
+                write!(f, "{rate} requests a second of another app find no target, for {seconds}")
+            }
             Self::Request { value } => write!(f, "somebody asks for `{value}`"),
             Self::TargetStickiness { fleet } => write!(f, "session cookies bind clients to {}", fleet.word()),
             Self::Stop => f.write_str("somebody stops the execution"),
