@@ -18,6 +18,7 @@ use crate::duration::Seconds;
 use crate::error::Error;
 use crate::hook::{self, Hooks};
 use crate::probe::{self, Probe};
+use crate::release;
 use crate::request::Unanswered;
 use crate::verdict::Criteria;
 use crate::weights::Percent;
@@ -308,13 +309,17 @@ fn check_name(field: &str, name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A release becomes the value of a tag: AWS allows 256 characters of a limited set.
+/// A release becomes the value of a tag, perhaps with a mark: AWS allows 256 characters of a limited set.
 fn check_release(release: &str) -> Result<(), String> {
-    if release.trim().is_empty() || !fits_a_tag(release) {
+    if release.trim().is_empty() || !fits_a_tag(release) || release.chars().count() > release::LONGEST {
         return Err(format!(
-            "`release`: {} cannot be kept in a tag: use 1 to 256 letters, digits, spaces and _ . : / = + - @",
-            quoted(release)
+            "`release`: {} cannot be kept in a tag: use 1 to {} letters, digits, spaces and _ . : / = + - @",
+            quoted(release),
+            release::LONGEST
         ));
+    }
+    if release::is_mark(release) {
+        return Err(format!("`release`: {} is how a tag says that a release is unproven", quoted(release)));
     }
     Ok(())
 }

@@ -29,6 +29,7 @@ pub mod precedence;
 pub mod probe;
 pub mod progress;
 pub mod publish;
+pub mod release;
 pub mod request;
 pub mod roles;
 pub mod roll_back;

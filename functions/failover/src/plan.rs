@@ -21,7 +21,7 @@ use crate::weights::{GroupWeight, Percent, share, weight_of};
 
 use self::checks::{
     check_apart, check_claims, check_execution, check_groups, check_health, check_releases, check_routes,
-    expectation, in_window, one_balancer, one_live, standby_unhealthy,
+    expectation, in_window, one_balancer, one_live, standby_release, standby_unhealthy,
 };
 use self::restore::restore;
 use self::stages::{approval, check_poll, may_write, pace, stages};
@@ -40,7 +40,7 @@ pub struct FoundFleet {
     pub load_balancer_arns: Vec<String>,
     /// Its targets.
     pub health: Health,
-    /// What it runs, as far as the tag `failover:release` of its target group knows.
+    /// What the tag `failover:release` of its target group says: see [`crate::release`].
     pub release: Option<String>,
     /// Whether its target group binds clients to a target by a cookie.
     pub target_stickiness: bool,
@@ -258,7 +258,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
 
     Ok(Plan {
         app: input.app.clone(),
-        apps: found.apps.iter().map(|app| planned(app, live, slow_seconds(input, &app.past[live]))).collect(),
+        apps: found.apps.iter().map(|app| with_release(app, live, input)).collect(),
         operation: input.operation,
         release: input.release.clone(),
         execution: execution.clone(),
@@ -319,6 +319,12 @@ impl FoundApp {
     }
 }
 
+/// The app as it is planned, with what its standby runs.
+fn with_release(app: &FoundApp, live: usize, input: &Input) -> PlannedApp {
+    let release = standby_release(input, app.roles(live).1).proven().map(str::to_owned);
+    PlannedApp { release, ..planned(app, live, slow_seconds(input, &app.past[live])) }
+}
+
 fn planned(app: &FoundApp, live: usize, slow_seconds: f64) -> PlannedApp {
     let share = app.first_share(live);
     let (live, standby) = app.roles(live);
@@ -327,6 +333,7 @@ fn planned(app: &FoundApp, live: usize, slow_seconds: f64) -> PlannedApp {
         live_group: live.target_group_arn.clone(),
         standby_group: standby.target_group_arn.clone(),
         before: weights(live, standby, share),
+        release: None,
         slow_seconds,
     }
 }

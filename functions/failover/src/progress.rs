@@ -55,6 +55,11 @@ pub fn set(plan: &Plan, progress: &Progress, now: Timestamp) -> Result<Progress,
     Ok(next)
 }
 
+/// Whether the run has given no traffic to the standby yet.
+pub fn is_first_on_standby(plan: &Plan, progress: &Progress) -> bool {
+    progress.timeline.iter().all(|record| plan.standby_share(&record.weights) == Percent::NONE)
+}
+
 /// The periods in which the run changed weights, by the second since the epoch at which they begin.
 pub fn starts(plan: &Plan, progress: &Progress) -> Vec<i64> {
     let period = i64::from(plan.period_seconds.max(1));

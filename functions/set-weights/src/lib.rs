@@ -3,9 +3,10 @@
 #![deny(clippy::disallowed_methods)]
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws::{self, SdkConfig, claims, health, listener};
+use failover::aws::{self, SdkConfig, claims, health, listener, tags};
 use failover::contract::{Progress, Step};
 use failover::error::Error;
+use failover::weights::Percent;
 use failover::{outcome, progress, publish, weights};
 
 /// The client of a process.
@@ -18,6 +19,10 @@ pub async fn handle(client: Client, step: Step) -> Result<Progress, Error> {
     let Step { plan, progress } = step;
     let percent = progress::standby_percent(&plan, &progress)?;
     let targets = health::of_apps(&client, &plan).await?;
+    // From the standby's first request on nobody may take what it ran before for what it runs.
+    if progress::is_first_on_standby(&plan, &progress) && percent > Percent::NONE {
+        tags::doubt(&client, &plan).await?;
+    }
     // In this order: the weights that are read belong to whoever holds the claim.
     let fence = claims::fence(&client, &plan).await?;
     let current = listener::read(&client, &plan, &plan.routes).await?;

@@ -256,6 +256,16 @@ impl<'a> App<'a> {
         Ok(made.rules().first().and_then(|r| r.rule_arn()).context("a rule without ARN")?.to_owned())
     }
 
+    /// Writes what a fleet runs into the tag of its target group, as whoever deploys does.
+    ///
+    /// # Errors
+    /// If the balancer refuses.
+    pub async fn tell(&self, fleet: usize, release: &str) -> Result<()> {
+        let tag = Tag::builder().key("failover:release").value(release).build();
+        let call = self.ground.balancer.add_tags().resource_arns(&self.groups[fleet]).tags(tag);
+        call.send().await.map(drop).context("cannot tag the target group")
+    }
+
     /// Asks something of the run that holds the app, as a person does.
     ///
     /// # Errors

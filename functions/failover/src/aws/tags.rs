@@ -9,8 +9,9 @@ use super::claims::{self, Fence};
 use super::error::{code, named};
 use super::pace::{Writes, lots, paced};
 use crate::claim::Record;
-use crate::contract::{Plan, Route, Weights};
+use crate::contract::{Plan, PlannedApp, Route, Weights};
 use crate::error::Error;
+use crate::release::{self, Release};
 use crate::request::NOTHING;
 
 /// On every route: which fleet is live.
@@ -141,9 +142,9 @@ pub async fn release<'a>(client: &Client, plan: &'a Plan, kept: bool) -> Result<
     Ok(released)
 }
 
-/// Records on every route that the run has reached its end and with which fleet live, and the release
-/// on the fleets that were the standby when the run began, if the operator named one. Routes that are
-/// gone are left out.
+/// Records on every route that the run has reached its end and with which fleet live, and on the fleets that
+/// were the standby when the run began what they run, as far as that is known. Routes that are gone are left
+/// out.
 ///
 /// # Errors
 /// As AWS answers; `Overtaken` where a route is somebody else's.
@@ -162,12 +163,31 @@ pub async fn record(client: &Client, plan: &Plan, weights: &Weights, live: &str)
         }
         writes.make(held.iter().map(|route| add(client, &route.arn, record(route), &fence))).await?;
     }
-    let Some(release) = &plan.release else { return Ok(()) };
-    let groups: Vec<&String> = plan.apps.iter().map(|app| &app.standby_group).collect();
+    releases(client, plan, &mut writes, release::as_it_succeeds).await
+}
+
+/// Records, before the first request of the run comes to a standby, that what it runs is not proven.
+///
+/// # Errors
+/// As [`record`].
+pub async fn doubt(client: &Client, plan: &Plan) -> Result<(), Error> {
+    releases(client, plan, &mut Writes::default(), release::as_it_begins).await
+}
+
+/// Writes what the standby of each app runs, where there is something to write.
+async fn releases(
+    client: &Client,
+    plan: &Plan,
+    writes: &mut Writes,
+    release: fn(&Plan, &PlannedApp) -> Option<Release>,
+) -> Result<(), Error> {
+    let tags =
+        plan.apps.iter().map(|app| release(plan, app).map(|release| (&app.standby_group, release.tag())));
+    let groups: Vec<(&String, String)> = tags.flatten().collect();
     for lot in lots(&groups, plan.settle_seconds) {
         let (fence, _) = claims::fence_of(client, plan, plan.routes.iter().collect()).await?;
-        let said = || vec![(RELEASE, release.clone())];
-        writes.make(lot.iter().map(|group| add(client, group, said(), &fence))).await?;
+        let said = lot.iter().map(|(group, tag)| add(client, group, vec![(RELEASE, tag.clone())], &fence));
+        writes.make(said).await?;
     }
     Ok(())
 }

@@ -27,6 +27,9 @@ pub struct PlannedApp {
     pub standby_group: String,
     /// The weights found at the start, in percent, rounded.
     pub before: Weights,
+    /// What its standby runs, if somebody has named it for this run: in the input, or by the tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
     /// A response that takes longer than this is slow, in seconds. Fixed before the first write, so
     /// that a run is measured with one measure.
     pub slow_seconds: f64,

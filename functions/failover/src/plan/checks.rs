@@ -9,6 +9,7 @@ use crate::contract::{Execution, MustShow, Stage};
 use crate::duration::Seconds;
 use crate::error::Error;
 use crate::input::{Input, Operation};
+use crate::release::Release;
 use crate::roles::{self, RouteSays};
 use crate::samples::Health;
 use crate::verdict::{self, Criteria, proposed_bake};
@@ -252,26 +253,40 @@ pub(super) fn standby_unhealthy(criteria: &Criteria, app: &FoundApp, live: usize
     verdict::ill_beside(criteria, (&of_live.name, live_past), (&standby.name, standby_past))
 }
 
-/// An even split of two different releases would show users now one, now the other.
+/// What the standby runs: whoever starts the run knows better than a tag.
+pub(super) fn standby_release(input: &Input, standby: &FoundFleet) -> Release {
+    let said = input.release.clone().map(Release::Proven);
+    said.unwrap_or_else(|| Release::read(standby.release.as_deref()))
+}
+
+/// An even split of two different releases would show users now one, now the other. What a schedule starts
+/// goes on only where both are proven to be the same.
 pub(super) fn check_releases(
     input: &Input,
     live: &FoundFleet,
     standby: &FoundFleet,
 ) -> Result<String, String> {
-    let said = input.release.as_ref().or(standby.release.as_ref());
-    match (&live.release, said) {
-        (Some(live_runs), Some(standby_runs)) if live_runs == standby_runs => {
-            Ok(format!("both fleets run {live_runs}"))
-        }
-        (Some(live_runs), Some(standby_runs)) if input.force => {
-            Ok(format!("{} runs {live_runs} and {} runs {standby_runs}: forced", live.name, standby.name))
-        }
-        (Some(live_runs), Some(standby_runs)) => Err(format!(
-            "{} runs {live_runs} and {} runs {standby_runs}, as far as is known; deploy the same release to both \
-             and say so with \"release\": \"{live_runs}\", or split the traffic all the same with \"force\": true",
-            live.name, standby.name
+    let (live_runs, standby_runs) = (Release::read(live.release.as_deref()), standby_release(input, standby));
+    let both = format!("{} {live_runs} and {} {standby_runs}", live.name, standby.name);
+    let both_proven = live_runs.proven().is_some() && standby_runs.proven().is_some();
+    match (live_runs.name(), standby_runs.name()) {
+        (Some(one), Some(other)) if one == other && both_proven => Ok(format!("both fleets run {one}")),
+        _ if input.force => Ok(format!("{both}: forced")),
+        (Some(one), Some(other)) if one != other => Err(format!(
+            "{both}, as far as is known; deploy the same release to both and say so with \"release\": \"{one}\", or \
+             split the traffic all the same with \"force\": true"
         )),
-        _ => Ok("which releases the fleets run is not known".into()),
+        _ if input.quiet => {
+            let unproven = if live_runs.proven().is_none() { live } else { standby };
+            let name = live_runs.name().or(standby_runs.name()).unwrap_or("v1");
+            Err(format!(
+                "{both}, so it is not proven that both run the same; once they do, let the deployment write the tag \
+                 failover:release, such as: aws elbv2 add-tags --resource-arns {} --tags \
+                 Key=failover:release,Value={name}",
+                unproven.target_group_arn
+            ))
+        }
+        _ => Ok(format!("{both}: whether that is the same is not known")),
     }
 }
 

@@ -368,6 +368,42 @@ fn a_balance_of_different_releases_must_be_forced() {
     assert!(balance(Some("v2"), Some("v2"), json!({ "release": "v3" })).is_err());
     assert!(balance(Some("v2"), None, json!({})).is_ok());
     assert!(balance(None, Some("v1"), json!({})).is_ok());
+    let unproven = balance(Some("v2"), Some("unproven:v3"), json!({})).unwrap_err();
+    assert!(unproven.contains("prod2 may run v3"), "{unproven}");
+}
+
+#[test]
+fn a_scheduled_balance_goes_on_only_where_both_fleets_are_proven_to_run_the_same() {
+    let balance = |live: Option<&str>, standby: Option<&str>, more: serde_json::Value| {
+        let mut found = found([100, 0]);
+        for (fleet, release) in found.apps[0].fleets.iter_mut().zip([live, standby]) {
+            fleet.release = release.map(Into::into);
+        }
+        let mut input = json!({ "operation": "balance", "quiet": true });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        make(input, &found)
+    };
+    assert!(balance(Some("v2"), Some("v2"), json!({})).is_ok());
+    // Told by the input, and equal to what live is proven to run.
+    assert!(balance(Some("v2"), Some("unproven"), json!({ "release": "v2" })).is_ok());
+    for (live, standby, release, command) in [
+        (Some("v2"), Some("unproven:v2"), None, Some("arn:two --tags Key=failover:release,Value=v2")),
+        (Some("v2"), Some("unproven"), None, Some("arn:two --tags Key=failover:release,Value=v2")),
+        (Some("v2"), None, None, Some("arn:two --tags Key=failover:release,Value=v2")),
+        (None, None, None, Some("arn:one --tags Key=failover:release")),
+        (Some("unproven:v2"), Some("v2"), None, Some("arn:one --tags Key=failover:release,Value=v2")),
+        (Some("unproven:v2"), Some("unproven:v2"), None, Some("arn:one --tags")),
+        (Some("unproven:v2"), None, Some("v2"), Some("arn:one --tags Key=failover:release,Value=v2")),
+        (Some("v2"), Some("unproven:v3"), None, None),
+        (Some("v2"), Some("v3"), None, None),
+        (Some("v2"), Some("v2"), Some("v3"), None),
+    ] {
+        let more = release.map_or_else(|| json!({}), |release| json!({ "release": release }));
+        let refused = balance(live, standby, more).unwrap_err();
+        if let Some(command) = command {
+            assert!(refused.contains(command), "{live:?} {standby:?}: {refused}");
+        }
+    }
 }
 
 #[test]

@@ -49,7 +49,10 @@ impl Poll<'_> {
             let reason = format!("{standby} still had {loud} requests in the last {seconds} s{testers}");
             self.unmet(reason)
         } else if heard == 0 {
-            let reason = format!("no requests at all in the last {seconds} s, so silence proves nothing");
+            let reason = format!(
+                "no requests at all in the last {seconds} s, so silence proves nothing: nobody comes, or a rule that \
+                 is asked first answers them, such as that of a maintenance page"
+            );
             self.unmet(reason)
         } else if self.bake_is_over() {
             let reason = format!("{standby} is silent: 0 requests in {seconds} s, {heard} on {live}");

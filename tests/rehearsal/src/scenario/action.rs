@@ -23,6 +23,13 @@ pub enum Action {
         /// The release.
         release: String,
     },
+    /// Whoever deploys writes what a fleet runs into the tag of its target group.
+    Told {
+        /// Which fleet.
+        fleet: FleetName,
+        /// The release.
+        release: String,
+    },
     /// A fleet, or one of its two targets, behaves differently from now on.
     Fleet {
         /// Which one.
@@ -117,6 +124,7 @@ impl Action {
         let Scene { ground, app, traffic, execution } = scene;
         match self {
             Self::Deploy { fleet, release } => app.deploy(fleet.index(), release),
+            Self::Told { fleet, release } => app.tell(fleet.index(), release).await?,
             Self::Fleet { name, target: None, behaves } => app.set(name.index(), (*behaves).into()),
             Self::Fleet { name, target: Some(number), behaves } => {
                 let target = number.checked_sub(1).context("the first target is 1")?;
@@ -154,6 +162,7 @@ impl std::fmt::Display for Action {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Deploy { fleet, release } => write!(f, "{release} is deployed to {}", fleet.word()),
+            Self::Told { fleet, release } => write!(f, "the tag of {} says {release}", fleet.word()),
             Self::Fleet { name, target, behaves } => {
                 let which = target.map(|number| format!("target {number} of ")).unwrap_or_default();
                 write!(f, "{which}{} {behaves}", name.word())

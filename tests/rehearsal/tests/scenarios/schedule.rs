@@ -29,6 +29,9 @@ pub async fn a_balance_fires_and_is_quiet_where_it_cannot_run(ground: &Ground) -
     // Now there is one. The bakes of the schedule are minutes, so the run is stopped after its start.
     let site = Site::new(ground, "schedule").await?;
     let app = site.app(SCHEDULED_APP, &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
+    for fleet in [0, 1] {
+        app.tell(fleet, "v1").await?;
+    }
     let _traffic = app.traffic(RATE);
     let mut fired = 1;
     let mut balance = ground.started_elsewhere(&mut known, FIRES_WITHIN, scheduled).await?;

@@ -15,6 +15,7 @@ fn every_route_is_claimed_recorded_and_released_by_a_call_of_its_own() {
     run(async {
         let (mut plan, fake) = world(3);
         plan.release = Some("v2".into());
+        plan.apps[0].release.clone_from(&plan.release);
         let client = fake.client();
         let routes: Vec<&Route> = plan.routes.iter().collect();
         let fence = Fence::now(15);
@@ -29,8 +30,12 @@ fn every_route_is_claimed_recorded_and_released_by_a_call_of_its_own() {
             );
         }
 
+        for _ in 0..2 {
+            doubt(&client, &plan).await.unwrap();
+            assert_eq!(fake.state().tags["arn:two"][RELEASE], "unproven:v2");
+        }
         record(&client, &plan, &plan.weights(Percent::ALL), "prod2").await.unwrap();
-        assert_eq!(fake.count("AddTags"), 7, "three routes and the standby's release");
+        assert_eq!(fake.count("AddTags"), 3 + 2 + 4, "three routes and the standby's release");
         assert_eq!(fake.state().tags["arn:two"][RELEASE], "v2");
         assert_eq!(fake.state().tags["arn:rule-2"][BEFORE], "prod1=0/prod2=100 live=prod2 done");
 

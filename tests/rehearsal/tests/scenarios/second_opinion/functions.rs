@@ -194,6 +194,7 @@ impl<'a> App<'a> {
                 live_group: self.groups[0].clone(),
                 standby_group: self.groups[1].clone(),
                 before: [(FLEETS[0].into(), Percent::ALL), (FLEETS[1].into(), Percent::NONE)].into(),
+                release: None,
                 slow_seconds: 1.0,
             }],
             operation: Operation::Shift,
