@@ -42,6 +42,11 @@ JSON ?=
 # What of the running system is measured; everything where nothing is said.
 BENCH ?=
 
+# Runs in virtual time: how many, from which seed on, or one.
+RUNS ?= 1000
+FROM ?= 0
+SIMULATE := cargo run --quiet --locked --profile simulation --package simulation --features virtual --bin simulate --
+
 # How long an endurance run is, and which disturbances it draws.
 CYCLES ?= 100
 SEED ?= 1
@@ -54,6 +59,12 @@ rehearse: tools build ## Run whole cycles with real traffic on a local AWS, or m
 
 test: tools build ## Run every test: the pure core, the balancer, the scenarios
 	cargo test --quiet --locked --workspace
+
+simulate: tools ## Make runs in virtual time: make simulate [RUNS=1000] [FROM=0], or make simulate SEED=17
+	$(SIMULATE) $(if $(filter command,$(firstword $(origin SEED))),seed $(SEED),runs $(RUNS) $(FROM))
+
+soak: tools ## The same until one does not end as it must: make soak [RUNS=1000] [FROM=0]
+	$(SIMULATE) soak $(RUNS) $(FROM)
 
 report: tools ## Draw a page about one execution: make report EXECUTION=arn [FILE=report.html]
 	@test -n "$(EXECUTION)" || { echo "Name the execution: make report EXECUTION=arn:aws:states:..."; exit 2; }
@@ -197,4 +208,4 @@ define request
 	@echo "Asked for: $(1). The run sees it at its next poll."
 endef
 
-.PHONY: help rehearse test report pictures faults endure lint advisories sbom hashes bench bench-verdict build deploy prove testers undeploy-testers undeploy approve reject skip hold resume clean tools
+.PHONY: help rehearse test simulate soak report pictures faults endure lint advisories sbom hashes bench bench-verdict build deploy prove testers undeploy-testers undeploy approve reject skip hold resume clean tools

@@ -1,0 +1,194 @@
+//! Lambda: the handlers that ship, called as functions, with the SDK that ships.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_config::{Region, SdkConfig};
+use aws_sdk_elasticloadbalancingv2::config::Credentials;
+use aws_smithy_async::time::{SharedTimeSource, TimeSource};
+use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
+use failover::aws;
+use failover::error::{Error, Kind};
+use rand::rngs::SmallRng;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::cloud::{Cloud, Wire};
+use crate::draw::{between, chance, generator};
+use crate::machine::{Answer, Failure};
+use crate::world::lock;
+
+/// What stands for `${NAME}` in the definition. There are no probes and no hooks.
+pub const SUBSTITUTIONS: [(&str, &str); 15] = [
+    ("PlanShiftFunctionArn", "plan-shift"),
+    ("ClaimRoutesFunctionArn", "claim-routes"),
+    ("SetWeightsFunctionArn", "set-weights"),
+    ("CheckMetricsFunctionArn", "check-metrics"),
+    ("ProbeAppFunctionArn", "probe-app"),
+    ("SwapRolesFunctionArn", "swap-roles"),
+    ("RollBackFunctionArn", "roll-back"),
+    ("ReleaseRoutesFunctionArn", "release-routes"),
+    ("SendNoticeFunctionArn", "send-notice"),
+    ("ProbeAddresses", ""),
+    ("ProbeLoopback", "false"),
+    ("Probes", ""),
+    ("HookFunctions", ""),
+    ("Hooks", ""),
+    ("Partition", "aws"),
+];
+
+/// The time-outs of the functions in `infra/template.yaml`, in seconds.
+pub const TIME_OUTS: [(&str, u64); 8] = [
+    ("plan-shift", 30),
+    ("claim-routes", 60),
+    ("set-weights", 45),
+    ("check-metrics", 100),
+    ("swap-roles", 60),
+    ("roll-back", 45),
+    ("release-routes", 45),
+    ("send-notice", 30),
+];
+
+/// What the template's defaults give `plan-shift`.
+fn setting(name: &str) -> String {
+    match name {
+        "TARGET_GROUP_PATTERN" => "shop-us-prd-{app}-{fleet}-tg",
+        "FLEETS" => "prod1=01,prod2=02",
+        "SETTLE_SECONDS" => "15",
+        _ => "",
+    }
+    .to_owned()
+}
+
+#[derive(Debug)]
+struct VirtualTime;
+
+impl TimeSource for VirtualTime {
+    fn now(&self) -> SystemTime {
+        SystemTime::from(clock::now())
+    }
+}
+
+/// Settings for clients whose calls end in a cloud in memory.
+pub fn config(base: &SdkConfig, cloud: &Arc<Cloud>, region: &str) -> SdkConfig {
+    let connector = SharedHttpConnector::new(Wire(Arc::clone(cloud)));
+    base.to_builder()
+        .region(Region::new(region.to_owned()))
+        .http_client(http_client_fn(move |_, _| connector.clone()))
+        .build()
+}
+
+/// What all runs of a thread have in common: read from the environment once.
+pub async fn base() -> SdkConfig {
+    aws::settings()
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new("id", "secret", None, None, "simulation"))
+        .time_source(SharedTimeSource::new(VirtualTime))
+        .load()
+        .await
+}
+
+/// All functions of a deployment.
+pub struct Functions {
+    cloud: Arc<Cloud>,
+    rng: RefCell<SmallRng>,
+    plan_shift: plan_shift::Clients,
+    deployment: plan_shift::Deployment,
+    claim_routes: claim_routes::Clients,
+    check_metrics: check_metrics::Clients,
+    balancer: aws_sdk_elasticloadbalancingv2::Client,
+    send_notice: send_notice::Clients,
+}
+
+impl Functions {
+    /// As deployed with the defaults of the template.
+    pub fn deploy(config: &SdkConfig, cloud: Arc<Cloud>, seed: u64) -> Rc<Self> {
+        Rc::new(Self {
+            cloud,
+            rng: RefCell::new(generator(seed, "functions")),
+            plan_shift: plan_shift::clients(config),
+            deployment: plan_shift::Deployment::configured(setting),
+            claim_routes: claim_routes::clients(config),
+            check_metrics: check_metrics::clients(config),
+            balancer: set_weights::clients(config),
+            send_notice: send_notice::clients(config),
+        })
+    }
+
+    /// Invokes one. What is waited for no longer still goes on to its own time-out.
+    pub fn invoke(self: &Rc<Self>, name: &str, payload: String) -> Answer {
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let (functions, name) = (Rc::clone(self), name.to_owned());
+        tokio::task::spawn_local(async move {
+            let _ = answer.send(functions.run(&name, &payload).await);
+        });
+        Box::pin(async move { answered.await.unwrap_or_else(|_| Err(crashed())) })
+    }
+
+    async fn run(&self, name: &str, payload: &str) -> Result<String, Failure> {
+        let crashes = lock(&self.cloud.world).plot.crashes;
+        let (starts_in, crash, late) = {
+            let mut rng = self.rng.borrow_mut();
+            (between(&mut rng, 0.02, 0.2), chance(&mut rng, crashes), chance(&mut rng, 0.5))
+        };
+        tokio::time::sleep(Duration::from_secs_f64(starts_in)).await;
+        if crash && !late {
+            return Err(crashed());
+        }
+        let seconds = TIME_OUTS.iter().find(|(known, _)| *known == name).map_or(30, |(_, seconds)| *seconds);
+        let payload = serde_json::from_str(payload).unwrap_or_default();
+        let answer = tokio::time::timeout(Duration::from_secs(seconds), self.answer(name, payload)).await;
+        if crash {
+            return Err(crashed());
+        }
+        match answer {
+            Ok(Ok(answer)) => Ok(answer.get().to_owned()),
+            Ok(Err(error)) => Err(Failure {
+                error: error.kind.name().to_owned(),
+                cause: json!({ "errorType": error.kind.name(), "errorMessage": error.message }).to_string(),
+            }),
+            Err(_) => Err(Failure {
+                error: "Sandbox.Timedout".to_owned(),
+                cause: json!({ "errorType": "Sandbox.Timedout", "errorMessage": "RequestId: 1 Error: Task timed out" })
+                    .to_string(),
+            }),
+        }
+    }
+
+    fn answer<'a>(
+        &'a self,
+        name: &str,
+        payload: Value,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Box<RawValue>, Error>> + 'a>> {
+        let balancer = self.balancer.clone();
+        match name {
+            "plan-shift" => Box::pin(aws::answer(
+                self.plan_shift.clone(),
+                |clients, request| plan_shift::handle(clients, self.deployment.clone(), request),
+                payload,
+            )),
+            "claim-routes" => Box::pin(aws::answer(self.claim_routes.clone(), claim_routes::handle, payload)),
+            "set-weights" => Box::pin(aws::answer(balancer, set_weights::handle, payload)),
+            "check-metrics" => {
+                Box::pin(aws::answer(self.check_metrics.clone(), check_metrics::handle, payload))
+            }
+            "swap-roles" => Box::pin(aws::answer(balancer, swap_roles::handle, payload)),
+            "roll-back" => Box::pin(aws::answer(balancer, roll_back::handle, payload)),
+            "release-routes" => Box::pin(aws::answer(balancer, release_routes::handle, payload)),
+            "send-notice" => Box::pin(aws::answer(self.send_notice.clone(), send_notice::handle, payload)),
+            other => {
+                let message = format!("{other} is no function of this deployment");
+                Box::pin(std::future::ready(Err(Error::new(Kind::BadRequest, message))))
+            }
+        }
+    }
+}
+
+fn crashed() -> Failure {
+    let said =
+        json!({ "errorType": "Runtime.ExitError", "errorMessage": "RequestId: 1 Error: signal: killed" });
+    Failure { error: "Runtime.ExitError".to_owned(), cause: said.to_string() }
+}

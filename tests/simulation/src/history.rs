@@ -1,0 +1,40 @@
+//! What happened in a run, as text: the same seed gives the same bytes.
+
+use std::fmt::Write as _;
+
+use clock::Instant;
+
+/// A history that is being written.
+#[derive(Debug)]
+pub struct History {
+    began: Instant,
+    /// Events of the execution, as Step Functions counts them.
+    pub events: usize,
+    /// Names of states in their order, the same one in a row only once.
+    pub path: Vec<String>,
+    /// A line for every event.
+    pub text: String,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { began: Instant::now(), events: 0, path: Vec::new(), text: String::new() }
+    }
+}
+
+impl History {
+    /// One event of the execution.
+    pub fn event(&mut self, kind: &str, subject: &str, detail: &str) {
+        self.events += 1;
+        if kind == "StateEntered" && self.path.last().is_none_or(|last| last != subject) {
+            self.path.push(subject.to_owned());
+        }
+        self.line(kind, subject, detail);
+    }
+
+    /// Something that no history of an execution shows.
+    pub fn line(&mut self, kind: &str, subject: &str, detail: &str) {
+        let millis = self.began.elapsed().as_millis();
+        let _ = writeln!(self.text, "{millis:>9} {kind} {subject} {detail}");
+    }
+}

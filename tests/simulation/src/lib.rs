@@ -1,0 +1,26 @@
+//! Whole runs of what ships, in virtual time, in worlds that follow from a seed.
+//!
+//! In one process and on one clock run the definition that ships ([`definition`], [`machine`], its
+//! expressions in [`jsonata`]), the handlers that ship ([`functions`]), the AWS SDK that ships over a
+//! connector in memory ([`cloud`]), and the local balancer's API with its limits. [`plot`] draws a world,
+//! [`world`] and [`fleet`] are what is true in it, [`measured`] what CloudWatch shows of that, [`run`]
+//! makes a run, [`checks`] says what must hold afterwards, and [`batch`] makes many on all cores.
+
+#![cfg(feature = "virtual")]
+#![deny(clippy::disallowed_methods)]
+
+pub mod batch;
+pub mod checks;
+pub mod cloud;
+pub mod definition;
+pub mod draw;
+pub mod fleet;
+pub mod functions;
+pub mod history;
+pub mod jsonata;
+pub mod known;
+pub mod machine;
+pub mod measured;
+pub mod plot;
+pub mod run;
+pub mod world;

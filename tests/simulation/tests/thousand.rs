@@ -1,0 +1,126 @@
+//! A thousand runs, and what is promised of single ones.
+#![cfg(feature = "virtual")]
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use simulation::batch::{self, Table, again};
+use simulation::definition::Definition;
+use simulation::functions::{SUBSTITUTIONS, TIME_OUTS};
+use simulation::jsonata::{Engine, Variables};
+use simulation::known::{is_known, known, seeds};
+use simulation::plot;
+use simulation::run::root;
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[test]
+fn what_must_hold_holds_in_a_thousand_runs() {
+    let (known, mut table) = (known().unwrap(), Table::default());
+    let runs = std::env::var("RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(1000);
+    batch::run(0, runs, threads(), |made| {
+        table.add(&made);
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    println!("{}", table.markdown());
+    let new = table.broken.iter().filter(|(_, kind, broken)| !is_known(&known, kind, broken.check));
+    let new: Vec<String> = new
+        .map(|(seed, kind, broken)| format!("{kind}: {}: {} ({})", broken.check, broken.found, again(*seed)))
+        .collect();
+    assert!(new.is_empty(), "{} do not hold that are not known:\n{}", new.len(), new.join("\n"));
+    assert_eq!(u64::try_from(table.runs).unwrap(), runs);
+}
+
+#[test]
+fn what_is_known_not_to_hold_still_does_not() {
+    let known = known().unwrap();
+    let mut still = BTreeSet::new();
+    for seed in seeds(&known) {
+        let report = batch::alone(|stage| stage.run(plot::draw(seed))).unwrap();
+        for broken in report.broken {
+            still.insert((report.plot.kind.to_owned(), broken.check.to_owned()));
+        }
+    }
+    for one in known {
+        let holds = !still.contains(&(one.kind.clone(), one.check.clone()));
+        assert!(
+            !holds,
+            "{}: {} holds now: take it out of known-failures.json ({})",
+            one.kind, one.check, one.why
+        );
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_bytes_again() {
+    for seed in [0, 3, 8, 22, 23, 24, 25] {
+        let history = || batch::alone(|stage| stage.run(plot::draw(seed)).history).unwrap();
+        let (one, other) = (history(), history());
+        let differs = one.lines().zip(other.lines()).find(|(one, other)| one != other);
+        assert!(one == other, "seed {seed}: {differs:?}");
+    }
+}
+
+/// Every expression of the definition, as it is met in a run, with and without short cuts.
+#[test]
+fn short_cuts_give_what_the_reference_gives() {
+    for seed in [0, 8, 24] {
+        let with = batch::alone(|stage| stage.run(plot::draw(seed)).history).unwrap();
+        let without = batch::alone(|stage| {
+            stage.engine().set_short_cuts(false);
+            stage.run(plot::draw(seed)).history
+        });
+        assert!(with == without.unwrap(), "seed {seed}");
+    }
+    let engine = Engine::new(&root()).unwrap();
+    let values = serde_json::json!({
+        "a": null, "b": [], "c": [1], "d": [[1]], "e": { "f": { "g": [] }, "h": false, "i": "" }, "j": [{ "f": 1 }, { "f": [2] }],
+    });
+    let variables: Variables = values.as_object().unwrap().clone().into_iter().collect();
+    for source in [
+        "$a", "$a.x", "$b", "$b.x", "$c", "$d", "$e.f", "$e.f.g", "$e.h", "$e.i.x", "$e.none", "$j.f",
+        "$none", "$none.x",
+    ] {
+        let expression = engine.compile(source).unwrap();
+        let value = |allowed| {
+            engine.set_short_cuts(allowed);
+            engine.evaluate(&expression, &variables).unwrap()
+        };
+        assert_eq!(value(true), value(false), "{source}");
+    }
+}
+
+#[test]
+fn what_an_expression_throws_is_told() {
+    let engine = Engine::new(&root()).unwrap();
+    assert!(engine.compile("$a +").is_err());
+    assert!(engine.compile("$now()").is_err());
+    let thrown = engine.compile("'a' + 1").unwrap();
+    assert!(engine.evaluate(&thrown, &Variables::new()).unwrap_err().starts_with("T2001"));
+    let parse = engine.compile("$parse('{')").unwrap();
+    assert!(engine.evaluate(&parse, &Variables::new()).is_err());
+}
+
+#[test]
+fn every_state_of_the_definition_is_provided_for() {
+    let engine = Engine::new(&root()).unwrap();
+    let file = root().join("statemachine/failover.asl.json");
+    let definition = Definition::read(&file, &SUBSTITUTIONS, &engine).unwrap();
+    assert!(definition.states.len() > 30);
+}
+
+#[test]
+fn time_outs_are_those_of_the_template() {
+    let template = std::fs::read_to_string(root().join("infra/template.yaml")).unwrap();
+    for (name, seconds) in TIME_OUTS {
+        let mut parts = name.split('-').map(|part| part[..1].to_uppercase() + &part[1..]);
+        let resource = format!("\n  {}Function:\n", parts.by_ref().collect::<String>());
+        let of_function = template.split_once(&resource).unwrap().1;
+        let end = of_function.find("\n\n").unwrap_or(of_function.len());
+        let stated = of_function[..end].lines().find_map(|line| line.trim().strip_prefix("Timeout: "));
+        assert_eq!(stated.unwrap_or("30"), seconds.to_string(), "{name}");
+    }
+}
