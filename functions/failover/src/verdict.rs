@@ -23,6 +23,7 @@ mod decide;
 pub mod factor;
 mod guards;
 mod history;
+mod interval;
 mod limits;
 mod recheck;
 mod stuck;

@@ -186,3 +186,11 @@ fn a_recheck_clears_only_what_it_could_have_shown() {
     assert!(enough.reason.contains("clears"), "{}", enough.reason);
     assert!(judged(4, 300).reason.contains("clears"));
 }
+
+/// The reason says by how much the fleets differ.
+#[test]
+fn the_reason_says_how_large_the_difference_is() {
+    let (_, judgement) = run(&past(3000, 9, &[]), |_, percent| split(3000, percent, 3, 33)).expect("found");
+    let reason = judgement.reason;
+    assert!(reason.contains("points more, as far as is known"), "{reason}");
+}

@@ -175,6 +175,27 @@ impl Evidence<'_> {
         self.periods[self.periods.len() - since..].iter().filter(move |p| p.stage == index)
     }
 
+    /// Live's and the standby's counts that a reason shows: those of this stage or probe; while it has no
+    /// period of its own, of the one in which it began, which is said by the last value, or else of the
+    /// run.
+    pub(super) fn shown(&self) -> (Counts, Counts, bool) {
+        let here = |p: &&Period| p.stage == self.stage.index;
+        let mut periods: Vec<&Period> = self.stage_periods().collect();
+        if periods.is_empty() {
+            periods = self.periods.iter().filter(here).collect();
+        }
+        let mut began = None;
+        if periods.is_empty() {
+            began = self.mixed.iter().rfind(here).filter(|p| p.standby.requests > 0);
+            periods = began.map_or_else(|| self.periods.iter().collect(), |began| vec![began]);
+        }
+        let none = (Counts::default(), Counts::default());
+        let sum =
+            |(live, standby): (Counts, Counts), p: &Period| (live.plus(p.live), standby.plus(p.standby));
+        let (live, standby) = periods.into_iter().fold(none, sum);
+        (live, standby, began.is_some())
+    }
+
     /// The periods of the last probe that is over, if there was one; at most so many of its end.
     pub(super) fn last_probe(&self, most: usize) -> &[Period] {
         let probed = |p: &Period| p.kind == Kind::Probe;

@@ -5,6 +5,7 @@ use super::criteria::{Criteria, Outcome, TooLittleTraffic};
 use super::factor::{log_sum, wealth};
 use super::guards::{NOBODY, both_sick, broken, live_is_off, plainly_ill};
 use super::history::History;
+use super::interval::{difference, in_words};
 use super::recheck::clears;
 use super::wealth::{Holding, Ledger, scaled};
 use super::words::{odds, periods, share};
@@ -354,31 +355,22 @@ impl<'a> Bench<'a> {
     /// one in which it began, or else in the run.
     fn figures(&self, metric: Metric) -> String {
         let evidence = self.evidence;
-        let here = |p: &&Period| p.stage == evidence.stage.index;
-        let mut periods: Vec<&Period> = evidence.stage_periods().collect();
-        if periods.is_empty() {
-            periods = evidence.periods.iter().filter(here).collect();
-        }
-        let mut began = None;
-        if periods.is_empty() {
-            began = evidence.mixed.iter().rfind(here).filter(|p| p.standby.requests > 0);
-            periods = began.map_or_else(|| evidence.periods.iter().collect(), |began| vec![began]);
-        }
-        let (mut live, mut standby) = (Counts::default(), Counts::default());
+        let (live, standby, began) = evidence.shown();
         let mut beside = evidence.live;
-        for period in periods {
-            live = live.plus(period.live);
-            standby = standby.plus(period.standby);
-        }
         let against = if live.requests == 0 {
             beside = evidence.past_of;
             format!("{} before the run", super::words::percent(self.history.rate(metric)))
         } else {
             share(live, metric)
         };
-        let when = if began.is_some() { " in the period in which the weights changed" } else { "" };
+        // In the period of a change, live's events were not all beside the standby's.
+        let interval = (!began)
+            .then(|| difference(standby, live, metric, self.history.dispersion(metric).clusters))
+            .flatten()
+            .map_or_else(String::new, |interval| format!("; {}", in_words(interval)));
+        let when = if began { " in the period in which the weights changed" } else { "" };
         format!(
-            "{}{when}: {} {} against {} {against}",
+            "{}{when}: {} {} against {} {against}{interval}",
             metric.word(),
             evidence.standby,
             share(standby, metric),

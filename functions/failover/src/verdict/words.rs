@@ -34,6 +34,11 @@ pub fn percent(share: f64) -> String {
     if text == "0" && percent > 0.0 { "under 0.001 %".into() } else { format!("{text} %") }
 }
 
+/// A difference of shares in percentage points without its sign, such as `1.2`.
+pub fn points(difference: f64) -> String {
+    percent(difference.abs()).trim_end_matches(" %").to_owned()
+}
+
 /// A whole number with commas, such as `1,200`.
 pub fn number(value: f64) -> String {
     let digits = format!("{value:.0}");
