@@ -93,15 +93,21 @@ impl LocalAws {
         Self::spawn(command, endpoint.clone(), &format!("{endpoint}/_ministack/health"), log).await
     }
 
-    /// Starts moto's server, the second opinion on load balancing.
+    /// Starts moto's server, the second opinion on load balancing; as it is, or `strict`, behind a layer
+    /// that refuses what AWS refuses and moto takes.
     ///
     /// # Errors
     /// If it is not installed or does not answer within a minute.
-    pub async fn start_moto(log: &Path) -> Result<Self> {
+    pub async fn start_moto(log: &Path, strict: bool) -> Result<Self> {
         let port = free_port()?;
         let endpoint = format!("http://127.0.0.1:{port}");
-        let mut command = Command::new(tool("moto_server"));
-        aim(&mut command, &endpoint).args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        let mut command = Command::new(tool(if strict { "python" } else { "moto_server" }));
+        aim(&mut command, &endpoint);
+        if strict {
+            command.arg(root().join("tests/tools/strict_moto.py")).arg(port.to_string());
+        } else {
+            command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        }
         Self::spawn(command, endpoint.clone(), &format!("{endpoint}/moto-api/data.json"), log).await
     }
 

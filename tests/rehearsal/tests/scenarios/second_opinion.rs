@@ -7,6 +7,7 @@ mod calls;
 mod differences;
 mod functions;
 mod shown;
+mod strict;
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_elasticloadbalancingv2::Client;
@@ -17,7 +18,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use rehearsal::{Ground, LocalAws, Stack, balancer_client, tool};
 
 pub async fn our_balancer_answers_as_moto_does(ground: &Ground) -> Result<()> {
-    let moto = Moto::start(ground, "answers").await?;
+    let moto = Moto::start(ground, "answers", false).await?;
     let fleet = alb::Fleet::start("prod1", 1)?;
     let port = ground.alb.reserve_port()?;
     let ours = calls::make(&ground.balancer, &moto.network, &fleet, port).await?;
@@ -26,8 +27,8 @@ pub async fn our_balancer_answers_as_moto_does(ground: &Ground) -> Result<()> {
     differences::check(&ours, &theirs)
 }
 
-pub async fn set_weights_and_roll_back_work_against_moto(ground: &Ground) -> Result<()> {
-    let moto = Moto::start(ground, "functions").await?;
+pub async fn functions_that_write_work_against_a_strict_moto(ground: &Ground) -> Result<()> {
+    let moto = Moto::start(ground, "functions", true).await?;
     let log = ground.folder().join("second-opinion-functions.log");
     let local_aws = LocalAws::start(moto.server.endpoint(), &log).await?;
     rehearsal::deploy(local_aws.endpoint(), &Stack::new("failover", "")).await?;
@@ -51,10 +52,10 @@ struct Network {
 }
 
 impl Moto {
-    /// Starts the server; `purpose` tells its log from that of the other one.
-    async fn start(ground: &Ground, purpose: &str) -> Result<Self> {
+    /// Starts the server, as it is or as strict as AWS; `purpose` tells its log from that of the other one.
+    async fn start(ground: &Ground, purpose: &str, strict: bool) -> Result<Self> {
         let log = ground.folder().join(format!("second-opinion-{purpose}-moto.log"));
-        let server = LocalAws::start_moto(&log).await?;
+        let server = LocalAws::start_moto(&log, strict).await?;
         let output = rehearsal::aim(&mut tokio::process::Command::new(tool("aws")), server.endpoint())
             .args(["ec2", "describe-subnets", "--output", "text"])
             .args(["--query", "Subnets[:2].[VpcId,SubnetId]"])

@@ -108,7 +108,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     command::an_interrupt_leaves_nothing_behind,
     command::a_scenario_that_does_not_hold_fails,
     second_opinion::our_balancer_answers_as_moto_does,
-    second_opinion::set_weights_and_roll_back_work_against_moto,
+    second_opinion::functions_that_write_work_against_a_strict_moto,
 ];
 
 /// Requests a second on each route.

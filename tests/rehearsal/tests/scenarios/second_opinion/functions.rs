@@ -1,4 +1,4 @@
-//! The shipped functions that write weights, with moto for a balancer.
+//! The shipped functions that write, with moto for a balancer.
 //!
 //! moto keeps a rule's actions exactly as they were sent, and turns a weight that was left out into
 //! 1. What it shows is therefore what the functions have sent.
@@ -8,27 +8,27 @@ use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ProtocolEnum, Rule, RuleCondition, TargetDescription, TargetTypeEnum,
 };
-use failover::aws::claims::Fence;
-use failover::aws::pace::Writes;
-use failover::aws::{command, listener, tags};
+use failover::aws::{command, listener};
 use failover::contract::{
-    Execution, MustShow, Plan, PlannedApp, Progress, RollBackEnding, RollBackRequest, RolledBack, Route,
-    RouteWeights, Stage, Step,
+    ClaimRequest, Execution, MustShow, Plan, PlannedApp, Progress, ReleaseRequest, Released, RollBackEnding,
+    RollBackRequest, RolledBack, Route, RouteWeights, Stage, Step,
 };
 use failover::hook::Hooks;
 use failover::input::{Apps, Operation};
 use failover::verdict::Criteria;
 use failover::weights::{GroupWeight, Percent, weight_of};
 use jiff::Timestamp;
-use rehearsal::{FLEETS, Ground, tool};
+use rehearsal::{FLEETS, Ground, cli, tool};
 use serde_json::{Value, json};
 
-use super::{Moto, SECRET, beside, fixed_forward, forward, in_order, not_found, shown, sign_in};
+use super::{Moto, SECRET, beside, fixed_forward, forward, in_order, not_found, shown, sign_in, strict};
 
 /// Shifts in two stages and rolls back, then tries the same after somebody else's change.
 pub async fn work(ground: &Ground, moto: &Moto, endpoint: &str) -> Result<()> {
     let app = App::build(moto).await?;
-    let plan = app.plan().await?;
+    strict::check(moto, &app).await?;
+    let execution = running(moto.server.endpoint()).await?;
+    let plan = app.plan(&execution).await?;
     let set = async |progress: &Progress| {
         let step = Step { plan: plan.clone(), progress: progress.clone() };
         invoke(ground, endpoint, "failover-set-weights", &json!(step)).await
@@ -39,9 +39,10 @@ pub async fn work(ground: &Ground, moto: &Moto, endpoint: &str) -> Result<()> {
     let unclaimed = set(&Progress::default()).await?;
     ensure!(unclaimed["errorType"] == "Overtaken", "{unclaimed}");
     ensure!(app.rules().await? == untouched, "a run wrote without a claim");
-    let routes: Vec<&Route> = plan.routes.iter().collect();
-    let fence = Fence::now(plan.settle_seconds);
-    tags::claim(app.client, &plan, &routes, &fence, &mut Writes::default()).await?;
+    let claimed =
+        invoke(ground, endpoint, "failover-claim-routes", &json!(ClaimRequest { plan: plan.clone() }))
+            .await?;
+    ensure!(claimed.is_null(), "{claimed}");
     app.check_tags(&plan).await?;
 
     let start = Progress::default();
@@ -78,7 +79,40 @@ pub async fn work(ground: &Ground, moto: &Moto, endpoint: &str) -> Result<()> {
     }
     let after = app.rules().await?;
     ensure!(after == before, "an overtaken run wrote something: {after:#?}");
+
+    let request = json!(ReleaseRequest { plan: plan.clone(), ending: "RolledBack".into() });
+    let released = invoke(ground, endpoint, "failover-release-routes", &request).await?;
+    let released: Released = serde_json::from_value(released).context("release-routes answers routes")?;
+    ensure!(released.routes.len() == plan.routes.len(), "{released:?}");
+    let left = moto.client.describe_tags().resource_arns(&app.path).send().await?;
+    let left = left.tag_descriptions().first().map(shown::tags).unwrap_or_default();
+    ensure!(left["tags"] == json!({ "failover:live": FLEETS[0] }), "{left}");
     Ok(())
+}
+
+/// An execution that goes on for ever, in moto: nothing runs its states there.
+async fn running(endpoint: &str) -> Result<String> {
+    let definition =
+        json!({ "StartAt": "Wait", "States": { "Wait": { "Type": "Wait", "Seconds": 9, "End": true } } });
+    let role = "arn:aws:iam::123456789012:role/failover";
+    let made = cli(
+        endpoint,
+        &[
+            "stepfunctions",
+            "create-state-machine",
+            "--name",
+            "failover",
+            "--role-arn",
+            role,
+            "--definition",
+            &definition.to_string(),
+        ],
+    )
+    .await?;
+    let machine = made["stateMachineArn"].as_str().context("no state machine was made")?;
+    let started =
+        cli(endpoint, &["stepfunctions", "start-execution", "--state-machine-arn", machine]).await?;
+    started["executionArn"].as_str().map(str::to_owned).context("nothing was started")
 }
 
 /// Invokes a function as a person does, and returns its answer or its error.
@@ -101,15 +135,15 @@ fn percent(percent: u8) -> Percent {
 }
 
 /// An app on moto, with a route of every kind and a rule of somebody else.
-struct App<'a> {
+pub struct App<'a> {
     client: &'a Client,
     balancer: String,
     listener: String,
-    groups: [String; 2],
+    pub groups: [String; 2],
     /// Weighted, after signing in.
     signed_in: String,
     /// A fixed forward, which nobody has converted yet.
-    path: String,
+    pub path: String,
     default_rule: String,
 }
 
@@ -159,7 +193,7 @@ impl<'a> App<'a> {
     }
 
     /// The plan of a shift in two stages, as plan-shift would make it.
-    async fn plan(&self) -> Result<Plan> {
+    async fn plan(&self, execution: &str) -> Result<Plan> {
         let routes = [
             (&self.signed_in, None, "rule 10 on port 80"),
             (&self.path, None, "rule 20 on port 80"),
@@ -199,10 +233,7 @@ impl<'a> App<'a> {
             }],
             operation: Operation::Shift,
             release: None,
-            execution: Execution {
-                arn: "arn:aws:states:us-east-1:000000000000:execution:failover:second-opinion".into(),
-                started_at: Timestamp::now(),
-            },
+            execution: Execution { arn: execution.to_owned(), started_at: Timestamp::now() },
             live: FLEETS[0].into(),
             standby: FLEETS[1].into(),
             load_balancer_arn: self.balancer.clone(),

@@ -1,0 +1,59 @@
+//! That moto, behind its layer, refuses what AWS refuses: otherwise what the functions do against it shows nothing.
+
+use anyhow::{Result, ensure};
+use aws_sdk_elasticloadbalancingv2::error::ProvideErrorMetadata;
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action, ForwardActionConfig, Tag, TargetGroupAttribute, TargetGroupStickinessConfig, TargetGroupTuple,
+};
+
+use super::Moto;
+use super::functions::App;
+
+/// Asks for everything that the layer refuses. Nothing of the app is changed.
+pub async fn check(moto: &Moto, app: &App<'_>) -> Result<()> {
+    let client = &moto.client;
+    let mut said = Vec::new();
+    let mut note = |error: Option<String>| said.push(error.unwrap_or_else(|| "was not refused".to_owned()));
+    let message = |error: &dyn ProvideErrorMetadata| error.message().map(str::to_owned);
+
+    let tag = Tag::builder().key("a").value("b").build();
+    let both = Some(app.groups.to_vec());
+    let add = client.add_tags().set_resource_arns(both.clone()).tags(tag).send().await;
+    note(add.err().and_then(|error| message(&error)));
+    let remove = client.remove_tags().set_resource_arns(both).tag_keys("a").send().await;
+    note(remove.err().and_then(|error| message(&error)));
+    let rules = Some(vec![app.path.clone(); 21]);
+    let describe = client.describe_rules().set_rule_arns(rules).send().await;
+    note(describe.err().and_then(|error| message(&error)));
+    for action in [weighing(app, None, 60), weighing(app, Some(50), 0)] {
+        let modify = client.modify_rule().rule_arn(&app.path).actions(action).send().await;
+        note(modify.err().and_then(|error| message(&error)));
+    }
+    let sticky = TargetGroupAttribute::builder().key("stickiness.enabled").value("true").build();
+    let bind = client.modify_target_group_attributes().target_group_arn(&app.groups[0]).attributes(sticky);
+    note(bind.send().await.err().and_then(|error| message(&error)));
+
+    let expected = [
+        "Only one resource can be tagged at a time",
+        "Only one resource can be tagged at a time",
+        "You cannot describe more than '20' listener rules at a time",
+        "The weight for each target group must be between 0 and 999, inclusive",
+        "Target group stickiness duration must be between 1 and 604800 seconds",
+        "This target group appears behind a rule with group stickiness disabled",
+    ];
+    ensure!(said == expected, "moto said {said:#?}");
+    Ok(())
+}
+
+/// A forward to both groups, the second of this weight, that binds nobody for so many seconds.
+fn weighing(app: &App<'_>, weight: Option<i32>, seconds: i32) -> Action {
+    let tuple =
+        |arn: &str, weight| TargetGroupTuple::builder().target_group_arn(arn).set_weight(weight).build();
+    let binding = TargetGroupStickinessConfig::builder().enabled(false).duration_seconds(seconds).build();
+    let config = ForwardActionConfig::builder()
+        .target_groups(tuple(&app.groups[0], Some(50)))
+        .target_groups(tuple(&app.groups[1], weight))
+        .target_group_stickiness_config(binding)
+        .build();
+    Action::builder().r#type("forward".into()).forward_config(config).build()
+}

@@ -1,0 +1,145 @@
+"""moto's server behind a layer that refuses what AWS refuses and moto takes.
+
+    strict_moto.py PORT
+
+The codes and words of refusals are those of tests/alb/ledger.json, so that what the local balancer is held to and what
+moto is held to cannot come apart. What is not refused goes to moto as it came.
+"""
+
+import json
+import os
+import re
+import sys
+from io import BytesIO
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
+
+from moto.elbv2.models import elbv2_backends
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import run_simple
+
+LEDGER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../alb/ledger.json")
+# moto's account, and where rehearsals pretend to be.
+ACCOUNT, REGION = "123456789012", "us-east-1"
+# The list by which a call names things, and what AWS calls them where it says so.
+MOST_DESCRIBED = 20
+DESCRIBED = {
+    "DescribeTags": ("ResourceArns", None),
+    "DescribeRules": ("RuleArns", "listener rules"),
+    "DescribeListeners": ("ListenerArns", "listeners"),
+    "DescribeTargetGroups": ("TargetGroupArns", "target groups"),
+    "DescribeLoadBalancers": ("LoadBalancerArns", "load balancers"),
+}
+FORWARD = re.compile(r"(?:Default)?Actions\.member\.\d+\.ForwardConfig\.")
+
+with open(LEDGER, encoding="utf-8") as ledger:
+    REFUSALS = {row["refusal"] for row in json.load(ledger) if "refusal" in row}
+
+
+class Refused(Exception):
+    """A call that AWS refuses, with its code and message."""
+
+
+def refuse(words):
+    """Refuses by the one refusal of the ledger that has these words."""
+    found = [refusal for refusal in REFUSALS if words in refusal]
+    if len(found) != 1:
+        raise LookupError(f"the ledger has {found} for {words!r}")
+    code, _, message = found[0].partition(": ")
+    raise Refused(code, message)
+
+
+def members(form, name):
+    return [value for key, value in form.items() if re.fullmatch(rf"{name}\.member\.\d+", key)]
+
+
+def forwards(form):
+    """The forwards among the actions of a call: their groups, and how they bind clients."""
+    found = {}
+    for key, value in form.items():
+        if match := FORWARD.match(key):
+            groups, sticky = found.setdefault(match.group(), ({}, {}))
+            *_, number, name = ["", *key[match.end() :].split(".")]
+            into = groups.setdefault(number, {}) if "TargetGroups.member." in key else sticky
+            into[name] = value
+    return [(list(groups.values()), sticky) for groups, sticky in found.values()]
+
+
+def is_bound(sticky):
+    return sticky.get("Enabled", "false").lower() == "true"
+
+
+def check_actions(form):
+    backend = elbv2_backends[ACCOUNT][REGION]
+    for groups, sticky in forwards(form):
+        for group in groups:
+            weight = group.get("Weight", "1" if len(groups) == 1 else "")
+            if not weight.isdigit() or int(weight) > 999:
+                refuse("must be between 0 and 999, inclusive")
+        if not 1 <= int(sticky.get("DurationSeconds", 1)) <= 604800:
+            refuse("must be between 1 and 604800 seconds")
+        held = [backend.target_groups.get(group.get("TargetGroupArn")) for group in groups]
+        binds = any(group and group.attributes.get("stickiness.enabled") == "true" for group in held)
+        if len(groups) > 1 and binds and not is_bound(sticky):
+            refuse("You must enable group stickiness on a rule")
+
+
+def check_attributes(form):
+    """A group behind a rule that weighs it and binds nobody cannot bind clients itself."""
+    set_ = {form[key]: form.get(key[: -len("Key")] + "Value") for key in form if key.endswith(".Key")}
+    if set_.get("stickiness.enabled") != "true":
+        return
+    group = form["TargetGroupArn"]
+    balancers = elbv2_backends[ACCOUNT][REGION].load_balancers.values()
+    for rule in [r for b in balancers for listener in b.listeners.values() for r in listener.rules.values()]:
+        for action in rule.actions:
+            config = action.data.get("ForwardConfig") or {}
+            groups = [part.get("TargetGroupArn") for part in config.get("TargetGroups", [])]
+            sticky = config.get("TargetGroupStickinessConfig") or {}
+            if len(groups) > 1 and group in groups and not is_bound({k: str(v) for k, v in sticky.items()}):
+                refuse("This target group appears behind a rule with group stickiness disabled")
+
+
+def check(form):
+    """Refuses a call where AWS does."""
+    action = form.get("Action", "")
+    if action in ("AddTags", "RemoveTags") and len(members(form, "ResourceArns")) > 1:
+        refuse("Only one resource can be tagged at a time")
+    if action in DESCRIBED:
+        name, things = DESCRIBED[action]
+        if len(members(form, name)) > MOST_DESCRIBED:
+            # For tags the ledger knows the code alone.
+            if things is None:
+                raise Refused("ValidationError", f"more than {MOST_DESCRIBED} resources")
+            refuse(f"You cannot describe more than '{MOST_DESCRIBED}' {things} at a time")
+    if action == "ModifyTargetGroupAttributes":
+        check_attributes(form)
+    check_actions(form)
+
+
+class Strict:
+    """The layer, as WSGI has it."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __call__(self, environ, start_response):
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = BytesIO(body)
+        if "/elasticloadbalancing/" in environ.get("HTTP_AUTHORIZATION", ""):
+            try:
+                check(dict(parse_qsl(body.decode(), keep_blank_values=True)))
+            except Refused as refused:
+                code, message = map(escape, refused.args)
+                error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+                answer = f"<ErrorResponse>{error}<RequestId>strict</RequestId></ErrorResponse>".encode()
+                start_response("400 Bad Request", [("Content-Type", "text/xml"), ("Content-Length", str(len(answer)))])
+                return [answer]
+        return self.inner(environ, start_response)
+
+
+if __name__ == "__main__":
+    port = int(sys.argv[1])
+    os.environ["MOTO_PORT"] = str(port)
+    moto = Strict(DomainDispatcherApplication(create_backend_app))
+    run_simple("127.0.0.1", port, moto, threaded=True, request_handler=MotoRequestHandler)
