@@ -17,7 +17,7 @@ PREFIX = "failover-prove-"
 # On everything made: the id of the run.
 TAG = "failover:prove"
 
-MOST_CALLS = 400
+MOST_CALLS = 600
 MOST_SECONDS = 30 * 60
 # A balancer is active within some three minutes.
 ACTIVE_WITHIN_SECONDS = 10 * 60
@@ -38,6 +38,8 @@ CHANGES = {
     "remove_tags",
     "delete_load_balancer",
     "delete_target_group",
+    "start_execution",
+    "stop_execution",
 }
 NOT_THERE = {"LoadBalancerNotFound", "TargetGroupNotFound"}
 
@@ -106,6 +108,12 @@ class State:
         """How every name of this run begins."""
         return f"{PREFIX}{self.run}"
 
+    def note(self, kind, name, arn=None):
+        """Notes something that is about to be made, or that was made with something else; gives its ARN."""
+        self.made.append({"kind": kind, "name": name, "arn": arn})
+        self.save()
+        return arn
+
     def arns(self):
         return {entry["arn"] for entry in self.made if entry["arn"]}
 
@@ -119,8 +127,12 @@ class Bench:
         self.lock = threading.Lock()
         self.vpc = self.subnets = self.balancer = self.listener = self.default_rule = None
         self.rules, self.groups = [], []
+        # How to remove what has no ARN of its own before it is there, by kind.
+        self.by_name = ()
         # Addresses in a zone of the balancer and in another one, where nobody is.
         self.address = self.address_elsewhere = None
+        # The state machine of a stack beside it, and how that came to be.
+        self.machine, self.deployed = None, "was not deployed"
         # What a burst of changes met: of a tag, and then of a rule.
         self.throttled = self.rule_after = None
 
@@ -136,7 +148,7 @@ class Bench:
 
     def look(self, service, operation, **parameters):
         """A call that changes nothing."""
-        if not operation.startswith(("describe_", "get_")):
+        if not operation.startswith(("describe_", "get_", "list_")):
             raise NotOurs(f"{operation} is no reading call")
         self.count()
         return getattr(self.clients[service], operation)(**parameters)
@@ -222,14 +234,18 @@ class Bench:
         self.cleaning = True
         left = []
         # Its listener and rules go with the balancer, and only then the groups can.
-        for kind, remove in (("balancer", self.remove_balancer), ("group", self.remove_group)):
+        by_arn = (("balancer", self.remove_balancer), ("group", self.remove_group))
+        for kind, remove in (*self.by_name, *by_arn):
             for entry in [entry for entry in self.state.made if entry["kind"] == kind]:
                 try:
-                    entry["arn"] = entry["arn"] or self.find(entry)
-                    if entry["arn"]:
-                        remove(entry["arn"])
+                    if kind in dict(by_arn):
+                        entry["arn"] = entry["arn"] or self.find(entry)
+                        if entry["arn"]:
+                            remove(entry["arn"])
+                    else:
+                        remove(entry["name"])
                     self.state.forget(entry)
-                except (BotoCoreError, ClientError, NotOurs) as error:
+                except (BotoCoreError, ClientError, NotOurs, CannotRun) as error:
                     left.append(f"{entry['arn'] or entry['name']}: {error}")
         if not left:
             self.state.remove()

@@ -16,6 +16,7 @@ import boto3
 import network
 import pace  # noqa: F401, its rows come after the others
 import report
+import stack
 from bench import MOST_CALLS, MOST_SECONDS, PREFIX, Bench, CannotRun, NotOurs, OutOfBounds, State
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
@@ -39,7 +40,8 @@ def clients():
     """Clients that wait where AWS throttles, and one that does not."""
     patient = Config(retries={"mode": "standard", "total_max_attempts": 8}, connect_timeout=10, read_timeout=30)
     once = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=10, read_timeout=30)
-    made = {name: boto3.client(name, config=patient) for name in ("elbv2", "cloudwatch", "ec2", "sts")}
+    services = ("elbv2", "cloudwatch", "ec2", "sts", "cloudformation", "s3", "stepfunctions")
+    made = {name: boto3.client(name, config=patient) for name in services}
     return {**made, "once": boto3.client("elbv2", config=once)}
 
 
@@ -53,6 +55,7 @@ def arguments():
     parser.add_argument("--subnets", nargs=2, metavar="ID", help="of two zones, instead of some of the VPC")
     parser.add_argument("--address", help="of a target that nobody has, instead of a free one of a subnet")
     parser.add_argument("--port", type=int, default=80, help="of the listener (%(default)s)")
+    parser.add_argument("--stack", metavar="ARCHITECTURE", help="deploy a stack beside it, built for arm64 or x86_64")
     parser.add_argument("--self-test", action="store_true", help="test this, without AWS")
     return parser.parse_args()
 
@@ -71,12 +74,16 @@ def deaf():
         signal.signal(number, signal.SIG_IGN)
 
 
-def announce(account, region):
+def announce(account, region, with_stack):
     price = STARTED_HOURS * HOUR
+    beside = f"""Beside it a stack of ours named {PREFIX}..., from this checkout: a state machine, nine functions, their roles, logs
+  and rules, a dashboard and a bucket, all gone at the end. It takes some 8 minutes more and costs less than a cent:
+  a dozen executions of a few steps, refused before they touch anything. The rights are those of make deploy.
+""" if with_stack else ""
     print(f"""This makes, in account {account}, {region}:
   one internal Application Load Balancer with one listener, three rules and the default action,
   and six target groups without instances, all of them named {PREFIX}... and gone at the end.
-It takes some 6 minutes, {MOST_SECONDS // 60} at most, and {MOST_CALLS} calls at most. It changes nothing else.
+{beside}It takes some 6 minutes, {MOST_SECONDS // 60} at most, and {MOST_CALLS} calls at most. It changes nothing else.
 It costs less than ${price + 0.005:.2f} at the prices of us-east-1: ${HOUR} for each started hour of the balancer, of
 which there are {STARTED_HOURS} at most; no request is sent, so no capacity units come on top.""")
 
@@ -109,19 +116,33 @@ def clean_earlier(path, account, region, known):
     if (state.account, state.region) != (account, region):
         raise CannotRun(f"{path} lists what was made in account {state.account}, {state.region}: clean up there first")
     print(f"Removing what run {state.run} has left.")
-    if not clean(Bench(known, state)):
+    if not clean(bench_of(known, state)):
         raise CannotRun("what an earlier run has left could not be removed")
     return True
 
 
+def bench_of(known, state):
+    """A bench that can remove a stack as well."""
+    bench = Bench(known, state)
+    leavings = stack.Leavings(bench)
+    bench.by_name = (("stack", leavings.stack), ("bucket", leavings.bucket))
+    return bench
+
+
 def ask_all(bench, given):
     """Asks every row; returns them with the reason why not all were asked, or None."""
+    rows = [*ROWS, *(stack.ROWS if given.stack else [])]
     asked, stopped = [], None
     try:
         network.choose(bench, given.vpc, given.subnets)
         bench.address = given.address or bench.address
         bench.build(given.port)
-        for row in ROWS:
+        for row in rows:
+            if row is stack.ROWS[0]:
+                bench.machine, bench.deployed = stack.deploy(bench, given.stack)
+            elif row in stack.ROWS and not bench.machine:
+                asked.append(report.entry(row.name, row.operation, row.claim, NOT_RUN, "the stack was not deployed"))
+                continue
             verdict, evidence = row.run(bench)
             evidence = evidence.replace(bench.state.account, SOME_ACCOUNT)
             asked.append(report.entry(row.name, row.operation, row.claim, verdict, evidence))
@@ -133,8 +154,8 @@ def ask_all(bench, given):
         cleaned = clean(bench)
     if not cleaned:
         stopped = "; ".join(filter(None, [stopped, "not everything could be removed"]))
-    rest = [report.entry(r.name, r.operation, r.claim, NOT_RUN, stopped) for r in ROWS[len(asked) :]]
-    return [*asked, *rest, *report.by_hand()], stopped
+    rest = [report.entry(r.name, r.operation, r.claim, NOT_RUN, stopped) for r in rows[len(asked) :]]
+    return [*asked, *rest, *report.by_hand({row.name for row in rows})], stopped
 
 
 def run(given):
@@ -146,11 +167,11 @@ def run(given):
     if given.clean:
         print(f"There is nothing to remove: {given.state} does not exist.")
         return NOTHING_REFUTED
-    announce(account, region)
+    announce(account, region, given.stack)
     if not agreed(given):
         print("Nothing was made.")
         return COULD_NOT_RUN
-    bench = Bench(known, State(given.state, account, region, secrets.token_hex(4)))
+    bench = bench_of(known, State(given.state, account, region, secrets.token_hex(4)))
     at = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     rows, stopped = ask_all(bench, given)
     local = not known["elbv2"].meta.endpoint_url.endswith((".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu"))

@@ -7,9 +7,10 @@ from rows import NOT_RUN, PROVEN, REFUTED
 
 # What only a deployed stack or an instance shows; nothing of the kind is made here.
 BY_HAND = [
-    ("deploys", "The template deploys with the permissions that the page about rights lists.", "make deploy"),
+    ("deploys", "The template deploys, and its state machine is taken as it is.", "make prove, without WITHOUT_STACK=1"),
+    ("deployer-rights", "The template deploys with the permissions that the page about rights lists, and no others.", "make deploy"),
     ("keeps-secret", "UseExistingClientSecret keeps the secret of authenticate-oidc.", "a drain on such a rule, then sign in"),
-    ("restores", "EventBridge starts the restore of a stopped run.", "start a shift, stop it in the console, look for a restore"),
+    ("restores", "The restore of a stopped run puts back what that run had found.", "start a shift, stop it in the console, look for a restore"),
     ("survives-upgrade", "A run goes on with the functions it started with.", "start a shift, make deploy meanwhile"),
     ("operator-rights", "An operator starts and stops executions and nothing else.", "aws sts assume-role with OperatorRoleArn"),
     ("hook-errors", "A hook that crashes or is late fails with the names of errors that are known.", "a shift with such a hook"),
@@ -18,16 +19,27 @@ BY_HAND = [
 ]  # fmt: skip
 
 
-def by_hand():
-    """Rows for what cannot be asked here."""
+# Of operations that are not the balancer's.
+SERVICES = {
+    "GetMetricData": "cloudwatch",
+    "DescribeAlarms": "cloudwatch",
+    "CreateChangeSet": "cloudformation",
+    "StartExecution": "states",
+    "StopExecution": "states",
+}
+
+
+def by_hand(asked=()):
+    """Rows for what cannot be asked here, without those that were."""
     why = "needs a deployed stack or an instance; by hand: "
-    return [entry(name, None, claim, NOT_RUN, why + command, True) for name, claim, command in BY_HAND]
+    rest = [row for row in BY_HAND if row[0] not in asked]
+    return [entry(name, None, claim, NOT_RUN, why + command, True) for name, claim, command in rest]
 
 
 def entry(name, operation, claim, verdict, evidence, hand=False):
     return {
         "row": name,
-        "operation": operation and f"{'cloudwatch' if operation in ('GetMetricData', 'DescribeAlarms') else 'elasticloadbalancing'}:{operation}",
+        "operation": operation and f"{SERVICES.get(operation, 'elasticloadbalancing')}:{operation}",
         "claim": claim,
         "verdict": verdict,
         "evidence": evidence,

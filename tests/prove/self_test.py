@@ -3,9 +3,11 @@
 import json
 import os
 import tempfile
+import time
 import unittest
 
 import bench
+import stack
 from bench import Bench, CannotRun, NotOurs, OutOfBounds, State
 from botocore.exceptions import ClientError
 from report import entry, markdown
@@ -53,6 +55,54 @@ class Case(unittest.TestCase):
         clients = Clients(answers)
         state = State(self.path, "000000000000", "us-east-1", "ab12", made)
         return Bench(clients, state, sleep=lambda _: None), clients
+
+
+class Beside(Case):
+    """A stack beside the sandbox."""
+
+    def leavings(self, answers=None):
+        one, clients = self.bench(answers, made=[("bucket", "failover-prove-ab12-0", None), ("stack", "failover-prove-ab12", None)])
+        clients.update(cloudformation=clients, s3=clients)
+        leavings = stack.Leavings(one)
+        one.by_name = (("stack", leavings.stack), ("bucket", leavings.bucket))
+        return one, clients, leavings
+
+    def test_a_stack_and_its_bucket_go_by_their_names(self):
+        gone = {"describe_stacks": refusal("ValidationError"), "list_objects_v2": {"Contents": [{"Key": "a"}]}}
+        one, clients, _ = self.leavings(gone)
+        self.assertEqual(one.clean(), [])
+        changes = [call for call, _ in clients.calls if call.startswith("delete_")]
+        self.assertEqual(changes, ["delete_stack", "delete_object", "delete_bucket"])
+        self.assertFalse(os.path.exists(self.path))
+
+    def test_what_cannot_be_deleted_is_kept_and_said(self):
+        stays = {"describe_stacks": {"Stacks": [{"StackStatus": "DELETE_FAILED", "StackStatusReason": "a role is used"}]}}
+        one, _, _ = self.leavings(stays)
+        left = one.clean()
+        self.assertTrue(len(left) == 1 and "a role is used" in left[0], left)
+
+    def test_a_stack_of_somebody_else_is_never_deleted(self):
+        _, clients, leavings = self.leavings()
+        for remove in (leavings.stack, leavings.bucket):
+            with self.assertRaises(CannotRun):
+                remove("failover")
+        self.assertEqual(clients.calls, [])
+
+    def test_a_deployment_that_fails_is_noted_before_it_begins(self):
+        one, _, _ = self.leavings()
+        one.state.made = []
+        machine, why = stack.deploy(one, "arm64", run=lambda *_: (1, "", "a\nb\nno rights"))
+        self.assertTrue(machine is None and why.endswith("no rights"), why)
+        self.assertEqual([entry["kind"] for entry in one.state.made], ["bucket", "stack"])
+
+    def test_what_a_script_has_started_ends_with_it(self):
+        mark = os.path.join(os.path.dirname(self.path), "late")
+        old, stack.DEPLOYED_WITHIN_SECONDS = stack.DEPLOYED_WITHIN_SECONDS, 0.3
+        self.addCleanup(setattr, stack, "DEPLOYED_WITHIN_SECONDS", old)
+        with self.assertRaises(CannotRun):
+            stack.said_by(["sh", "-c", f"(sleep 1; touch {mark}) & wait"], {"PATH": os.environ["PATH"]})
+        time.sleep(1.2)
+        self.assertFalse(os.path.exists(mark))
 
 
 class Guard(Case):

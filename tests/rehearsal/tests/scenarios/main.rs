@@ -48,7 +48,7 @@ use tokio::signal::unix::{SignalKind, signal};
 const AT_ONCE: usize = 10;
 
 /// Scenarios that deploy again and again, which is much work for the machine: others would be late beside them.
-const DEPLOYING: [&str; 4] = ["apps::sixteen", "command", "stacks", "upgrade"];
+const DEPLOYING: [&str; 5] = ["apps::sixteen", "command", "prove::a_stack", "stacks", "upgrade"];
 
 /// What runs two dozen apps at once by itself.
 const CROWD: &str = "every_call";

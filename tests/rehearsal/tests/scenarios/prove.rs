@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alb::{CallInfo, Intercept};
 use anyhow::{Context, Result, ensure};
-use rehearsal::{Ground, aim, root, tool};
+use rehearsal::{Ground, aim, cli, lambda_architecture, root, tool};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -185,6 +185,61 @@ async fn nothing_is_made_unasked_or_left_behind(ground: &Ground) -> Result<()> {
         ensure!(!run.state().exists(), "{signal}: {said}");
         let own = left(ground).await?;
         ensure!(own.is_empty(), "{signal}: {own:?}");
+    }
+    Ok(())
+}
+
+/// Rows that a stack beside the sandbox answers.
+const OF_A_STACK: [&str; 5] = ["deploys", "refuses", "refuses-quietly", "names-bad-input", "stopped-event"];
+
+/// A deployment takes its time, above all on a machine with other work.
+const DEPLOYED_WITHIN: Duration = Duration::from_mins(6);
+
+/// A stack beside the sandbox: what it shows, and that it is gone, also where somebody interrupts.
+pub async fn a_stack_beside_it_is_driven_and_gone(ground: &Ground) -> Result<()> {
+    let with_stack = ["--yes", "--stack", lambda_architecture()];
+    let mut run = Run::new(ground)?;
+    let output = timeout(DEPLOYED_WITHIN, run.command.args(with_stack).output()).await??;
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let rows = run.rows().with_context(|| said.clone())?;
+    let proven = with(&rows, "proven");
+    for name in OF_A_STACK {
+        ensure!(proven.iter().any(|found| found == name), "{name} is not proven: {said}");
+    }
+    nothing_is_left(ground, &run).await?;
+
+    let mut run = Run::new(ground)?;
+    let child = run.command.args(with_stack).spawn()?;
+    let id = child.id().context("it runs")?.to_string();
+    let deploys = async {
+        while !std::fs::read_to_string(run.state()).is_ok_and(|state| state.contains("\"stack\"")) {
+            sleep(Duration::from_millis(50)).await;
+        }
+        // In the middle of it.
+        sleep(Duration::from_secs(2)).await;
+    };
+    timeout(DEPLOYED_WITHIN, deploys).await?;
+    ensure!(std::process::Command::new("kill").args(["-INT", &id]).status()?.success());
+    let output = timeout(DEPLOYED_WITHIN, child.wait_with_output()).await??;
+    ensure!(output.status.code() == Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    nothing_is_left(ground, &run).await
+}
+
+/// Neither the sandbox nor the stack of a run is there any more.
+async fn nothing_is_left(ground: &Ground, run: &Run) -> Result<()> {
+    let own = left(ground).await?;
+    ensure!(own.is_empty() && !run.state().exists(), "{own:?}");
+    for (command, list) in [
+        (["cloudformation", "list-stacks"], "StackSummaries"),
+        (["lambda", "list-functions"], "Functions"),
+        (["stepfunctions", "list-state-machines"], "stateMachines"),
+        (["s3api", "list-buckets"], "Buckets"),
+    ] {
+        let listed = cli(ground.endpoint(), &command).await?;
+        let there = |entry: &&Value| entry["StackStatus"] != "DELETE_COMPLETE";
+        let found: Vec<_> = listed[list].as_array().into_iter().flatten().filter(there).collect();
+        let ours = found.iter().find(|entry| entry.to_string().contains(PREFIX));
+        ensure!(ours.is_none(), "{ours:?} is left");
     }
     Ok(())
 }

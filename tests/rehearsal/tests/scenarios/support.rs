@@ -64,6 +64,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     probes::a_late_page_and_a_wrong_certificate_are_named,
     probes::where_probes_must_not_go_is_refused_by_name,
     prove::what_is_claimed_is_asked_and_nothing_stays,
+    prove::a_stack_beside_it_is_driven_and_gone,
     hooks::a_healthy_run_calls_them_in_order_with_what_it_knows,
     hooks::whatever_is_no_advance_ends_the_run,
     hooks::a_function_that_is_not_the_deployments_is_refused_by_name,
