@@ -9,6 +9,7 @@ pub mod error;
 mod fake;
 pub mod health;
 pub mod listener;
+pub mod loads;
 pub mod metrics;
 pub mod newcomers;
 pub mod pace;

@@ -17,6 +17,7 @@ use crate::claim::fits_a_tag;
 use crate::duration::Seconds;
 use crate::error::Error;
 use crate::hook::{self, Hooks};
+use crate::plan::Refuse;
 use crate::probe::{self, Probe};
 use crate::release;
 use crate::request::Unanswered;
@@ -104,6 +105,9 @@ pub struct Input {
     /// For a balance: go on although the fleets run different releases.
     #[serde(default)]
     pub force: bool,
+    /// Which load beyond what the fleet that gets more has carried refuses the run.
+    #[serde(default)]
+    pub refuse_load: Refuse,
     /// What a healthy stage means.
     #[serde(default)]
     pub criteria: Criteria,

@@ -164,10 +164,15 @@ fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
             plan.before_in_words()
         ),
     };
+    let carries = plan
+        .apps
+        .iter()
+        .filter_map(|app| Some(format!("{}{}.\n\n", plan.named(app), app.headroom.as_ref()?)));
+    let carries: String = carries.collect();
     let probed = plan.probing.as_ref().map(|p| format!("Application probes: {}.\n\n", p.in_words()));
     let probed = probed.unwrap_or_default();
     let text = format!(
-        "{}: a {} begins. {what}\n\n{}{} UTC  done, at the earliest\n\n{probed}{watched} To end it, stop the execution: what \
+        "{}: a {} begins. {what}\n\n{}{} UTC  done, at the earliest\n\n{carries}{probed}{watched} To end it, stop the execution: what \
          it found is put back.\n\n{}",
         plan.app,
         plan.operation.word(),

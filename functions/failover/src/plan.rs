@@ -3,6 +3,7 @@
 
 mod checks;
 mod except;
+mod headroom;
 mod restore;
 mod stages;
 mod testers;
@@ -14,7 +15,6 @@ use crate::duration::Seconds;
 use crate::error::Error;
 use crate::hook::Hooks;
 use crate::input::{Input, Operation};
-use crate::roles::RouteSays;
 use crate::samples::Health;
 use crate::verdict::{Counts, Criteria};
 use crate::weights::{GroupWeight, Percent, share, weight_of};
@@ -23,10 +23,12 @@ use self::checks::{
     check_apart, check_claims, check_execution, check_groups, check_health, check_releases, check_routes,
     expectation, in_window, one_balancer, one_live, standby_release, standby_unhealthy,
 };
+use self::headroom::headrooms;
 use self::restore::restore;
 use self::stages::{approval, check_poll, may_write, pace, stages};
 use self::testers::{check_testers, testers};
 
+pub use self::headroom::{Headroom, Load, Refuse};
 pub use self::stages::total_bake;
 
 /// A fleet as the balancer holds it.
@@ -97,6 +99,10 @@ pub struct Past {
     pub usual_slow_seconds: Option<f64>,
     /// Counts of each period in which it had requests, oldest first.
     pub counts: Vec<Counts>,
+    /// What it has carried in the last fifteen days, oldest first.
+    pub loads: Vec<Load>,
+    /// How long a period of these is, in seconds.
+    pub load_seconds: u32,
 }
 
 /// What is found of an app.
@@ -213,8 +219,9 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         _ => format!("{}: {check}", app.name),
     };
     for app in &found.apps {
+        let share = app.first_share(live);
         let (live, standby) = app.roles(live);
-        let healthy = check_health(input.operation, live, standby).map_err(Refusal::of(app))?;
+        let healthy = check_health(input, live, (standby, share)).map_err(Refusal::of(app))?;
         checks.extend(healthy.into_iter().map(|check| named(app, check)));
     }
     let testers = testers(found, live);
@@ -246,6 +253,9 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         let expected = expectation(input, &stages, &app.past[live], standby_name);
         checks.extend(expected.map(|check| named(app, check)));
     }
+    let headrooms = headrooms((input, &stages, execution), found, live, unhealthy.is_none())?;
+    let known = found.apps.iter().zip(&headrooms);
+    checks.extend(known.filter_map(|(app, known)| Some(named(app, known.as_ref()?.to_string()))));
     checks.extend(in_window(&found.permit, &stages, input.period, execution));
     let approval = approval(input)?;
     check_poll(input, &stages)?;
@@ -258,7 +268,12 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
 
     Ok(Plan {
         app: input.app.clone(),
-        apps: found.apps.iter().map(|app| with_release(app, live, input)).collect(),
+        apps: found
+            .apps
+            .iter()
+            .zip(headrooms)
+            .map(|(app, room)| with_release(app, live, input, room))
+            .collect(),
         operation: input.operation,
         release: input.release.clone(),
         execution: execution.clone(),
@@ -319,10 +334,10 @@ impl FoundApp {
     }
 }
 
-/// The app as it is planned, with what its standby runs.
-fn with_release(app: &FoundApp, live: usize, input: &Input) -> PlannedApp {
+/// The app as it is planned, with what its standby runs and what the fleet that gets more can carry.
+fn with_release(app: &FoundApp, live: usize, input: &Input, headroom: Option<Headroom>) -> PlannedApp {
     let release = standby_release(input, app.roles(live).1).proven().map(str::to_owned);
-    PlannedApp { release, ..planned(app, live, slow_seconds(input, &app.past[live])) }
+    PlannedApp { release, headroom, ..planned(app, live, slow_seconds(input, &app.past[live])) }
 }
 
 fn planned(app: &FoundApp, live: usize, slow_seconds: f64) -> PlannedApp {
@@ -334,6 +349,7 @@ fn planned(app: &FoundApp, live: usize, slow_seconds: f64) -> PlannedApp {
         standby_group: standby.target_group_arn.clone(),
         before: weights(live, standby, share),
         release: None,
+        headroom: None,
         slow_seconds,
     }
 }
@@ -359,14 +375,6 @@ fn route(found: &Found, app: usize, route: &FoundRoute, weights: RouteWeights) -
 fn found_weights(route: &FoundRoute, fleets: &[FoundFleet; 2]) -> RouteWeights {
     let weight = |fleet: &FoundFleet| weight_of(&route.groups, &fleet.target_group_arn).unwrap_or(0);
     fleets.iter().map(|fleet| (fleet.name.clone(), weight(fleet))).collect()
-}
-
-fn says(app: &FoundApp, route: &FoundRoute) -> RouteSays {
-    RouteSays {
-        label: route.label.clone(),
-        weights: [0, 1].map(|i| weight_of(&route.groups, &app.fleets[i].target_group_arn).unwrap_or(0)),
-        live_tag: route.live_tag.clone(),
-    }
 }
 
 /// Where nothing was measured yet, a second is what most people call slow.

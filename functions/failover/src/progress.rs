@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::contract::{Check, Plan, Progress, Route, Stage, StageRecord};
 use crate::error::{Error, Kind};
+use crate::input::Operation;
 use crate::request::Answer;
 use crate::samples::Health;
 use crate::text;
@@ -78,7 +79,7 @@ pub fn may_hold_before_set(plan: &Plan, progress: &Progress, route: &Route) -> V
     [earlier].into_iter().chain(own).collect()
 }
 
-/// Refuses weights that give traffic to a fleet without healthy targets. `targets` are those of both
+/// Refuses weights that give traffic to a fleet without healthy targets, and to a standby with too few. `targets` are those of both
 /// fleets, live and standby, of every app of the plan in their order.
 ///
 /// # Errors
@@ -87,12 +88,17 @@ pub fn check_health(plan: &Plan, standby_percent: Percent, targets: &[[Health; 2
     for (app, [live, standby]) in plan.apps.iter().zip(targets) {
         let fleets = [(&plan.live, standby_percent.rest(), live), (&plan.standby, standby_percent, standby)];
         for (fleet, percent, health) in fleets {
-            if percent > Percent::NONE && health.healthy == 0 {
+            // Where something is wrong with the live fleet, few targets are better than it.
+            let few = fleet == &plan.standby
+                && plan.operation != Operation::Failback
+                && !plan.criteria.can_receive(health.healthy, health.registered);
+            if percent > Percent::NONE && (few || health.healthy == 0) {
                 let (registered, whose) = (health.registered, plan.named(app));
                 return Err(Error::new(
                     Kind::Unhealthy,
                     format!(
-                        "{whose}{fleet} has 0 of {registered} targets healthy, so it was not given {percent}"
+                        "{whose}{fleet} has {} of {registered} targets healthy, so it was not given {percent}",
+                        health.healthy
                     ),
                 ));
             }

@@ -10,7 +10,7 @@ use crate::verdict::{Counts, MetricJudgement};
 /// How many targets of a group pass their health checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Health {
-    /// Targets in the state `healthy`; no other state counts.
+    /// Targets in the state `healthy` that are not shifted away with their zone; no other counts.
     pub healthy: u32,
     /// Targets registered, in any state but those that are being deregistered.
     pub registered: u32,

@@ -2,11 +2,13 @@
 
 #![deny(clippy::disallowed_methods)]
 
+use std::time::Duration;
+
 use aws_sdk_cloudwatch::Client as CloudWatch;
 use aws_sdk_elasticloadbalancingv2::Client as Balancer;
 use aws_sdk_sfn::Client as StepFunctions;
 use failover::aws::discover::{self, Asking, Wanted};
-use failover::aws::{self, SdkConfig, alarms, claims, metrics};
+use failover::aws::{self, SdkConfig, alarms, claims, loads, metrics};
 use failover::calendar::{Calendar, Permit};
 use failover::contract::{PlanRequest, Planned, Progress};
 use failover::error::{Error, Kind};
@@ -23,6 +25,9 @@ const SETTLE_SECONDS: u32 = 15;
 
 /// How a restore that was itself restored is followed back to an app: nobody stops so many.
 const RESTORES_IN_A_ROW: usize = 20;
+
+/// How long the plan waits for the loads of fifteen days: it is better to go on without.
+const READING_LOADS: Duration = Duration::from_secs(20);
 
 /// How the deployment is set up.
 #[derive(Clone)]
@@ -124,6 +129,23 @@ async fn whole(client: &StepFunctions, given: Value) -> Result<(Value, Vec<Strin
     Ok((whole, chain))
 }
 
+/// Adds what both fleets have carried. It is told and hardly ever refuses, so that a run does without where
+/// it cannot be read.
+async fn add_loads(client: &CloudWatch, load_balancer_arn: &str, found: &mut Found, asking: &Asking<'_>) {
+    let period = asking.input.period.0;
+    let read = loads::loads(client, load_balancer_arn, &found.apps, period, asking.now);
+    let (loads, seconds) = match tokio::time::timeout(READING_LOADS, read).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(error)) => return tracing::warn!(execution = asking.execution, "no loads: {}", error.message),
+        Err(_) => return tracing::warn!(execution = asking.execution, "no loads: CloudWatch is too slow"),
+    };
+    for (app, loads) in found.apps.iter_mut().zip(loads) {
+        for (past, loads) in app.past.iter_mut().zip(loads) {
+            (past.loads, past.load_seconds) = (loads, seconds);
+        }
+    }
+}
+
 async fn find(
     (balancer, cloudwatch, step_functions): Clients,
     deployment: &Deployment,
@@ -136,6 +158,11 @@ async fn find(
     };
     let wanted: Vec<Wanted> = input.app.names().iter().map(fleets).collect::<Result<_, Error>>()?;
     let mut found = discover::find(&balancer, &step_functions, asking, &wanted).await?;
+    // Where weights go back at once, nobody asks for headroom.
+    let asks = !matches!(input.operation, Operation::Failback | Operation::Restore);
+    if let Some(load_balancer_arn) = found.load_balancer_arn().filter(|_| asks).map(str::to_owned) {
+        add_loads(&cloudwatch, &load_balancer_arn, &mut found, &asking).await;
+    }
     // A restore compares nothing, and without one balancer the plan will be refused anyway.
     let compares = input.operation != Operation::Restore;
     let Some(load_balancer_arn) = found.load_balancer_arn().filter(|_| compares) else {
@@ -147,7 +174,9 @@ async fn find(
     )
     .await?;
     for (app, past) in found.apps.iter_mut().zip(past) {
-        app.past = past;
+        for (fleet, past) in app.past.iter_mut().zip(past) {
+            (fleet.usual_slow_seconds, fleet.counts) = (past.usual_slow_seconds, past.counts);
+        }
     }
     found.alarms = alarms;
     Ok(found)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::types::{
+    DescribeTargetHealthInputIncludeEnum as Include, TargetAdministrativeOverrideStateEnum as Override,
     TargetHealthDescription, TargetHealthReasonEnum as Reason, TargetHealthStateEnum as State,
 };
 use futures_util::future::try_join;
@@ -50,6 +51,7 @@ pub async fn of(client: &Client, target_group_arn: &str) -> Result<Health, Error
     let answer = client
         .describe_target_health()
         .target_group_arn(target_group_arn)
+        .include(Include::All)
         .send()
         .await
         .map_err(|error| named(&format!("reading the target health of {target_group_arn}"), &error))?;
@@ -60,14 +62,21 @@ pub async fn of(client: &Client, target_group_arn: &str) -> Result<Health, Error
 /// unused for the reason that no rule holds their group, nothing is known of them; that of an instance
 /// that was stopped is another.
 fn counted(targets: &[TargetHealthDescription]) -> Health {
-    let states = targets.iter().filter_map(|target| target.target_health());
+    let states = targets.iter().filter_map(|target| Some((target, target.target_health()?)));
     let registered: Vec<_> = states
-        .filter(|health| !matches!(health.state(), Some(State::Draining | State::UnhealthyDraining)))
+        .filter(|(_, health)| !matches!(health.state(), Some(State::Draining | State::UnhealthyDraining)))
         .collect();
-    let unused = registered
+    let unused = registered.iter().all(|(_, health)| {
+        health.state() == Some(&State::Unused) && health.reason() == Some(&Reason::NotInUse)
+    });
+    // The balancer sends nothing to a target whose zone is shifted away, as well as it may be.
+    let shifted_away = |target: &TargetHealthDescription| {
+        target.administrative_override().and_then(|away| away.state()) == Some(&Override::ZonalShiftActive)
+    };
+    let healthy = registered
         .iter()
-        .all(|health| health.state() == Some(&State::Unused) && health.reason() == Some(&Reason::NotInUse));
-    let healthy = registered.iter().filter(|health| health.state() == Some(&State::Healthy)).count();
+        .filter(|(target, health)| health.state() == Some(&State::Healthy) && !shifted_away(target))
+        .count();
     let count = |targets: usize| u32::try_from(targets).unwrap_or(u32::MAX);
     Health {
         healthy: count(healthy),
@@ -78,7 +87,7 @@ fn counted(targets: &[TargetHealthDescription]) -> Health {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_elasticloadbalancingv2::types::TargetHealth;
+    use aws_sdk_elasticloadbalancingv2::types::{AdministrativeOverride, TargetHealth};
 
     use super::*;
     use crate::aws::fake::world;
@@ -99,6 +108,17 @@ mod tests {
         assert!(!targets(&[stopped, no_rule.clone()]).unused);
         assert!(targets(&[no_rule.clone(), no_rule.clone()]).unused);
         assert!(!targets(&[no_rule, (State::Healthy, None)]).unused && !targets(&[]).unused);
+    }
+
+    #[test]
+    fn a_target_that_is_shifted_away_is_no_capacity() {
+        let target = |state: Override| {
+            let away = AdministrativeOverride::builder().state(state).build();
+            let health = TargetHealth::builder().state(State::Healthy).build();
+            TargetHealthDescription::builder().target_health(health).administrative_override(away).build()
+        };
+        let targets = [Override::NoOverride, Override::ZonalShiftActive].map(target);
+        assert_eq!(counted(&targets), Health { healthy: 1, registered: 2, unused: false });
     }
 
     #[test]

@@ -151,8 +151,8 @@ pub async fn past(
         let counts = |fleet: FleetSamples| fleet.samples.into_iter().map(Sample::counts).collect();
         let [first, second] = [samples.live, samples.standby].map(counts);
         [
-            Past { usual_slow_seconds: usual[0], counts: first },
-            Past { usual_slow_seconds: usual[1], counts: second },
+            Past { usual_slow_seconds: usual[0], counts: first, ..Past::default() },
+            Past { usual_slow_seconds: usual[1], counts: second, ..Past::default() },
         ]
     };
     Ok(samples.into_iter().zip(usual).map(past).collect())

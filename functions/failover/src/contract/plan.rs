@@ -9,6 +9,7 @@ use crate::claim::{Reached, Record};
 use crate::hook::Hooks;
 use crate::input::{Apps, Operation};
 use crate::outcome::split;
+use crate::plan::Headroom;
 use crate::probe::{Probing, STANDBY_HEADER};
 use crate::request::Approval;
 use crate::verdict::Criteria;
@@ -30,6 +31,9 @@ pub struct PlannedApp {
     /// What its standby runs, if somebody has named it for this run: in the input, or by the tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
+    /// Whether the fleet that gets more can carry it, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headroom: Option<Headroom>,
     /// A response that takes longer than this is slow, in seconds. Fixed before the first write, so
     /// that a run is measured with one measure.
     pub slow_seconds: f64,

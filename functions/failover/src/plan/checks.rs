@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Found, FoundApp, FoundFleet, FoundRoute, Past, Refusal, found_weights, says};
+use super::{Found, FoundApp, FoundFleet, FoundRoute, Past, Refusal, found_weights};
 use crate::calendar::Permit;
 use crate::claim;
 use crate::contract::{Execution, MustShow, Stage};
@@ -13,7 +13,7 @@ use crate::release::Release;
 use crate::roles::{self, RouteSays};
 use crate::samples::Health;
 use crate::verdict::{self, Criteria, proposed_bake};
-use crate::weights::{GroupWeight, weight_of};
+use crate::weights::{GroupWeight, Percent, weight_of};
 
 /// Weights are given by the names of the fleets, so all apps must have the same. And two apps with a target
 /// group in common would be one, moved twice; a naming pattern without `{app}` makes such.
@@ -153,6 +153,14 @@ pub(super) fn one_live(input: &Input, found: &Found) -> Result<usize, Refusal> {
     Ok(one)
 }
 
+fn says(app: &FoundApp, route: &FoundRoute) -> RouteSays {
+    RouteSays {
+        label: route.label.clone(),
+        weights: [0, 1].map(|i| weight_of(&route.groups, &app.fleets[i].target_group_arn).unwrap_or(0)),
+        live_tag: route.live_tag.clone(),
+    }
+}
+
 /// Which app is live where, if that is not the same for all.
 fn apart(found: &Found, names: [&str; 2], live: impl Fn(&FoundApp) -> Option<usize>) -> Option<String> {
     let on = |fleet: usize| -> Vec<&str> {
@@ -200,10 +208,11 @@ pub(super) fn check_routes(app: &FoundApp) -> Result<(), String> {
 /// since a deployment to it comes next, and unchecked where no rule holds it yet: the first stage
 /// then attaches it at weight 0 and waits until its targets are healthy.
 pub(super) fn check_health(
-    operation: Operation,
+    input: &Input,
     live: &FoundFleet,
-    standby: &FoundFleet,
+    (standby, standby_share): (&FoundFleet, Percent),
 ) -> Result<Vec<String>, String> {
+    let operation = input.operation;
     let mut checks = Vec::new();
     let describe = |fleet: &FoundFleet| {
         let Health { healthy, registered, .. } = fleet.health;
@@ -213,10 +222,23 @@ pub(super) fn check_health(
     if live.health.healthy == 0 && operation != Operation::Failback {
         return Err(format!("{}, and it is live; {way_out}", describe(live)));
     }
-    checks.push(describe(live));
+    let too_few = |fleet: &FoundFleet| {
+        let Health { healthy, registered, .. } = fleet.health;
+        let needed = input.criteria.healthy_percent;
+        (!input.criteria.can_receive(healthy, registered)).then(|| {
+            format!(
+                "{}, and it would get more traffic, for which {needed} % are needed (`criteria.healthyPercent`); {way_out}",
+                describe(fleet)
+            )
+        })
+    };
     if operation == Operation::Drain {
-        return Ok(checks);
+        checks.push(describe(live));
+        // Where nothing is moved, or away from a fleet that is no better off, few targets are what there is.
+        let asks = standby_share > Percent::NONE && too_few(standby).is_none();
+        return too_few(live).filter(|_| asks).map_or(Ok(checks), Err);
     }
+    checks.push(describe(live));
     if standby.health.registered == 0 {
         return Err(format!(
             "{} has no registered targets; register them with {} first",
@@ -230,6 +252,8 @@ pub(super) fn check_health(
         ));
     } else if standby.health.healthy == 0 {
         return Err(format!("{}, and it would receive traffic; {way_out}", describe(standby)));
+    } else if let Some(few) = too_few(standby).filter(|_| operation != Operation::Failback) {
+        return Err(few);
     } else {
         checks.push(describe(standby));
     }

@@ -11,6 +11,8 @@ use crate::progress;
 use crate::roll_back;
 use crate::weights::{gives, holds, with_weights};
 
+mod carries;
+
 const ONE: &str = "arn:one";
 const TWO: &str = "arn:two";
 

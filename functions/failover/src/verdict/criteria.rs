@@ -84,6 +84,8 @@ pub struct Criteria {
     pub slow_seconds: Option<f64>,
     /// Names of `CloudWatch` alarms: one in ALARM refuses a start, and rolls back a run.
     pub alarms: Vec<String>,
+    /// Share of its registered targets, in percent, that a fleet which receives traffic needs healthy.
+    pub healthy_percent: u8,
     /// Share of all requests, in percent, that the balancer's own 502, 503 and 504 must reach
     /// beyond their level before the run.
     pub balancer_percent: f64,
@@ -152,12 +154,19 @@ impl Default for Criteria {
             limit_periods: 2,
             slow_seconds: None,
             alarms: Vec::new(),
+            healthy_percent: 50,
             balancer_percent: 1.0,
         }
     }
 }
 
 impl Criteria {
+    /// Whether so many healthy targets are enough to receive traffic, of so many that are registered.
+    pub fn can_receive(&self, healthy: u32, registered: u32) -> bool {
+        let needed = u64::from(registered) * u64::from(self.healthy_percent);
+        healthy > 0 && u64::from(healthy) * 100 >= needed
+    }
+
     /// The limits of a metric.
     pub const fn metric(&self, metric: Metric) -> &Limits {
         match metric {
@@ -203,6 +212,7 @@ impl Criteria {
         within("probePercent", f64::from(self.probe_percent), 1.0, 90.0)?;
         within("sickFactor", self.sick_factor, 1.0, 1000.0)?;
         within("silentPercent", self.silent_percent, 0.0, 90.0)?;
+        within("healthyPercent", f64::from(self.healthy_percent), 0.0, 100.0)?;
         within("balancerPercent", self.balancer_percent, 0.0, 100.0)?;
         within("slowSeconds", self.slow_seconds.unwrap_or(1.0), 0.001, 4000.0)?;
         // As many as one call of DescribeAlarms takes.

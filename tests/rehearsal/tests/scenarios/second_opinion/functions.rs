@@ -229,6 +229,7 @@ impl<'a> App<'a> {
                 standby_group: self.groups[1].clone(),
                 before: [(FLEETS[0].into(), Percent::ALL), (FLEETS[1].into(), Percent::NONE)].into(),
                 release: None,
+                headroom: None,
                 slow_seconds: 1.0,
             }],
             operation: Operation::Shift,
