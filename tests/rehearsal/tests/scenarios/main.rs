@@ -16,6 +16,7 @@ mod healthy;
 mod hooks;
 mod interruptions;
 mod notices;
+mod outage;
 mod permissions;
 mod pipeline;
 mod probes;
@@ -30,8 +31,8 @@ mod support;
 mod testers;
 mod upgrade;
 mod windows;
-
 mod wire;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ use tokio::signal::unix::{SignalKind, signal};
 const AT_ONCE: usize = 10;
 
 /// Scenarios that deploy again and again, which is much work for the machine: others would be late beside them.
-const DEPLOYING: [&str; 5] = ["apps::sixteen", "command", "prove::a_stack", "stacks", "upgrade"];
+const DEPLOYING: [&str; 6] = ["apps::sixteen", "command", "outage", "prove::a_stack", "stacks", "upgrade"];
 
 /// What runs two dozen apps at once by itself.
 const CROWD: &str = "every_call";

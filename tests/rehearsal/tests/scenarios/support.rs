@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::{
     apps, claims, command, dashboard, dev_alb, endings, every_call, healthy, hooks, interruptions, notices,
-    pipeline, probes, prove, refusals, report, requests, schedule, second_opinion, stacks, testers, upgrade,
-    windows,
+    outage, pipeline, probes, prove, refusals, report, requests, schedule, second_opinion, stacks, testers,
+    upgrade, windows,
 };
 
 /// A scenario by name.
@@ -91,6 +91,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     interruptions::what_a_run_leaves_to_a_person_is_restored_by_hand,
     interruptions::foreign_weights_survive_a_restore,
     notices::the_team_is_told_before_the_first_write_and_after_the_end,
+    outage::a_restore_goes_on_until_the_api_is_back,
     notices::a_run_of_several_apps_reaches_the_team_of_each,
     notices::an_ending_that_pages_reaches_those_who_asked_for_no_more,
     notices::a_notice_that_cannot_be_sent_stops_nothing,
