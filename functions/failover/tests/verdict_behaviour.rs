@@ -161,6 +161,21 @@ fn connection_errors_beyond_the_requests_count_once_a_request() {
     run.expect(Verdict::RollBack, Some(Ending::Suspect), &["100 % (200 of 200)"]);
 }
 
+/// Between what is proven good and what is rolled back traffic is not what is missing.
+#[test]
+fn too_little_traffic_is_said_only_where_traffic_is_missing() {
+    let unproven = |failures: u64| {
+        let mut run = Run::at(50).periods(60, failing(10_000, 100), failing(10_000, failures));
+        run.history = vec![failing(20_000, 200); 60];
+        let judged = run.judge();
+        let unproven = judged.verdict == Verdict::Advance && judged.ending != Some(Ending::Accepted);
+        unproven.then_some(judged.reason)
+    };
+    let unproven: Vec<String> = (100..200).filter_map(unproven).collect();
+    assert!(unproven.iter().any(|reason| reason.contains("but not proven good")), "{unproven:?}");
+    assert!(!unproven.iter().any(|reason| reason.contains("too little traffic")), "{unproven:?}");
+}
+
 #[test]
 fn thin_traffic_advances_unproven_waits_or_rolls_back_as_asked() {
     let thin = || {

@@ -101,7 +101,8 @@ fn detection(criteria: &Criteria, history: &History, standby: f64, live: f64, fa
     whole_periods(periods)
 }
 
-fn acceptance(criteria: &Criteria, history: &History, standby: f64, live: f64) -> Option<u32> {
+/// Periods with so many requests each until a standby that equals live is accepted, in half of the runs.
+pub(super) fn acceptance(criteria: &Criteria, history: &History, standby: f64, live: f64) -> Option<u32> {
     let mut longest = 0.0_f64;
     for metric in Metric::ALL {
         let limits = criteria.metric(metric);

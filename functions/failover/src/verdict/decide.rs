@@ -1,6 +1,8 @@
 //! From the bets to a verdict and the reason for it.
 
-use super::counts::{Counts, Evidence, Kind, Metric, Period};
+mod load;
+
+use super::counts::{Evidence, Kind, Metric};
 use super::criteria::{Criteria, Outcome, TooLittleTraffic};
 use super::factor::{log_sum, wealth};
 use super::guards::{NOBODY, both_sick, broken, live_is_off, plainly_ill};
@@ -161,22 +163,6 @@ impl<'a> Bench<'a> {
         self.begin_probe(&worse).or_else(|| (self.past >= needed.ln()).then(|| self.overloaded(&worse)))
     }
 
-    /// Whether the fleet that gets more had traffic before, and is judged by what it was then.
-    fn judges_its_own_past(&self) -> bool {
-        self.evidence.past_of == self.evidence.standby
-    }
-
-    /// What is to be said where a fleet that was well with less is rolled back with more.
-    fn load(&self, Decision(verdict, ending, _): &Decision) -> Option<String> {
-        let Evidence { standby, stage, .. } = self.evidence;
-        let ill = *verdict == Verdict::RollBack && *ending == Some(Ending::Suspect);
-        let alone = ill && both_sick(self.criteria, self.evidence, self.history).is_none();
-        (alone && self.judges_its_own_past()).then(|| {
-            let percent = stage.standby_percent;
-            format!("; {standby} does not carry the load: ill at {percent} %, well with less before the run")
-        })
-    }
-
     fn begin_probe(&self, why: &str) -> Option<Decision> {
         let criteria = self.criteria;
         (self.evidence.probes() < criteria.probes as usize).then(|| {
@@ -187,27 +173,6 @@ impl<'a> Bench<'a> {
             );
             Decision(Verdict::Probe, None, reason)
         })
-    }
-
-    /// Ill with everything on it, after every probe that there may be has cleared it.
-    fn overloaded(&self, worse: &str) -> Decision {
-        let evidence = self.evidence;
-        let standby = |periods: &mut dyn Iterator<Item = &Period>| {
-            share(periods.fold(Counts::default(), |sum, p| sum.plus(p.standby)), self.leading)
-        };
-        let probe = evidence.last_probe(usize::MAX);
-        let reason = match probe.first() {
-            Some(&Period { standby_percent: percent, .. }) => format!(
-                "{}: {} at 100 %, {} at {percent} %: {} does not carry the load: ill at 100 %, well at \
-                 {percent} %; {worse}",
-                self.leading.word(),
-                standby(&mut evidence.stage_periods()),
-                standby(&mut probe.iter()),
-                evidence.standby,
-            ),
-            None => format!("{}; {worse}", self.figures(self.leading)),
-        };
-        Decision(Verdict::RollBack, Some(Ending::Suspect), reason)
     }
 
     fn probe(&self) -> Decision {
@@ -289,8 +254,12 @@ impl<'a> Bench<'a> {
                 format!("{figures}: {}, and no request is left that could tell more", self.against());
             return Decision(Verdict::Advance, Some(Ending::Suspect), reason);
         }
-        let ending = Ending::TooLittleTraffic;
-        let reason = format!("{figures}: {}, but too little traffic to prove it good", self.against());
+        let (ending, but) = if self.lacks_traffic(seen) {
+            (Ending::TooLittleTraffic, "but too little traffic to prove it good")
+        } else {
+            (Ending::Suspect, "but not proven good by twice the traffic that one as good needs for it")
+        };
+        let reason = format!("{figures}: {}, {but}", self.against());
         match criteria.too_little_traffic {
             // The last stage has nothing to compare with and would wait in vain.
             TooLittleTraffic::Wait if evidence.live_has_traffic() => self.wait_longer(over, &reason),
