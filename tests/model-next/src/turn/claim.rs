@@ -235,7 +235,7 @@ impl Turn<'_> {
         let holders = self.me().holders;
         let untouched = self.me().untouched;
         let refused = |(app, held): (usize, Held)| {
-            refusal(&self.as_seen(app, held), untouched.contains(held.by)).is_some()
+            refusal(&self.as_seen(app, held), held.reached, untouched.contains(held.by)).is_some()
         };
         let mut holders = holders.into_iter().enumerate().filter_map(|(app, held)| Some((app, held?)));
         !holders.any(refused)
