@@ -8,7 +8,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use crate::checks::Broken;
-use crate::plot::{self, KINDS, Plot};
+use crate::plot::{self, Incident, KINDS, Plot};
 use crate::run::{Report, Stage};
 
 /// Stack of a thread that evaluates expressions, in bytes.
@@ -19,7 +19,7 @@ const STACK: usize = 32 << 20;
 pub struct Made {
     /// What came of it.
     pub report: Report,
-    /// Time of one core.
+    /// By the clock of this machine, whatever else it did.
     pub took: Duration,
 }
 
@@ -134,6 +134,7 @@ struct Row {
     endings: BTreeMap<String, usize>,
     users: [u64; 2],
     changes: Vec<usize>,
+    innocent: usize,
     broken: usize,
     slowest: Duration,
 }
@@ -156,6 +157,9 @@ impl Table {
         let row = self.rows.entry(report.plot.kind).or_default();
         row.runs += 1;
         *row.endings.entry(report.ending.clone()).or_default() += 1;
+        let asked = report.plot.incidents.iter().any(|(_, what)| *what == Incident::Ask("rollBack"));
+        let back = report.ending == "RolledBack";
+        row.innocent += usize::from(back && !report.plot.guilty && !asked);
         row.users[0] += report.users[0];
         row.users[1] += report.users[1];
         row.changes.push(report.changes.len());
@@ -178,13 +182,12 @@ impl Table {
             row.changes.sort_unstable();
             let endings: Vec<String> =
                 row.endings.iter().map(|(ending, count)| format!("{count} {ending}")).collect();
-            let back = row.endings.get("RolledBack").copied().unwrap_or(0);
             let _ = writeln!(
                 text,
                 "| {kind} | {} | {} | {} | {:.2} % | {}, {} | {} | {:.2} s |",
                 row.runs,
                 endings.join(", "),
-                if *guilty { String::new() } else { back.to_string() },
+                if *guilty { String::new() } else { row.innocent.to_string() },
                 row.users[1] as f64 / row.users[0].max(1) as f64 * 100.0,
                 row.changes[row.changes.len() / 2],
                 row.changes.last().copied().unwrap_or(0),
@@ -193,7 +196,8 @@ impl Table {
             );
         }
         let mean = self.took.as_secs_f64() / self.runs.max(1) as f64;
-        let _ = writeln!(text, "\n{} runs of {mean:.2} s of one core on average.", self.runs);
+        let _ =
+            writeln!(text, "\n{} runs, each {mean:.2} s by the clock of this machine on average.", self.runs);
         text
     }
 }

@@ -58,27 +58,30 @@ fn one(seed: u64) -> Result<bool, String> {
 fn many(runs: u64, from: u64, until_one: bool) -> Result<bool, String> {
     let known = known()?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (mut table, mut first) = (Table::default(), None);
+    let (mut table, mut first, mut well) = (Table::default(), None, true);
     batch::run(from, runs, threads, |made| {
         table.add(&made);
         let plot = &made.report.plot;
-        let new = made.report.broken.iter().find(|broken| !is_known(&known, plot.kind, broken.check));
-        if let Some(broken) = new
-            && until_one
-        {
-            first = Some((plot.clone(), broken.check));
-            return ControlFlow::Break(());
+        for broken in &made.report.broken {
+            let is_known = is_known(&known, plot.kind, broken.check);
+            well &= is_known;
+            // At once: many runs take a while.
+            let word = if is_known { "known" } else { "NEW" };
+            println!(
+                "{word}: {}: {}: {} ({})",
+                plot.kind,
+                broken.check,
+                broken.found,
+                batch::again(plot.seed)
+            );
+            if until_one && !is_known {
+                first = Some((plot.clone(), broken.check));
+                return ControlFlow::Break(());
+            }
         }
         ControlFlow::Continue(())
     })?;
-    println!("{}", table.markdown());
-    let mut well = true;
-    for (seed, kind, broken) in &table.broken {
-        let is_known = is_known(&known, kind, broken.check);
-        well &= is_known;
-        let word = if is_known { "known" } else { "NEW" };
-        println!("{word}: {kind}: {}: {} ({})", broken.check, broken.found, batch::again(*seed));
-    }
+    println!("\n{}", table.markdown());
     if let Some((plot, check)) = first {
         let least = batch::alone(|stage| batch::smallest(stage, &plot, check))?;
         println!("The smallest world in which that does not hold:\n{least:#?}");
