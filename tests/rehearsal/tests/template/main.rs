@@ -23,8 +23,9 @@ fn the_definition_names_versions() -> Result<()> {
     Ok(())
 }
 
-/// Of a function, kept for it and not for a version of it.
-const OF_NO_VERSION: [&str; 2] = ["VersionDescription", "ReservedConcurrentExecutions"];
+/// Of a function, kept for it and not for a version of it. What is signed is another package anyway.
+const OF_NO_VERSION: [&str; 3] =
+    ["VersionDescription", "ReservedConcurrentExecutions", "CodeSigningConfigArn"];
 
 /// What is built for another architecture is another package, which makes a version by itself.
 const ANOTHER_PACKAGE: &str = "Architecture";
