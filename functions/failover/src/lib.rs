@@ -15,7 +15,6 @@ pub mod contract;
 pub mod duration;
 pub mod error;
 pub mod failure;
-pub mod hold;
 pub mod hook;
 pub mod input;
 pub mod lockstep;

@@ -21,7 +21,7 @@
 //! lists them all.
 //!
 //! What a claim is to whoever finds it, and whether a run has come to its end, are not said here a second time:
-//! [`failover::hold`] of the product is called. A fence that is down keeps something from it.
+//! [`crate::hold`] is called. A fence that is down keeps something from it.
 //!
 //! `ClaimRoutes` reads the tags, asks what became of whoever holds a claim, reads the weights, claims, settles
 //! once, and reads tags and weights back. At every exit it asks whether its own execution was stopped, and if so
@@ -106,6 +106,7 @@
 
 pub mod execution;
 pub mod fences;
+pub mod hold;
 pub mod observer;
 pub mod properties;
 pub mod protocol;

@@ -1,6 +1,6 @@
 //! The model that the checker explores: who takes part, what may happen next.
 
-use failover::hold::Reached;
+use crate::hold::Reached;
 use stateright::{Model, Property};
 
 use crate::execution::{Call, Execution, Kind, Status, Step};

@@ -1,6 +1,6 @@
 //! A path through the model as people read it.
 
-use failover::hold::Reached;
+use crate::hold::Reached;
 use stateright::Path;
 
 use crate::execution::Call;

@@ -4,7 +4,7 @@ mod claim;
 mod release;
 mod weights;
 
-use failover::hold::Reached;
+use crate::hold::Reached;
 
 use crate::execution::{Call, Come, Ending, Execution, Kind, Status, Step};
 use crate::protocol::Protocol;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use failover::hold::Reached;
+use crate::hold::Reached;
 
 /// What a route's fleets get: the percent of the standby.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 //! `PlanShift` and `ClaimRoutes`: who may take an app, and when.
 
+use crate::hold::{Hold, Reached, has_ended, refusal};
 use failover::claim::Claim;
-use failover::hold::{Hold, Reached, has_ended, refusal};
 
 use super::Turn;
 use crate::execution::{Call, Come, Ending, Kind, Status, Step};

@@ -1,6 +1,6 @@
 //! `SwapRoles` and `ReleaseRoutes`.
 
-use failover::hold::Hold;
+use crate::hold::Hold;
 
 use super::Turn;
 use crate::execution::{Call, Ending, Step};

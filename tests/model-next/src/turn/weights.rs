@@ -1,6 +1,6 @@
 //! `SetWeights`, `CheckMetrics` and `RollBack`: a check before every write of weights.
 
-use failover::hold::{self, Hold};
+use crate::hold::{self, Hold};
 
 use super::{Turn, Verdict};
 use crate::execution::{Call, Ending, Kind, Status, Step};

@@ -1,9 +1,8 @@
-//! The rules of the next protocol of claims: by which a run takes an app, holds it by one tag of one of its target
-//! groups, and gives it back. `tests/model-next` explores them completely, together with everything that happens
-//! around them. No function follows them yet: those hold routes by the rules of [`crate::claim`]. See "What comes
-//! next" in the README of the state machine.
+//! The rules of the next protocol of claims: by which a run takes an app, holds it by one tag of one of
+//! its target groups, and gives it back. No function follows them yet: those hold routes by the rules of
+//! [`failover::claim`]. They move into the product with the protocol, and the model then calls them there.
 
-use crate::claim::Claim;
+use failover::claim::Claim;
 
 /// What the tag `failover:claim` of an app's lock says: which execution wrote it last, and what that one
 /// has reached. One tag and so one call: nobody sees a claim without what it amounts to.
@@ -174,7 +173,7 @@ pub fn behind(held: Option<&Held>, claim: &Claim, chain: &[String]) -> Behind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claim::fits_a_tag;
+    use failover::claim::fits_a_tag;
 
     #[test]
     fn a_claim_survives_its_tag() {
