@@ -28,7 +28,11 @@ const SAY_FOR_WHAT: [(&str, &str); 5] = [
 /// write and leave other rules alone; that is code, and no right.
 const CHANGES: [(&str, &[&str], &str); 6] = [
     ("ClaimRoutesRole", &["AddTags", "RemoveTags"], "claims routes for a run and records what it found"),
-    ("SetWeightsRole", &["ModifyListener", "ModifyRule"], "sets the weights of a stage"),
+    (
+        "SetWeightsRole",
+        &["AddTags", "ModifyListener", "ModifyRule"],
+        "sets the weights of a stage, and marks the release of the fleet that begins to get traffic as unproven",
+    ),
     (
         "SwapRolesRole",
         &["AddTags", "ModifyRule"],
