@@ -57,7 +57,7 @@ help: ## What there is to make
 rehearse: tools build ## Run whole cycles with real traffic on a local AWS, or make rehearse SCENARIO=path [JSON=1]
 	cargo run --quiet --locked --package rehearsal --bin rehearse -- $(SCENARIO) $(if $(JSON),--json)
 
-test: tools build ## Run every test: the pure core, the balancer, the scenarios
+test: tools $(DEPLOY)/stamp build ## Run every test: the pure core, the balancer, the scenarios
 	cargo test --quiet --locked --workspace
 
 simulate: tools ## Make runs in virtual time: make simulate [RUNS=1000] [FROM=0], or make simulate SEED=17

@@ -496,10 +496,12 @@ pub async fn sixteen_apps_with_sixty_four_routes_stay_within_the_limits(ground: 
     ensure!(longest < 45.0, "a function took {longest:.1} s");
     let queries = of_run.filter(|call| call.action == "GetMetricData").map(|call| {
         let ids = call.parameters.iter().filter(|(name, _)| name.ends_with(".Id"));
-        ids.map(|(_, id)| id.clone()).collect::<BTreeSet<_>>().len()
+        let ids: BTreeSet<_> = ids.map(|(_, id)| id.clone()).collect();
+        (ids.iter().all(|id| id.starts_with("load_")), ids.len())
     });
-    let queries: BTreeSet<usize> = queries.collect();
-    ensure!(queries == [3 + 10 * APPS].into(), "{queries:?} queries in one call");
+    // A poll is one call. What the fleets have carried in fifteen days is read once, by the plan.
+    let queries: BTreeSet<usize> = queries.filter(|(of_loads, _)| !of_loads).map(|(_, ids)| ids).collect();
+    ensure!(queries == [3 + 14 * APPS].into(), "{queries:?} queries in one call");
     Ok(())
 }
 
