@@ -93,7 +93,9 @@ def faults(answer):
     """What is wrong with an answer, a line each."""
     operation = models.operation(answer["service"], answer["operation"])
     if isinstance(operation, str):
-        return [operation]
+        # What asks for no operation gets this answer, as from AWS, and no other.
+        refused = answer["status"] == 400 and "<Code>InvalidAction</Code>" in answer["body"]
+        return [] if refused else [operation]
     judge = of_cbor if answer["service"] == "cloudwatch" else of_xml
     return judge(operation, answer["body"], answer["status"])
 
@@ -145,6 +147,8 @@ def cases():
         (xml("DescribeLoadBalancers", "<LoadBalancers><member><CreatedTime>now</CreatedTime></member></LoadBalancers>"), "no time"),
         (refused("RuleNotFound"), None),
         (refused("ValidationError"), None),
+        ({**refused("InvalidAction"), "operation": ""}, None),
+        ({**refused("ValidationError"), "operation": ""}, "no operation"),
         (refused("RuleNotFound", 404), "status 400"),
         (refused("RuleIsGone"), "declares no"),
         (refused("RuleNotFound", more="<Why>gone</Why>"), "no refusal"),
