@@ -131,6 +131,9 @@ deploy: $(DEPLOY)/stamp ## Deploy to AWS, asking for settings the first time: ma
 	    SIGNING_PROFILE="$(SIGNING_PROFILE)" PYTHON=$(DEPLOY_BIN)/python \
 	    infra/deploy.sh
 
+command: ## Build the command `failover` for this machine: target/release/failover
+	cargo build --quiet --locked --release --package failover-cli
+
 approve: $(DEPLOY)/stamp ## Let a run begin a stage: make approve ROUTE=arn STAGE=50
 	$(call request,approve $(or $(STAGE),$(error Name the stage, such as STAGE=50)))
 
@@ -209,4 +212,4 @@ define request
 	@echo "Asked for: $(1). The run sees it at its next poll."
 endef
 
-.PHONY: help rehearse test simulate soak report pictures faults endure lint advisories sbom hashes bench bench-verdict build deploy prove testers undeploy-testers undeploy approve reject skip hold resume clean tools
+.PHONY: help rehearse test simulate soak report pictures faults endure lint advisories sbom hashes bench bench-verdict build deploy prove testers undeploy-testers undeploy command approve reject skip hold resume clean tools
