@@ -1,6 +1,5 @@
 //! What may be asked of a run that is going on, held against its plan before it is asked.
 
-use failover::contract::MustShow;
 use failover::weights::Percent;
 
 use crate::run::{News, Run};
@@ -114,7 +113,7 @@ fn promote(run: &Run) -> Result<Request, String> {
             "the stage is interrupted to compare both fleets again; ask again once that is over".into()
         );
     }
-    if stage.must_show != MustShow::HealthyStandby {
+    if !stage.is_compared() {
         return Err("this stage has no bake that could be cut short: it ends once its condition holds".into());
     }
     Ok(Request::Promote(stage.standby_percent))

@@ -61,7 +61,9 @@ pub fn stages(plan: &Plan, now: Timestamp, width: Option<usize>) -> Vec<String> 
         let ends = match stage.must_show {
             MustShow::ReadyStandby => "until its targets are healthy".to_owned(),
             MustShow::SilentStandby => format!("until {} gets no request any more", plan.standby),
-            MustShow::HealthyStandby => format!("watched for {}", Seconds(stage.bake_seconds)),
+            MustShow::HealthyStandby | MustShow::HealthyLive => {
+                format!("watched for {}", Seconds(stage.bake_seconds))
+            }
         };
         let asks = plan.approval.as_ref().is_some_and(|a| a.before.contains(&stage.standby_percent));
         let asks = if asks { ", once approved" } else { "" };
