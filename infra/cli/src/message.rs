@@ -64,12 +64,12 @@ pub struct About<'a> {
 /// Puts the end of a run into words, and says how the command ends.
 pub fn ended(about: About<'_>, run: &Run, ended: &Ended, traffic: &Traffic) -> (Message, Exit) {
     let plan = run.plan.as_ref();
-    let verb = ended.outcome.as_ref().map(|outcome| outcome.operation).or(plan.map(|plan| plan.operation));
-    let verb = verb.map_or("run", Operation::word);
+    let asked = ended.outcome.as_ref().map(|outcome| outcome.operation).or(plan.map(|plan| plan.operation));
+    let verb = asked.map_or("run", Operation::word);
     let command = |word: &str| format!("failover {word} {}{}", about.app, about.options);
     let (exit, tag, subject, steps) = match (&ended.outcome, ended.error.as_deref()) {
         (Some(outcome), _) => (Exit::Done, "OK", outcome.summary.clone(), next(outcome, &command)),
-        (None, Some(error)) if pages(error) => (
+        (None, Some(error)) if pages(asked, error) => (
             Exit::ActNow,
             "ACT NOW",
             format!("{}: the {verb} ended in {error}", about.app),
@@ -161,6 +161,11 @@ fn act(error: &str, plan: Option<&Plan>, command: &dyn Fn(&str) -> String) -> Ve
             "See who changed the rules or the weights (CloudTrail knows).".into(),
             format!("To bring the routes together again: {}", command("drain")),
         ],
+        "RolledBack" => vec![
+            "The traffic is where it was before: on the fleet whose fault this was for. Look after both."
+                .into(),
+            format!("Once the other one is well: {}", command("failback")),
+        ],
         "Halted" => vec![
             format!("To go back to what the run had found: {}", command("restore")),
             format!("To give {} everything: {}", standby(plan), command("shift")),
@@ -213,7 +218,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::run::tests::run;
+    use crate::run::tests::{plan, run};
 
     const ABOUT: About<'_> = About { app: "web", options: " --stack dev" };
 
@@ -247,6 +252,13 @@ mod tests {
             assert_eq!((message.tag, found), (tag, exit), "{error}");
             assert!(!message.r#do.is_empty() && message.why == "prod2 failed", "{message:?}");
         }
+        let failback = Run { plan: Some(plan(json!({ "operation": "failback" }))), ..run() };
+        let (message, exit) = ended(ABOUT, &failback, &failed("RolledBack"), &read(0));
+        assert_eq!(
+            (message.tag, exit),
+            ("ACT NOW", Exit::ActNow),
+            "the fault that it was for is still there"
+        );
         // A new ending has to be put into words here.
         assert_eq!(failover::error::ENDINGS.len(), 7);
     }

@@ -124,8 +124,8 @@ fn time(run: &Run, plan: &Plan, now: Timestamp) -> String {
 
 fn measured_of(plan: &Plan, app: &PlannedApp, figures: &Figures, width: Option<usize>) -> Vec<String> {
     let names = [plan.live.as_str(), plan.standby.as_str()];
-    let named = plan.named(app);
-    let head = vec![named.trim_end().to_owned(), plan.live.clone(), plan.standby.clone()];
+    let of_app = plan.of_app(app);
+    let head = vec![of_app.trim_end().to_owned(), plan.live.clone(), plan.standby.clone()];
     let cells = figures::rows(figures.live, figures.standby).into_iter().map(|row| row.to_vec());
     let table = rows(std::iter::once(head).chain(cells).collect());
     let mut lines: Vec<String> = table.into_iter().map(|line| labelled("", &line, None)).collect();
