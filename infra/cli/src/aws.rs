@@ -10,7 +10,7 @@ use failover::aws::error::{code, named};
 use failover::aws::{claims, listener};
 use failover::contract::{Plan, Weights};
 use failover::input;
-use failover::weights::{Percent, weight_of};
+use failover::weights::{share, weight_of};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -192,11 +192,8 @@ impl Deployment {
                 for (route, current) in plan.routes.iter().zip(found) {
                     let Some(current) = current else { continue };
                     let app = plan.app_of(route);
-                    let weight = |group: &str| u32::from(weight_of(&current.groups, group).unwrap_or(0));
-                    let (live, standby) = (weight(&app.live_group), weight(&app.standby_group));
-                    let share =
-                        (standby * 100 + (live + standby) / 2).checked_div(live + standby).unwrap_or(0);
-                    let share = u8::try_from(share).ok().and_then(Percent::new).unwrap_or(Percent::ALL);
+                    let weight = |group: &str| weight_of(&current.groups, group).unwrap_or(0);
+                    let share = share(weight(&app.live_group), weight(&app.standby_group));
                     let found = (app.name.clone(), plan.weights(share));
                     if !apps.contains(&found) {
                         apps.push(found);

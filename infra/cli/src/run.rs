@@ -144,13 +144,13 @@ impl Run {
             "CheckMetrics" => {
                 let Check { verdict, reason, figures, progress, .. } = read(answer)?;
                 self.progress = progress;
-                Ok(self.polled(Poll { at, verdict, reason, figures }))
+                Ok(Some(self.polled(Poll { at, verdict, reason, figures })))
             }
             "ProbeApp" => {
                 let Probed { verdict, reason, progress } = read(answer)?;
                 self.progress = progress;
                 let figures = self.poll.take().map(|poll| poll.figures).unwrap_or_default();
-                Ok(self.polled(Poll { at, verdict, reason, figures }))
+                Ok(Some(self.polled(Poll { at, verdict, reason, figures })))
             }
             "RollBack" | "RollBackOn" => {
                 self.rolled_back = Some(read::<RolledBack>(answer)?.ending);
@@ -160,9 +160,9 @@ impl Run {
         }
     }
 
-    fn polled(&mut self, poll: Poll) -> Option<News> {
+    fn polled(&mut self, poll: Poll) -> News {
         self.poll = Some(poll.clone());
-        Some(News::Polled(poll))
+        News::Polled(poll)
     }
 
     /// The stage under watch, or to be set.

@@ -18,7 +18,7 @@ use crate::{Exit, show};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long that is waited for beyond two polls.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Asks something of the run of an app, and says when it was followed.
 pub async fn ask(session: &Session<'_>, wish: Wish, about: &About) -> Result<Exit> {

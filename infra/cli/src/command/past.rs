@@ -30,7 +30,9 @@ pub async fn history(session: &Session<'_>, app: Option<&str>, since: u32) -> Re
         }
         println!("No run{} in this time.", app.map(|app| format!(" of {app}")).unwrap_or_default());
     } else {
-        show::history::lines(&runs, now, show::width()).iter().for_each(|line| println!("{line}"));
+        for line in show::history::lines(&runs, now, show::width()) {
+            println!("{line}");
+        }
     }
     Ok(Exit::Done)
 }

@@ -124,7 +124,7 @@ fn time(run: &Run, plan: &Plan, now: Timestamp) -> String {
 
 fn measured_of(plan: &Plan, app: &PlannedApp, figures: &Figures, width: Option<usize>) -> Vec<String> {
     let names = [plan.live.as_str(), plan.standby.as_str()];
-    let of_app = plan.of_app(app);
+    let of_app = plan.named(app);
     let head = vec![of_app.trim_end().to_owned(), plan.live.clone(), plan.standby.clone()];
     let cells = figures::rows(figures.live, figures.standby).into_iter().map(|row| row.to_vec());
     let table = rows(std::iter::once(head).chain(cells).collect());
