@@ -102,19 +102,19 @@ deploy: tools ## Deploy to AWS, asking for settings the first time: make deploy 
 	STACK="$(STACK)" SETTINGS="target/$(STACK).settings" PARAMETERS="Architecture=$(ARCH)" AWS=$(BIN)/aws \
 	    infra/deploy.sh
 
-approve: tools ## Let a run begin a stage: make approve ROUTE=arn STAGE=50
+approve: tools ## Let a run begin a stage: make approve GROUP=arn STAGE=50
 	$(call request,approve $(or $(STAGE),$(error Name the stage, such as STAGE=50)))
 
-reject: tools ## Have a run put back what it found: make reject ROUTE=arn
+reject: tools ## Have a run put back what it found: make reject GROUP=arn
 	$(call request,rollBack)
 
-skip: tools ## End the bake of a stage now: make skip ROUTE=arn STAGE=25
+skip: tools ## End the bake of a stage now: make skip GROUP=arn STAGE=25
 	$(call request,skip $(or $(STAGE),$(error Name the stage, such as STAGE=25)))
 
-hold: tools ## Keep a run at its stage: make hold ROUTE=arn; make resume ends it
+hold: tools ## Keep a run at its stage: make hold GROUP=arn; make resume ends it
 	$(call request,hold)
 
-resume: tools ## Take back what was asked of a run: make resume ROUTE=arn
+resume: tools ## Take back what was asked of a run: make resume GROUP=arn
 	$(call request,nothing)
 
 testers: tools ## Lead requests with a secret header to the standby: make testers APP=web [LISTENER=arn] [PRIORITY=1]
@@ -168,10 +168,10 @@ define build_functions
 	    $(if $(filter arm64,$(1)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
 endef
 
-# What a person asks of a run that is going on: a tag on one of its routes, whose ARN its notices hold.
+# What a person asks of a run that is going on: a tag on one of its target groups, whose ARN its notices hold.
 define request
-	@test -n "$(ROUTE)" || { echo "Name a route of the app: ROUTE=arn..., as in the run's notices"; exit 2; }
-	$(BIN)/aws elbv2 add-tags --resource-arns "$(ROUTE)" --tags "Key=failover:request,Value=$(1)"
+	@test -n "$(GROUP)" || { echo "Name the target group to ask: GROUP=arn..., as in the run's notices"; exit 2; }
+	$(BIN)/aws elbv2 add-tags --resource-arns "$(GROUP)" --tags "Key=failover:request,Value=$(1)"
 	@echo "Asked for: $(1). The run sees it at its next poll."
 endef
 

@@ -197,9 +197,9 @@ fn of_approval(request: &NoticeRequest, plan: &Plan, progress: &Progress) -> Opt
         Unanswered::RollBack => format!("the weights go back to {}", plan.before_in_words()),
         Unanswered::Halt => "the run ends and leaves the weights as they are".into(),
     };
-    let route = plan.routes.first().map_or("", |route| route.arn.as_str());
+    let group = plan.held_apps().next().map_or("", |app| app.lock().as_str());
     let command = |word: &str| {
-        format!("  aws elbv2 add-tags --resource-arns {route} --tags 'Key=failover:request,Value={word}'\n")
+        format!("  aws elbv2 add-tags --resource-arns {group} --tags 'Key=failover:request,Value={word}'\n")
     };
     let stages = went(progress);
     let text = format!(

@@ -8,12 +8,14 @@ mod stages;
 mod testers;
 
 use crate::calendar::Permit;
-use crate::claim::{Claim, Record};
+use crate::claim::Claim;
 use crate::contract::{Execution, Plan, PlannedApp, Route, RouteWeights, Weights};
 use crate::duration::Seconds;
 use crate::error::Error;
+use crate::hold::{Held, Reached};
 use crate::hook::Hooks;
 use crate::input::{Input, Operation};
+use crate::record::{self, Record};
 use crate::roles::RouteSays;
 use crate::samples::Health;
 use crate::verdict::Counts;
@@ -27,6 +29,8 @@ use self::restore::restore;
 use self::stages::{approval, may_write, pace, stages};
 use self::testers::{check_testers, testers};
 
+#[cfg(feature = "aws")]
+pub(crate) use self::restore::targets;
 pub use self::stages::total_bake;
 
 /// A fleet as the balancer holds it.
@@ -65,12 +69,6 @@ pub struct FoundRoute {
     pub groups: Vec<GroupWeight>,
     /// Whether clients are bound to a group by a cookie.
     pub group_stickiness: bool,
-    /// The value of the tag `failover:live`.
-    pub live_tag: Option<String>,
-    /// Whose claim it carries.
-    pub claim: Claim,
-    /// What the run that claimed it last has recorded.
-    pub record: Option<Record>,
     /// The AWS CLI command that puts back what was found.
     pub put_back: String,
 }
@@ -99,11 +97,43 @@ pub struct Past {
     pub counts: Vec<Counts>,
 }
 
+/// What the tags of an app's target groups say, and what follows from them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundLock {
+    /// The value of the tag `failover:live`.
+    pub live_tag: Option<String>,
+    /// What the tag `failover:claim` says.
+    pub held: Option<Held>,
+    /// Whose claim that is.
+    pub claim: Claim,
+    /// Whose claim the other target group carries: it is also one of another app, if anybody's.
+    pub other: Claim,
+    /// Whether it is that of an execution whose history shows that the app has what it had found.
+    pub untouched: bool,
+    /// For a restore: what is to be put back, if anything.
+    pub behind: Option<FoundBehind>,
+}
+
+/// What is to be put back on an app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundBehind {
+    /// The execution that had found it.
+    pub execution: String,
+    /// Whether it was interrupted, so that nobody else may have the app meanwhile.
+    pub interrupted: bool,
+    /// What it has reached.
+    pub reached: Reached,
+    /// What it had found, or why that cannot be put back.
+    pub record: Result<Record, String>,
+}
+
 /// What is found of an app.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FoundApp {
     /// Its name.
     pub name: String,
+    /// Who holds it, and what is to be put back.
+    pub lock: FoundLock,
     /// Both fleets, in the order of their names.
     pub fleets: [FoundFleet; 2],
     /// What both did before the run.
@@ -250,6 +280,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
     let of_app = |(index, app)| route_of(found, index, app);
 
     Ok(Plan {
+        version: record::VERSION,
         app: input.app.clone(),
         apps: found.apps.iter().map(|app| planned(app, live, slow_seconds(input, &app.past[live]))).collect(),
         operation: input.operation,
@@ -259,6 +290,8 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         settle_seconds: found.settle_seconds,
         predecessors: Vec::new(),
         done: false,
+        untouched: found.apps.iter().filter_map(untouched).collect(),
+        gone: Vec::new(),
         excepted: Vec::new(),
         stages,
         probing: None,
@@ -292,6 +325,14 @@ impl FoundApp {
     }
 }
 
+/// The execution whose claim on an app may be taken, since it was interrupted and has changed nothing.
+fn untouched(app: &FoundApp) -> Option<String> {
+    match &app.lock.claim {
+        Claim::Interrupted { execution, .. } if app.lock.untouched => Some(execution.clone()),
+        _ => None,
+    }
+}
+
 fn planned(app: &FoundApp, live: usize, slow_seconds: f64) -> PlannedApp {
     let share = app.first_share(live);
     let (live, standby) = app.roles(live);
@@ -301,6 +342,7 @@ fn planned(app: &FoundApp, live: usize, slow_seconds: f64) -> PlannedApp {
         standby_group: standby.target_group_arn.clone(),
         before: weights(live, standby, share),
         slow_seconds,
+        left_alone: false,
     }
 }
 
@@ -331,7 +373,7 @@ fn says(app: &FoundApp, route: &FoundRoute) -> RouteSays {
     RouteSays {
         label: route.label.clone(),
         weights: [0, 1].map(|i| weight_of(&route.groups, &app.fleets[i].target_group_arn).unwrap_or(0)),
-        live_tag: route.live_tag.clone(),
+        live_tag: app.lock.live_tag.clone(),
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Seen {
     pub unread: Option<String>,
     /// The routes that are left out since their rules are gone, in words.
     pub gone: Vec<String>,
+    /// Whether claims had to be made again, so that the writes have to settle once more.
+    pub claimed_anew: bool,
 }
 
 /// The way of every app of the plan, by the targets of its fleets now. Whatever becomes of the others,
@@ -123,7 +125,7 @@ pub fn answer(
     earlier: Option<&RolledBack>,
 ) -> RolledBack {
     let nowhere = |way: &Way| *way == Way::Nowhere;
-    let settled = earlier.is_some() || ways.iter().all(nowhere);
+    let settled = earlier.is_some() && !seen.claimed_anew || ways.iter().all(nowhere);
     // What is left to a person comes before what somebody has to look after.
     let ending = if ways.iter().any(nowhere) {
         RollBackEnding::Halted

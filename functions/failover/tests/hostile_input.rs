@@ -1,10 +1,9 @@
 //! Whatever anybody sends as the input of an execution: a refusal by name, or a sound plan.
 
 use failover::calendar::Permit;
-use failover::claim::Claim;
 use failover::contract::Execution;
 use failover::input::Input;
-use failover::plan::{Found, FoundApp, FoundFleet, FoundRoute, Past, plan};
+use failover::plan::{Found, FoundApp, FoundFleet, FoundLock, FoundRoute, Past, plan};
 use failover::samples::Health;
 use failover::weights::GroupWeight;
 use proptest::prelude::*;
@@ -144,14 +143,12 @@ fn found() -> Found {
         hosts: Vec::new(),
         groups: vec![GroupWeight::new("arn:prod1", 100), GroupWeight::new("arn:prod2", 0)],
         group_stickiness: false,
-        live_tag: None,
-        claim: Claim::Free,
-        record: None,
         put_back: String::new(),
     };
     Found {
         apps: vec![FoundApp {
             name: "web".into(),
+            lock: FoundLock::default(),
             fleets: [fleet("prod1"), fleet("prod2")],
             past: [Past::default(), Past::default()],
             routes: vec![route],

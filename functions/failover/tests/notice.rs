@@ -158,7 +158,7 @@ fn where_it_waits_for_a_person_it_says_what_was_measured_and_what_to_type() {
         "waits for an approval before prod1 0 %, prod2 100 %",
         "until 2026-11-22 11:15:00 UTC the run ends and leaves the weights as they are",
         "prod1 90 %, prod2 10 %; accepted; nothing against prod2",
-        "add-tags --resource-arns arn:rule --tags 'Key=failover:request,Value=approve 100'",
+        "add-tags --resource-arns arn:one --tags 'Key=failover:request,Value=approve 100'",
         "Value=rollBack'",
     ] {
         assert!(notice.text.contains(expected), "{expected:?} is not in {}", notice.text);

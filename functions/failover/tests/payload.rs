@@ -8,11 +8,10 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use failover::aws::command;
 use failover::calendar::Permit;
-use failover::claim::Claim;
 use failover::contract::{Execution, Plan, Progress};
 use failover::input::Input;
 use failover::lockstep;
-use failover::plan::{Found, FoundApp, FoundFleet, FoundRoute, Past, plan};
+use failover::plan::{Found, FoundApp, FoundFleet, FoundLock, FoundRoute, Past, plan};
 use failover::poll::Decision;
 use failover::request::Answer;
 use failover::samples::{Figures, Health, Odds};
@@ -93,15 +92,13 @@ fn found(signs_in: bool) -> Found {
                 hosts: Vec::new(),
                 groups: vec![GroupWeight::new(groups[0], 100), GroupWeight::new(groups[1], 0)],
                 group_stickiness: false,
-                live_tag: None,
-                claim: Claim::Free,
-                record: None,
                 put_back: command::put_back(None, &rule, &actions(groups, signs_in)),
             }
         };
         let past = [Past::default(), Past::default()];
         FoundApp {
             name: name.clone(),
+            lock: FoundLock::default(),
             routes: (0..ROUTES).map(route).collect(),
             fleets,
             past,

@@ -79,8 +79,11 @@ pub async fn handle(
     let plan = hook::planned(plan, &input, &request.hooking)?;
     let outcome = outcome::untouched(&plan, input.dry_run);
     tracing::info!(app = %plan.app, execution = plan.execution.arn, "{}", outcome.summary);
-    let something =
-        if input.operation == Operation::Restore { !plan.routes.is_empty() } else { !plan.stages.is_empty() };
+    let something = if input.operation == Operation::Restore {
+        plan.held_apps().next().is_some()
+    } else {
+        !plan.stages.is_empty()
+    };
     let proceed = !input.dry_run && something;
     let probe_standby = probe::before_the_run(&plan);
     // That of a dry run is in its outcome; twice it might be more than a state can hand on.

@@ -1,4 +1,4 @@
-//! Removes the run's claims from its routes: the last thing that every run does, however it ends.
+//! Gives the run's apps back: the last thing that every run does, however it ends.
 
 use aws_sdk_elasticloadbalancingv2::Client;
 use failover::aws::{SdkConfig, tags};
@@ -13,14 +13,14 @@ pub fn clients(config: &SdkConfig) -> Client {
 /// Answers one request.
 pub async fn handle(client: Client, request: ReleaseRequest) -> Result<Released, Error> {
     let ReleaseRequest { plan, ending } = request;
-    // Routes that somebody else took meanwhile are left to them.
-    let released = tags::release(&client, &plan, plan.keeps_record(&ending)).await?;
+    // Apps that somebody else took meanwhile are left to them.
+    let released = tags::release(&client, &plan, &plan.claim_after(&ending)).await?;
     tracing::info!(
         app = %plan.app,
         execution = plan.execution.arn,
         ending,
-        "released {} route(s)",
+        "released {} app(s)",
         released.len()
     );
-    Ok(Released { routes: released.into_iter().map(|route| route.arn.clone()).collect() })
+    Ok(Released { apps: released.into_iter().map(|app| app.name.clone()).collect() })
 }

@@ -9,7 +9,7 @@ use aws_sdk_elasticloadbalancingv2::types::{HttpHeaderConditionConfig, Rule};
 use super::claims;
 use super::error::{code, named};
 use super::listener;
-use crate::contract::{Plan, PlannedApp, Route, TestersRule};
+use crate::contract::{Plan, PlannedApp, TestersRule};
 use crate::error::{Error, Kind};
 use crate::probe::STANDBY_HEADER;
 use crate::weights;
@@ -63,9 +63,8 @@ fn condition(rule: &Rule) -> Option<&HttpHeaderConditionConfig> {
 /// testers any more, `AwsUnavailable` when it does not read back as written.
 pub async fn lead_on(client: &Client, plan: &Plan) -> Result<(), Error> {
     for testers in &plan.testers {
-        let routes: Vec<&Route> = plan.routes.iter().filter(|route| route.app == testers.app).collect();
         // An app of which a restore holds nothing is somebody else's.
-        if routes.is_empty() {
+        if plan.apps[testers.app].left_alone {
             continue;
         }
         let target_group_arn = plan.standby_group_then(&plan.apps[testers.app]);
@@ -75,7 +74,7 @@ pub async fn lead_on(client: &Client, plan: &Plan) -> Result<(), Error> {
         }
         let TestersRule { rule_arn, label, .. } = testers;
         let actions = listener::with_group(rule.actions(), target_group_arn);
-        let (fence, _) = claims::fence_of(client, plan, routes).await?;
+        let fence = claims::fence(client, plan).await?;
         let call = client.modify_rule().rule_arn(rule_arn).set_actions(Some(actions));
         let call = call.customize().config_override(fence.in_time()?);
         call.send().await.map_err(|error| {

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Found, FoundApp, FoundFleet, Past, Refusal, found_weights, says};
+use super::{Found, FoundApp, FoundFleet, Past, Refusal, says};
 use crate::calendar::Permit;
 use crate::claim;
 use crate::contract::{Execution, MustShow, Stage};
 use crate::duration::Seconds;
 use crate::error::Error;
+use crate::hold;
 use crate::input::{Input, Operation};
 use crate::roles::{self, RouteSays};
 use crate::samples::Health;
@@ -49,7 +50,7 @@ pub(super) fn check_execution(execution: &Execution) -> Result<(), String> {
     }
     let name = execution.arn.rsplit(':').next().unwrap_or_default();
     Err(format!(
-        "the execution's name, {name:?}, cannot be kept in a tag, which is how a run claims its routes; start it \
+        "the execution's name, {name:?}, cannot be kept in a tag, which is how a run claims its apps; start it \
          under a name of letters, digits and _ . = + - @, or without one"
     ))
 }
@@ -75,15 +76,15 @@ pub(super) fn check_groups(app: &FoundApp) -> Result<(), String> {
     Ok(())
 }
 
-/// One run at a time: a route that another run holds refuses this one.
+/// One run at a time: an app that another run holds refuses this one.
 pub(super) fn check_claims(app: &FoundApp) -> Result<(), String> {
-    for route in &app.routes {
-        let weights = found_weights(route, &app.fleets);
-        if let Some(why) = claim::refusal(&route.claim, route.record.as_ref(), &weights) {
-            return Err(format!("{} {why}", route.label));
-        }
+    if let Some(why) = hold::refusal(&app.lock.claim, app.lock.untouched) {
+        return Err(format!("it {why}"));
     }
-    Ok(())
+    match hold::refusal(&app.lock.other, false) {
+        Some(why) => Err(format!("one of its target groups belongs to another app as well, which {why}")),
+        None => Ok(()),
+    }
 }
 
 /// The one balancer whose rules hold the target groups of all apps.

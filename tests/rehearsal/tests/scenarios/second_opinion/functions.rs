@@ -9,7 +9,6 @@ use aws_sdk_elasticloadbalancingv2::types::{
     Action, ProtocolEnum, Rule, RuleCondition, TargetDescription, TargetTypeEnum,
 };
 use failover::aws::claims::Fence;
-use failover::aws::pace::Writes;
 use failover::aws::{command, listener, tags};
 use failover::contract::{
     Execution, MustShow, Plan, PlannedApp, Progress, RollBackEnding, RollBackRequest, RolledBack, Route,
@@ -17,6 +16,7 @@ use failover::contract::{
 };
 use failover::hook::Hooks;
 use failover::input::{Apps, Operation};
+use failover::record;
 use failover::verdict::Criteria;
 use failover::weights::{GroupWeight, Percent, weight_of};
 use jiff::Timestamp;
@@ -37,11 +37,11 @@ pub async fn work(ground: &Ground, moto: &Moto, endpoint: &str) -> Result<()> {
 
     // A run that does not hold its routes writes nothing.
     let unclaimed = set(&Progress::default()).await?;
-    ensure!(unclaimed["errorType"] == "Overtaken", "{unclaimed}");
+    ensure!(unclaimed["errorType"] == "AwsRefused", "{unclaimed}");
     ensure!(app.rules().await? == untouched, "a run wrote without a claim");
-    let routes: Vec<&Route> = plan.routes.iter().collect();
+    let apps: Vec<&PlannedApp> = plan.held_apps().collect();
     let fence = Fence::now(plan.settle_seconds);
-    tags::claim(app.client, &plan, &routes, &fence, &mut Writes::default()).await?;
+    tags::claim(app.client, &plan, &apps, async |lot| Ok((fence, lot.to_vec()))).await?;
     app.check_tags(&plan).await?;
 
     let start = Progress::default();
@@ -188,6 +188,7 @@ impl<'a> App<'a> {
             must_show: MustShow::HealthyStandby,
         };
         Ok(Plan {
+            version: record::VERSION,
             app: Apps::One("web".into()),
             apps: vec![PlannedApp {
                 name: "web".into(),
@@ -195,6 +196,7 @@ impl<'a> App<'a> {
                 standby_group: self.groups[1].clone(),
                 before: [(FLEETS[0].into(), Percent::ALL), (FLEETS[1].into(), Percent::NONE)].into(),
                 slow_seconds: 1.0,
+                left_alone: false,
             }],
             operation: Operation::Shift,
             release: None,
@@ -212,6 +214,8 @@ impl<'a> App<'a> {
             settle_seconds: 15,
             predecessors: Vec::new(),
             done: false,
+            untouched: Vec::new(),
+            gone: Vec::new(),
             excepted: Vec::new(),
             overridden: None,
             approval: None,
@@ -313,20 +317,16 @@ impl<'a> App<'a> {
         Ok(())
     }
 
-    /// Checks what a claim leaves on every route.
+    /// Checks what a claim leaves on the app's first target group.
     async fn check_tags(&self, plan: &Plan) -> Result<()> {
-        for route in [&self.signed_in, &self.path, &self.listener] {
-            let found = self.client.describe_tags().resource_arns(route).send().await?;
-            let tags = found.tag_descriptions().first().map(shown::tags).unwrap_or_default();
-            let expected = json!({
-                "failover:live": FLEETS[0],
-                "failover:claim": plan.execution.arn,
-                "failover:before": format!("{0}=100/{1}=0 live={0}", FLEETS[0], FLEETS[1]),
-                "failover:request": "nothing",
-                "failover:stages": "20/100",
-            });
-            ensure!(tags["tags"] == expected, "{tags}");
-        }
+        let found = self.client.describe_tags().resource_arns(plan.apps[0].lock()).send().await?;
+        let tags = found.tag_descriptions().first().map(shown::tags).unwrap_or_default();
+        let expected = json!({
+            "failover:live": FLEETS[0],
+            "failover:claim": plan.execution.arn,
+            "failover:request": "nothing",
+        });
+        ensure!(tags["tags"] == expected, "{tags}");
         Ok(())
     }
 }
