@@ -490,9 +490,7 @@ pub async fn sixteen_apps_with_sixty_four_routes_stay_within_the_limits(ground: 
         of_run.clone().count(),
         counted(&throttled)
     );
-    // A look before every lot comes on top of a poll's reads, so a few are tried again, as the SDK does.
-    let reads = throttled.iter().filter(|action| action.starts_with("Describe")).count();
-    ensure!(50 * reads <= of_run.clone().count(), "{reads} reads were throttled: {throttled:?}");
+    ensure!(!throttled.iter().any(|action| action.starts_with("Describe")), "throttled: {throttled:?}");
     ensure!(longest < 45.0, "a function took {longest:.1} s");
     let queries = of_run.filter(|call| call.action == "GetMetricData").map(|call| {
         let ids = call.parameters.iter().filter(|(name, _)| name.ends_with(".Id"));
