@@ -151,7 +151,9 @@ pub fn behind(held: Option<&Held>, claim: &Claim, chain: &[String]) -> Behind {
     if !chain.is_empty() {
         let in_chain = |execution: &str| chain.iter().any(|earlier| earlier == execution);
         return match (hold(held, "", in_chain), held) {
-            (Hold::Inherited, Some(held)) => Behind::Interrupted(held.execution.clone()),
+            (Hold::Inherited, Some(held)) if matches!(claim, Claim::Interrupted { .. }) => {
+                Behind::Interrupted(held.execution.clone())
+            }
             (Hold::Stripped, _) => Behind::Unknown,
             _ => Behind::Nothing,
         };
@@ -211,6 +213,7 @@ mod tests {
             assert_eq!(behind, Behind::Interrupted(execution.into()));
             assert_eq!(found(execution, Reached::Left, Claim::Free, &chain), Behind::Nothing);
         }
+        assert_eq!(found("run", Reached::Nothing, Claim::Running("run".into()), &chain), Behind::Nothing);
         // A later run has claimed: what an older one recorded is over.
         assert_eq!(found("later", Reached::Released, Claim::Free, &chain), Behind::Nothing);
         assert_eq!(found("later", Reached::Nothing, interrupted("later"), &chain), Behind::Nothing);

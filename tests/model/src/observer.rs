@@ -42,7 +42,7 @@ pub struct Observer {
     pub committed: Executions,
     /// Whether the foreign writer has written, or a rollback has failed for good.
     pub unknown: bool,
-    /// Who crashed with a claim on its way.
+    /// Whose invocation died after a stop, or crashed with a claim on its way.
     pub left_for_dead: Executions,
     /// Whether the records could not be written.
     pub records_unknown: bool,

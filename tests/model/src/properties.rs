@@ -2,7 +2,7 @@
 
 use stateright::Property;
 
-use crate::execution::{Ending, Execution, Status};
+use crate::execution::{Ending, Execution, Status, Step};
 use crate::observer::Fault;
 use crate::protocol::Protocol;
 use crate::state::State;
@@ -103,12 +103,18 @@ pub fn sometimes(protocol: &Protocol) -> Vec<Property<Protocol>> {
 /// interrupted, where the weights are already what a restore of it would put back. Its last write came so late that
 /// its restore was over, or had found nothing. Once the interruption is long ago anybody may take the app, where it
 /// has what that execution had found; where that one is marked as done it takes a restore that a person starts.
+/// One that was stopped in `ClaimRoutes` gives its claim back itself, unless its invocation dies or has crashed.
 /// Nobody's is also what an execution that has ended had on its way when it crashed.
 fn claim_is_harmless(model: &Protocol, state: &State, app: usize) -> bool {
-    state.locks[app].claim.is_none_or(|held| match state.execution(held.by).status {
-        _ if held.reached.is_over() => true,
-        Status::Running => false,
-        Status::Ended(_) => state.observer.left_for_dead.contains(held.by),
-        Status::Interrupted => model.is_as_restored(state, held),
+    state.locks[app].claim.is_none_or(|held| {
+        let holder = state.execution(held.by);
+        let left_for_dead = state.observer.left_for_dead.contains(held.by);
+        let claiming = holder.step == Step::ClaimRoutes && !holder.is_restore();
+        match holder.status {
+            _ if held.reached.is_over() => true,
+            Status::Running => false,
+            Status::Ended(_) => left_for_dead,
+            Status::Interrupted => model.is_as_restored(state, held) && (!claiming || left_for_dead),
+        }
     })
 }

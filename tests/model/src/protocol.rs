@@ -214,7 +214,10 @@ impl Model for Protocol {
             Action::RollBack(id) => turn(&mut state, id).check_metrics(Verdict::RollBack),
             Action::Refuse(id) => turn(&mut state, id).is_refused(),
             Action::Stop(id) => state.stop(id),
-            Action::Die(id) => state.execution_mut(id).forget(),
+            Action::Die(id) => {
+                state.observer.left_for_dead.insert(id);
+                state.execution_mut(id).forget();
+            }
             Action::Crash(id) => state.crash(id, None, self.retry_settles(last, id)),
             Action::CrashInFlight(id) => {
                 let sent = in_flight(self, last, id);

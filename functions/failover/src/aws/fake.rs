@@ -11,7 +11,7 @@ use aws_sdk_sfn::Client as StepFunctions;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::contract::Plan;
 use crate::testing;
@@ -118,7 +118,12 @@ impl HttpConnector for Fake {
 
 /// Step Functions, to which every execution stands like this.
 pub(super) fn executions(status: &'static str) -> StepFunctions {
-    let connector = SharedHttpConnector::new(Executions(status));
+    histories(status, &[])
+}
+
+/// The same, with a history that is shown one event a page.
+pub(super) fn histories(status: &'static str, events: &[Value]) -> StepFunctions {
+    let connector = SharedHttpConnector::new(Executions(status, Arc::from(events)));
     let config = aws_sdk_sfn::Config::builder()
         .behavior_version(aws_sdk_sfn::config::BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
@@ -129,14 +134,22 @@ pub(super) fn executions(status: &'static str) -> StepFunctions {
 }
 
 #[derive(Clone, Debug)]
-struct Executions(&'static str);
+struct Executions(&'static str, Arc<[Value]>);
 
 impl HttpConnector for Executions {
-    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
-        let body = json!({
-            "executionArn": "arn:execution", "stateMachineArn": "arn:machine", "status": self.0,
-            "startDate": 1_795_000_000, "input": "{}",
-        });
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let asked: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap();
+        let Self(status, events) = self;
+        let page = asked["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+        let body = if request.headers().get("x-amz-target") == Some("AWSStepFunctions.GetExecutionHistory") {
+            let more = (page + 1 < events.len()).then(|| (page + 1).to_string());
+            json!({ "events": events.get(page).into_iter().collect::<Vec<_>>(), "nextToken": more })
+        } else {
+            json!({
+                "executionArn": "arn:execution", "stateMachineArn": "arn:machine", "status": status,
+                "startDate": 1_795_000_000, "input": "{}",
+            })
+        };
         HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().unwrap(), body.to_string().into())))
     }
 }

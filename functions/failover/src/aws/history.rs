@@ -10,13 +10,16 @@ use super::error::{code, named};
 use crate::error::{Error, Kind};
 use crate::record::Record;
 
+/// The result of `PlanShift` is among so many events, unless it was tried again.
+const FIRST_EVENTS: i32 = 20;
+
 /// What an execution recorded; a sentence where it cannot be restored, and nothing where it made no plan at all.
 ///
 /// # Errors
 /// `AwsUnavailable` where the history does not show it yet; otherwise as AWS answers.
 pub async fn record_of(client: &Client, execution: &str) -> Result<Option<Result<Record, String>>, Error> {
     let pages = client.get_execution_history().execution_arn(execution).include_execution_data(true);
-    let mut events = pages.into_paginator().items().send();
+    let mut events = pages.into_paginator().page_size(FIRST_EVENTS).items().send();
     let mut last = None;
     while let Some(event) = events.next().await {
         let event = match event {
@@ -28,8 +31,11 @@ pub async fn record_of(client: &Client, execution: &str) -> Result<Option<Result
             Err(error) => return Err(named(&format!("reading the history of {execution}"), &error)),
         };
         // The first state is `PlanShift`, so the first function that succeeds is its.
-        if let Some(answer) = event.lambda_function_succeeded_event_details() {
-            return Ok(Record::parse(answer.output().unwrap_or_default()).transpose());
+        // AWS names the task of a function after it; others name every task alike.
+        let of_function = event.lambda_function_succeeded_event_details().and_then(|task| task.output());
+        let of_task = event.task_succeeded_event_details().and_then(|task| task.output());
+        if let Some(answer) = of_function.or(of_task) {
+            return Ok(Record::parse(answer).transpose());
         }
         last = Some(event);
     }
@@ -55,7 +61,7 @@ pub enum Come {
 /// As [`record_of`].
 pub async fn come(client: &Client, execution: &str) -> Result<Come, Error> {
     let pages = client.get_execution_history().execution_arn(execution).include_execution_data(false);
-    let mut events = pages.into_paginator().items().send();
+    let mut events = pages.into_paginator().page_size(1000).items().send();
     let (mut come, mut last) = (Come::Nowhere, None);
     while let Some(event) = events.next().await {
         let event = event.map_err(|error| named(&format!("reading the history of {execution}"), &error))?;
@@ -79,4 +85,82 @@ fn is_last(event: &HistoryEvent) -> bool {
 fn unseen(execution: &str) -> Error {
     let message = format!("The history of {execution} does not show yet what it had found");
     Error::new(Kind::AwsUnavailable, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::aws::fake::histories;
+
+    fn run<Answer>(future: impl Future<Output = Answer>) -> Answer {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+    }
+
+    fn event(id: usize, kind: &str, details: (&str, Value)) -> Value {
+        json!({ "id": id, "type": kind, "timestamp": 1_795_000_000, details.0: details.1 })
+    }
+
+    fn left(id: usize, state: &str) -> Value {
+        event(id, "TaskStateExited", ("stateExitedEventDetails", json!({ "name": state })))
+    }
+
+    fn aborted(id: usize) -> Value {
+        event(id, "ExecutionAborted", ("executionAbortedEventDetails", json!({})))
+    }
+
+    #[test]
+    fn a_plan_is_found_on_whichever_page_it_is() {
+        let entered =
+            event(1, "TaskStateEntered", ("stateEnteredEventDetails", json!({ "name": "PlanShift" })));
+        let plan = json!({ "plan": { "live": "prod1", "standby": "prod2", "apps": [], "routes": [], "mayWrite": [] } });
+        let output = json!({ "output": plan.to_string() });
+        // As AWS says so, and as others do.
+        for (kind, details) in [
+            ("LambdaFunctionSucceeded", "lambdaFunctionSucceededEventDetails"),
+            ("TaskSucceeded", "taskSucceededEventDetails"),
+        ] {
+            let events = [entered.clone(), event(2, kind, (details, output.clone())), aborted(3)];
+            let record = run(record_of(&histories("ABORTED", &events), "arn:execution"));
+            assert_eq!(record.unwrap().unwrap().unwrap().live, "prod1");
+        }
+    }
+
+    #[test]
+    fn a_history_that_does_not_show_its_end_yet_says_nothing_of_what_it_does_not_show() {
+        let shown = [left(1, "IsWorkPlanned")];
+        for shown in [&shown[..], &[]] {
+            let client = histories("ABORTED", shown);
+            let unseen = [
+                run(record_of(&client, "arn:execution")).unwrap_err(),
+                run(come(&client, "arn:execution")).unwrap_err(),
+            ];
+            assert!(unseen.iter().all(|error| error.kind == Kind::AwsUnavailable), "{unseen:?}");
+        }
+        let client = histories("ABORTED", &[left(1, "IsWorkPlanned"), aborted(2)]);
+        assert!(run(record_of(&client, "arn:execution")).unwrap().is_none());
+    }
+
+    #[test]
+    fn how_far_an_execution_came_is_told_by_the_states_that_it_left() {
+        let states =
+            ["PlanShift", "ClaimRoutes", "SetWeights", "SwapRoles", "ReleaseRoutes", "SendEndNotice"];
+        let come_of = |count: usize| {
+            let left = states[..count].iter().enumerate().map(|(id, state)| left(id + 1, state));
+            let events: Vec<Value> = left.chain([aborted(99)]).collect();
+            run(come(&histories("ABORTED", &events), "arn:execution")).unwrap()
+        };
+        let come: Vec<Come> = (0..=states.len()).map(come_of).collect();
+        let expected = [
+            Come::Nowhere,
+            Come::Nowhere,
+            Come::Claimed,
+            Come::Claimed,
+            Come::Swapped,
+            Come::Released,
+            Come::Released,
+        ];
+        assert_eq!(come, expected);
+    }
 }
