@@ -230,7 +230,11 @@ pub async fn tags_that_are_removed_are_not_the_end_of_the_way_back(ground: &Grou
     let kinds = [RouteKind::Host, RouteKind::Default];
     let going = site.app("strip-going", &kinds, Forward::Weighted(BEFORE)).await?;
     let stopped = site.app("strip-stopped", &kinds, Forward::Weighted(BEFORE)).await?;
+    let last = site.app("strip-last", &kinds, Forward::Weighted(BEFORE)).await?;
     let traffic = [going.traffic(RATE / 4), stopped.traffic(RATE / 4)];
+    let _last = last.traffic(RATE / 4);
+    // What has shown all that it must needs no more than to be recorded.
+    let mut shown = ground.execute(&input(&last, "shift", json!({ "stages": [100] }))).await?;
     let shift = |app: &App<'_>| input(app, "shift", json!({ "stages": [30, 100] }));
     let mut runs = [ground.execute(&shift(&going)).await?, ground.execute(&shift(&stopped)).await?];
     for (run, app) in runs.iter_mut().zip([&going, &stopped]) {
@@ -239,6 +243,12 @@ pub async fn tags_that_are_removed_are_not_the_end_of_the_way_back(ground: &Grou
     }
     let [run, interrupted] = runs;
     interrupted.stop().await?;
+    shown.until_stage(1).await?;
+    last.strip_tags().await?;
+    let shown = shown.finish().await?;
+    ensure!(shown.output["status"] == "shifted", "{shown:?}");
+    check_weights(&last, [0, 100]).await?;
+    ensure!(last.tags().await?["failover:live"] == "prod2", "the roles are recorded");
     let restored = ground.restore_of(&interrupted.arn).await?.finish().await?;
     ensure!(restored.status == "SUCCEEDED" && restored.output["status"] == "restored", "{restored:?}");
     let cause = check_failure(&run.finish().await?, "RolledBack")?;
