@@ -72,10 +72,12 @@ impl Held {
     }
 }
 
-/// Why an app may not be taken, for whose claim its lock carries; nothing where it may. `untouched` says whether
-/// all that this one moved has what it had found, by its own history: whoever was about to put that back writes
-/// nothing new. A restore takes over what it is a restore of without asking here.
-pub fn refusal(claim: &Claim, untouched: bool) -> Option<String> {
+/// Why an app may not be taken, for whose claim its lock carries and what that one has reached; nothing where it
+/// may. `untouched` says whether all that this one moved has what it had found, by its own history: whoever was
+/// about to put that back writes nothing new. Where it has come to its end a restore may still be about to put back
+/// what it left then. A restore takes over what it is a restore of without asking here.
+pub fn refusal(claim: &Claim, reached: Reached, untouched: bool) -> Option<String> {
+    let untouched = untouched && reached != Reached::Done;
     match claim {
         Claim::Free | Claim::Own | Claim::Ended(_) => None,
         Claim::Running(execution) => Some(format!(

@@ -8,6 +8,8 @@ pub struct Fences {
     pub running_holds: bool,
     /// A claim of an interrupted execution turns others away while the weights are not what it had found.
     pub interrupted_holds: bool,
+    /// ... and always once it is marked as done: a restore may be about to put back what it left then.
+    pub done_holds: bool,
     /// ... and until it is long ago. To wait for SETTLE is not enough: an invocation may have begun
     /// just before the stop, with its check yet to come.
     pub interrupted_long_ago: bool,
@@ -77,6 +79,7 @@ impl Fences {
     pub const ALL: Self = Self {
         running_holds: true,
         interrupted_holds: true,
+        done_holds: true,
         interrupted_long_ago: true,
         weights_before_claim: true,
         settle_after_claim: true,
@@ -114,9 +117,10 @@ pub type Switch = fn(&mut Fences) -> &mut bool;
 
 impl Fences {
     /// Every switch by its name.
-    pub const EACH: [(&str, Switch); 31] = [
+    pub const EACH: [(&str, Switch); 32] = [
         ("running_holds", |fences| &mut fences.running_holds),
         ("interrupted_holds", |fences| &mut fences.interrupted_holds),
+        ("done_holds", |fences| &mut fences.done_holds),
         ("interrupted_long_ago", |fences| &mut fences.interrupted_long_ago),
         ("weights_before_claim", |fences| &mut fences.weights_before_claim),
         ("settle_after_claim", |fences| &mut fences.settle_after_claim),

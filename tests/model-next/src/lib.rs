@@ -52,8 +52,8 @@
 //! * If it is stopped in `ClaimRoutes` it leaves the claims to the next restore, and if it cannot write
 //!   them it ends as a rollback that failed, and the app is left to people.
 //!
-//! Anybody else may take the claim of an interrupted execution if that is long ago and the weights of all of its apps
-//! are what it had found. Not if they are what it left at its end: a restore that was planned before that may be
+//! Anybody else may take the claim of an interrupted execution if that is long ago, it is not marked as done, and the
+//! weights of all of its apps are what it had found. Not if they are what it left at its end: a restore that was planned before that may be
 //! about to move them back. (The model has refuted it.)
 //!
 //! # Claims that are gone, or late

@@ -6,6 +6,7 @@ use common::{alone, quiet};
 use model_next::fences::Fences;
 use model_next::protocol::Protocol;
 use model_next::story;
+use model_next::world::Weights;
 use stateright::{Checker, HasDiscoveries, Model};
 
 /// The smallest world in which a fence is needed.
@@ -24,6 +25,7 @@ fn world(fence: &str) -> Protocol {
             Protocol { routes: 2, lockstep: true, stops: 2, ..alone() }
         }
         "anew_looks_at_self" => Protocol { routes: 2, stops: 2, strips: true, ..alone() },
+        "done_holds" => Protocol { wants: vec![vec![Weights(100)], vec![Weights(50)]], stops: 2, ..quiet() },
         "anew_settles" => Protocol { stops: 1, crashes: 1, ..alone() },
         "stripped_goes_back" => Protocol { stops: 1, strips: true, ..alone() },
         "unseen_is_not_nothing" => Protocol { stops: 1, ..alone() },

@@ -235,7 +235,7 @@ impl Turn<'_> {
         let holders = self.me().holders;
         let untouched = self.me().untouched;
         let refused = |(app, held): (usize, Held)| {
-            refusal(&self.as_seen(app, held), untouched.contains(held.by)).is_some()
+            refusal(&self.as_seen(app, held), self.as_reached(held), untouched.contains(held.by)).is_some()
         };
         let mut holders = holders.into_iter().enumerate().filter_map(|(app, held)| Some((app, held?)));
         !holders.any(refused)
@@ -253,6 +253,14 @@ impl Turn<'_> {
                 settled: self.me().long_ago[app] || !fences.interrupted_long_ago,
             },
             Status::Running | Status::Interrupted => Claim::Free,
+        }
+    }
+
+    /// The same of what its holder has reached.
+    fn as_reached(&self, held: Held) -> Reached {
+        match held.reached {
+            Reached::Done if !self.protocol.fences.done_holds => Reached::Nothing,
+            reached => reached,
         }
     }
 
