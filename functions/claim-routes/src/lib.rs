@@ -11,7 +11,6 @@ use std::time::Duration;
 use aws_sdk_elasticloadbalancingv2::Client as Balancer;
 use aws_sdk_sfn::Client as StepFunctions;
 use failover::aws::claims::{self, Fence};
-use failover::aws::pace::{self, Writes};
 use failover::aws::{self, SdkConfig, listener, tags};
 use failover::claim::refusal;
 use failover::contract::{ClaimRequest, Plan, Route};
@@ -52,14 +51,15 @@ async fn claim(clients: &Clients, plan: &Plan) -> Result<(), Error> {
         };
     }
     let all: Vec<&Route> = plan.routes.iter().collect();
-    let mut fence = check(clients, plan, &all).await?;
-    let mut writes = Writes::default();
-    for (number, lot) in pace::lots(&all, plan.settle_seconds).enumerate() {
-        if number > 0 {
-            fence = check(clients, plan, lot).await?;
-        }
-        tags::claim(&clients.0, plan, lot, &fence, &mut writes).await?;
-    }
+    let mut first = Some(check(clients, plan, &all).await?);
+    tags::claim(&clients.0, plan, &all, async |lot| {
+        let fence = match first.take() {
+            Some(fence) => fence,
+            None => check(clients, plan, lot).await?,
+        };
+        Ok((fence, lot.to_vec()))
+    })
+    .await?;
     tokio::time::sleep(Duration::from_secs(plan.settle_seconds.into())).await;
     claims::fence(&clients.0, plan).await.map_err(|error| lost(plan, error))?;
     check_found(&clients.0, plan, &all).await
@@ -67,16 +67,13 @@ async fn claim(clients: &Clients, plan: &Plan) -> Result<(), Error> {
 
 /// Claims what an interrupted run has left, as far as that is not gone.
 async fn take_over(client: &Balancer, plan: &Plan) -> Result<(), Error> {
-    let (mut fence, all) = claims::fence_of(client, plan, plan.routes.iter().collect()).await?;
-    let mut writes = Writes::default();
-    for (number, lot) in pace::lots(&all, plan.settle_seconds).enumerate() {
-        let mut lot = lot.to_vec();
-        if number > 0 {
-            (fence, lot) = claims::fence_of(client, plan, lot).await?;
-        }
-        tags::claim(client, plan, &lot, &fence, &mut writes).await?;
-    }
-    Ok(())
+    let (fence, all) = claims::fence_of(client, plan, plan.routes.iter().collect()).await?;
+    let mut first = Some(fence);
+    tags::claim(client, plan, &all, async |lot| match first.take() {
+        Some(fence) => Ok((fence, lot.to_vec())),
+        None => claims::fence_of(client, plan, lot.to_vec()).await,
+    })
+    .await
 }
 
 /// These routes may be taken: nobody else has since the plan was made, nor changed their weights.

@@ -12,7 +12,7 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use super::error::{code, named};
-use super::pace::paced;
+use super::pace::{self, paced};
 use super::tags::Marks;
 use super::{claims, command, health, listener, tags, testers};
 use crate::calendar::Permit;
@@ -178,7 +178,7 @@ async fn groups(
             Err(error) => Err(named("looking up the target groups", &error)),
         }
     });
-    let found = try_join_all(calls).await?.concat();
+    let found = paced(calls).await?.concat();
     Ok(found
         .into_iter()
         .flat_map(|group| {
@@ -248,15 +248,18 @@ async fn rules(client: &Client, balancer: &str, apps: &[FoundApp]) -> Result<Vec
 /// Every listener of a balancer with all its rules.
 pub(super) async fn listeners(client: &Client, balancer: &str) -> Result<Vec<(Listener, Vec<Rule>)>, Error> {
     let pages = client.describe_listeners().load_balancer_arn(balancer).into_paginator().items().send();
-    let listeners: Result<Vec<Listener>, _> = pages.collect().await;
-    let listeners = listeners.map_err(|error| named("reading the listeners", &error))?;
+    let listeners: Vec<Listener> = pace::read(async {
+        let listeners: Result<Vec<Listener>, _> = pages.collect().await;
+        listeners.map_err(|error| named("reading the listeners", &error))
+    })
+    .await?;
     let with_rules = async |listener: Listener| {
         let arn = listener.listener_arn().unwrap_or_default();
         let pages = client.describe_rules().listener_arn(arn).into_paginator().items().send();
         let rules: Result<Vec<Rule>, _> = pages.collect().await;
         Ok((listener, rules.map_err(|error| named("reading the listener rules", &error))?))
     };
-    try_join_all(listeners.into_iter().map(with_rules)).await
+    paced(listeners.into_iter().map(with_rules)).await
 }
 
 /// The port that a listener listens on.

@@ -7,7 +7,7 @@ use aws_sdk_elasticloadbalancingv2::types::{Tag, TagDescription};
 
 use super::claims::{self, Fence};
 use super::error::{code, named};
-use super::pace::{Writes, lots, paced};
+use super::pace::{changed, described};
 use crate::claim::Record;
 use crate::contract::{Plan, Route, Weights};
 use crate::error::Error;
@@ -25,9 +25,6 @@ const STAGES: &str = "failover:stages";
 const REQUEST: &str = "failover:request";
 /// On a target group: what its fleet runs.
 const RELEASE: &str = "failover:release";
-
-/// As many resources as one call reads the tags of. They are written to one by one: AWS refuses more.
-const RESOURCES_PER_CALL: usize = 20;
 
 /// What AWS answers where one of the resources does not exist, for all of them.
 const GONE: [&str; 4] = ["RuleNotFound", "ListenerNotFound", "TargetGroupNotFound", "LoadBalancerNotFound"];
@@ -52,19 +49,9 @@ pub struct Marks {
 /// # Errors
 /// As AWS answers.
 pub async fn read(client: &Client, arns: &[&str]) -> Result<Vec<Option<Marks>>, Error> {
-    let answers = paced(arns.chunks(RESOURCES_PER_CALL).map(|some| describe(client, some))).await?;
-    let mut known: HashMap<String, Marks> = HashMap::new();
-    for (some, answer) in arns.chunks(RESOURCES_PER_CALL).zip(answers) {
-        let descriptions = if let Some(descriptions) = answer {
-            descriptions
-        } else {
-            // One that is gone fails the reading of all: only one by one do the others answer.
-            let one_by_one = paced(some.chunks(1).map(|one| describe(client, one))).await?;
-            one_by_one.into_iter().flatten().flatten().collect()
-        };
-        let marks = descriptions.into_iter().filter_map(|d| Some((d.resource_arn?, marks(&d.tags?))));
-        known.extend(marks);
-    }
+    let descriptions = described(arns, |some| describe(client, some)).await?;
+    let known = descriptions.into_iter().filter_map(|d| Some((d.resource_arn?, marks(&d.tags?))));
+    let known: HashMap<String, Marks> = known.collect();
     Ok(arns.iter().map(|arn| known.get(*arn).cloned()).collect())
 }
 
@@ -90,16 +77,16 @@ fn marks(tags: &[Tag]) -> Marks {
 }
 
 /// Claims routes for the plan's execution, with the record of what is put back if it does not come to
-/// an end of its own. One call for each: claim and record of a route are written together or not at all.
+/// an end of its own. One call for each: claim and record of a route are written together or not at all. `check`
+/// looks at a lot of the routes, and says which of them are claimed.
 ///
 /// # Errors
-/// As AWS answers.
-pub async fn claim(
+/// As the checks, or as AWS answers.
+pub async fn claim<'a>(
     client: &Client,
     plan: &Plan,
-    routes: &[&Route],
-    fence: &Fence,
-    writes: &mut Writes,
+    routes: &'a [&'a Route],
+    mut check: impl AsyncFnMut(&'a [&'a Route]) -> Result<(Fence, Vec<&'a Route>), Error>,
 ) -> Result<(), Error> {
     let claim = |route: &Route| {
         let record = plan.record(route);
@@ -113,7 +100,11 @@ pub async fn claim(
             (LIVE, plan.live.clone()),
         ]
     };
-    writes.make(routes.iter().map(|route| add(client, &route.arn, claim(route), fence))).await
+    changed(routes, plan.settle_seconds, async |lot| {
+        let (fence, routes) = check(lot).await?;
+        Ok(routes.into_iter().map(|route| add(client, &route.arn, claim(route), fence)).collect())
+    })
+    .await
 }
 
 /// Removes the plan's claims from its routes, and with them what was recorded for a restore unless that
@@ -123,21 +114,15 @@ pub async fn claim(
 /// # Errors
 /// As AWS answers.
 pub async fn release<'a>(client: &Client, plan: &'a Plan, kept: bool) -> Result<Vec<&'a Route>, Error> {
-    let fence = Fence::now(plan.settle_seconds);
-    let held = claims::held_of(client, plan, plan.routes.iter().collect()).await?;
-    let mut writes = Writes::default();
+    let all: Vec<&Route> = plan.routes.iter().collect();
     let mut released = Vec::new();
-    for (number, lot) in lots(&held, plan.settle_seconds).enumerate() {
-        if number == 0 {
-            writes.make(lot.iter().map(|route| remove(client, route, kept, &fence))).await?;
-            released.extend(lot);
-            continue;
-        }
+    changed(&all, plan.settle_seconds, async |lot| {
         let fence = Fence::now(plan.settle_seconds);
-        let lot = claims::held_of(client, plan, lot.to_vec()).await?;
-        writes.make(lot.iter().map(|route| remove(client, route, kept, &fence))).await?;
-        released.extend(lot);
-    }
+        let held = claims::held_of(client, plan, lot.to_vec()).await?;
+        released.extend(&held);
+        Ok(held.into_iter().map(|route| remove(client, route, kept, fence)).collect())
+    })
+    .await?;
     Ok(released)
 }
 
@@ -148,31 +133,31 @@ pub async fn release<'a>(client: &Client, plan: &'a Plan, kept: bool) -> Result<
 /// # Errors
 /// As AWS answers; `Overtaken` where a route is somebody else's.
 pub async fn record(client: &Client, plan: &Plan, weights: &Weights, live: &str) -> Result<(), Error> {
-    let mut writes = Writes::default();
     // Both in one call: a run that is interrupted from here on is not put back any more.
     let record = |route: &Route| {
         vec![(LIVE, live.to_owned()), (BEFORE, plan.record_of_end(route, weights, live).before_tag())]
     };
-    let (mut fence, mut held) = claims::fence_of(client, plan, plan.routes.iter().collect()).await?;
-    for (number, lot) in lots(&held.clone(), plan.settle_seconds).enumerate() {
-        if number == 0 {
-            held = lot.to_vec();
-        } else {
-            (fence, held) = claims::fence_of(client, plan, lot.to_vec()).await?;
-        }
-        writes.make(held.iter().map(|route| add(client, &route.arn, record(route), &fence))).await?;
-    }
+    let (fence, held) = claims::fence_of(client, plan, plan.routes.iter().collect()).await?;
+    let mut first = Some(fence);
+    changed(&held, plan.settle_seconds, async |lot| {
+        let (fence, lot) = match first.take() {
+            Some(fence) => (fence, lot.to_vec()),
+            None => claims::fence_of(client, plan, lot.to_vec()).await?,
+        };
+        Ok(lot.into_iter().map(|route| add(client, &route.arn, record(route), fence)).collect())
+    })
+    .await?;
     let Some(release) = &plan.release else { return Ok(()) };
     let groups: Vec<&String> = plan.apps.iter().map(|app| &app.standby_group).collect();
-    for lot in lots(&groups, plan.settle_seconds) {
+    changed(&groups, plan.settle_seconds, async |lot| {
         let (fence, _) = claims::fence_of(client, plan, plan.routes.iter().collect()).await?;
         let said = || vec![(RELEASE, release.clone())];
-        writes.make(lot.iter().map(|group| add(client, group, said(), &fence))).await?;
-    }
-    Ok(())
+        Ok(lot.iter().map(|group| add(client, group, said(), fence)).collect())
+    })
+    .await
 }
 
-async fn remove(client: &Client, route: &Route, kept: bool, fence: &Fence) -> Result<(), Error> {
+async fn remove(client: &Client, route: &Route, kept: bool, fence: Fence) -> Result<(), Error> {
     let keys: &[&str] = if kept { &[CLAIM, REQUEST] } else { &[CLAIM, REQUEST, BEFORE, STAGES] };
     let keys = keys.iter().map(ToString::to_string).collect();
     let call = client.remove_tags().resource_arns(&route.arn).set_tag_keys(Some(keys));
@@ -185,7 +170,7 @@ async fn remove(client: &Client, route: &Route, kept: bool, fence: &Fence) -> Re
     }
 }
 
-async fn add(client: &Client, arn: &str, tags: Vec<(&str, String)>, fence: &Fence) -> Result<(), Error> {
+async fn add(client: &Client, arn: &str, tags: Vec<(&str, String)>, fence: Fence) -> Result<(), Error> {
     let shown = tags.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ");
     let tags = tags.into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
     let call = client.add_tags().resource_arns(arn).set_tags(Some(tags));

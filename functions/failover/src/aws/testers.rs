@@ -8,7 +8,7 @@ use aws_sdk_elasticloadbalancingv2::types::{HttpHeaderConditionConfig, Rule};
 
 use super::claims;
 use super::error::{code, named};
-use super::listener;
+use super::{listener, pace};
 use crate::contract::{Plan, PlannedApp, Route, TestersRule};
 use crate::error::{Error, Kind};
 use crate::probe::STANDBY_HEADER;
@@ -120,12 +120,14 @@ fn leads_to(rule: &Rule, target_group_arn: &str) -> bool {
 /// would fail the reading of all.
 async fn read(client: &Client, testers: &TestersRule) -> Result<Option<Rule>, Error> {
     let TestersRule { rule_arn, label, .. } = testers;
-    let answer = match client.describe_rules().rule_arns(rule_arn).send().await {
-        Ok(answer) => answer,
-        Err(error) if code(&error) == Some("RuleNotFound") => return Ok(None),
-        Err(error) => return Err(named(&format!("reading {label} ({rule_arn})"), &error)),
-    };
-    let rule = answer.rules.unwrap_or_default().into_iter().next();
+    let answer = pace::read(async {
+        match client.describe_rules().rule_arns(rule_arn).send().await {
+            Ok(answer) => Ok(answer.rules.unwrap_or_default()),
+            Err(error) if code(&error) == Some("RuleNotFound") => Ok(Vec::new()),
+            Err(error) => Err(named(&format!("reading {label} ({rule_arn})"), &error)),
+        }
+    });
+    let rule = answer.await?.into_iter().next();
     // Without its condition it is a rule for users, whose traffic is nobody's to move here.
     if rule.as_ref().is_some_and(|rule| !is_for_testers(rule)) {
         return Err(Error::new(

@@ -18,7 +18,7 @@ fn every_route_is_claimed_recorded_and_released_by_a_call_of_its_own() {
         let client = fake.client();
         let routes: Vec<&Route> = plan.routes.iter().collect();
         let fence = Fence::now(15);
-        claim(&client, &plan, &routes, &fence, &mut Writes::default()).await.unwrap();
+        claim(&client, &plan, &routes, async |lot| Ok((fence, lot.to_vec()))).await.unwrap();
         assert_eq!(fake.count("AddTags"), 3);
         for route in &plan.routes {
             let tags = fake.state().tags[&route.arn].clone();

@@ -9,7 +9,6 @@ use aws_sdk_elasticloadbalancingv2::types::{
     Action, ProtocolEnum, Rule, RuleCondition, TargetDescription, TargetTypeEnum,
 };
 use failover::aws::claims::Fence;
-use failover::aws::pace::Writes;
 use failover::aws::{command, listener, tags};
 use failover::contract::{
     Execution, MustShow, Plan, PlannedApp, Progress, RollBackEnding, RollBackRequest, RolledBack, Route,
@@ -41,7 +40,7 @@ pub async fn work(ground: &Ground, moto: &Moto, endpoint: &str) -> Result<()> {
     ensure!(app.rules().await? == untouched, "a run wrote without a claim");
     let routes: Vec<&Route> = plan.routes.iter().collect();
     let fence = Fence::now(plan.settle_seconds);
-    tags::claim(app.client, &plan, &routes, &fence, &mut Writes::default()).await?;
+    tags::claim(app.client, &plan, &routes, async |lot| Ok((fence, lot.to_vec()))).await?;
     app.check_tags(&plan).await?;
 
     let start = Progress::default();
