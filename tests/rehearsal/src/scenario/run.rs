@@ -95,6 +95,7 @@ pub async fn rehearse(
         decisions: Vec::new(),
         calls: BTreeMap::new(),
         spread: Duration::ZERO,
+        late_reads: Duration::ZERO,
         recorder: page.map(|_| Recorder::new(name)),
     };
     let mut runs = Vec::new();
@@ -126,6 +127,8 @@ struct Rehearsal<'a> {
     calls: BTreeMap<String, usize>,
     /// How late weights spread now.
     spread: Duration,
+    /// For how long reads may show what stood before a change.
+    late_reads: Duration,
     /// Where there is to be a page.
     recorder: Option<Recorder>,
 }
@@ -174,6 +177,8 @@ impl Rehearsal<'_> {
             bail!("{ending} is no ending: {says}");
         };
         let polls = verdicts.drain(..).map(|(verdict, reason)| format!("{verdict}: {reason}")).collect();
+        // What is left behind is asked of the same reads.
+        sleep(self.late_reads).await;
         let weights = self.weights().await?;
         let operation = run.operation.word().to_owned();
         let (says, path) = (says.to_owned(), ended.path.clone());
@@ -194,6 +199,7 @@ impl Rehearsal<'_> {
     async fn act(&mut self, action: &Action, execution: Option<&str>) -> Result<()> {
         if let Action::Aws(aws) = action {
             self.spread = aws.spread_seconds.duration();
+            self.late_reads = aws.late_reads_seconds.duration();
         }
         let scene = Scene { ground: self.ground, app: self.app, traffic: self.traffic, execution };
         action.carry_out(&scene).await.with_context(|| action.to_string())?;
