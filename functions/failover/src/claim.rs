@@ -26,7 +26,7 @@ const LONGEST_SETTLING_SECONDS: i64 = 20;
 const GONE_SECONDS: i64 = LONGEST_WRITER_SECONDS + 2 * LONGEST_SETTLING_SECONDS;
 
 /// Whether AWS takes this as the value of a tag: at most 256 letters, digits and few signs.
-pub fn fits_a_tag(value: &str) -> bool {
+pub(crate) fn fits_a_tag(value: &str) -> bool {
     let allowed = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
     value.chars().count() <= 256 && value.chars().all(allowed)
 }
