@@ -100,15 +100,6 @@ def faults(answer):
     return judge(operation, answer["body"], answer["status"])
 
 
-def check(files):
-    """What is wrong with the answers of files, and how many there are."""
-    found, seen = [], 0
-    for line in checks.lines(files):
-        seen += 1
-        found += [f"{fault}  in  {line}" for fault in faults(json.loads(line))]
-    return found, seen
-
-
 def cases():
     """What must be refused, each with a word of why, and what must not."""
     namespace = "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"
@@ -164,4 +155,4 @@ def cases():
 
 
 if __name__ == "__main__":
-    checks.run("kinds of answers", check, faults, cases())
+    checks.run("kinds of answers", checks.of_lines(faults), faults, cases())

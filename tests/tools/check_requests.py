@@ -46,15 +46,6 @@ def faults(request):
     return models.look(operation.input_shape, parameters, name) if operation.input_shape else []
 
 
-def check(files):
-    """What is wrong with the requests of files, and how many there are."""
-    found, seen = [], 0
-    for line in checks.lines(files):
-        seen += 1
-        found += [f"{fault}  in  {line}" for fault in faults(json.loads(line))]
-    return found, seen
-
-
 def cases():
     """What must be refused, each with a word of why, and what must not."""
     arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/shop/50dc6c495c0c9188/f2f7dc8efc522ab2"
@@ -92,4 +83,4 @@ def cases():
 
 
 if __name__ == "__main__":
-    checks.run("kinds of requests", check, faults, cases())
+    checks.run("kinds of requests", checks.of_lines(faults), faults, cases())

@@ -4,6 +4,7 @@
     CHECKER --self-test    judges what is made for it, and says whether that is judged as it should be
 """
 
+import json
 import sys
 
 import yaml
@@ -34,6 +35,19 @@ def lines(files):
     for file in files:
         with open(file, encoding="utf-8") as text:
             yield from filter(None, map(str.strip, text))
+
+
+def of_lines(faults):
+    """The check of files that hold a case in each line, as JSON, by what gives the faults of one."""
+
+    def check(files):
+        found, seen = [], 0
+        for line in lines(files):
+            seen += 1
+            found += [f"{fault}  in  {line}" for fault in faults(json.loads(line))]
+        return found, seen
+
+    return check
 
 
 def template(text):
