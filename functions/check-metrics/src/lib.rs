@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use aws_sdk_cloudwatch::Client as CloudWatch;
 use aws_sdk_elasticloadbalancingv2::Client as Balancer;
-use failover::aws::{self, SdkConfig, alarms, claims, health, listener, metrics, newcomers};
-use failover::contract::{Check, Plan, Progress, Step};
-use failover::error::Error;
-use failover::newcomers::told;
+use failover::aws;
+use failover::aws::{SdkConfig, alarms, claims, health, listener, metrics, newcomers};
+use failover::model::error::Error;
+use failover::model::{Plan, Progress};
+use failover::report::publish;
+use failover::run::newcomers::told;
+use failover::run::{progress, request};
 use failover::verdict::Verdict;
-use failover::{progress, publish, request};
+use failover::wire::{Check, Step};
 use futures_util::future::{try_join, try_join4};
 
 /// What a process calls AWS with.

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use aws_sdk_elasticloadbalancingv2::Client as Balancer;
 use aws_sdk_sfn::Client as StepFunctions;
-use failover::aws::claims::{self, Fence};
-use failover::aws::pace::{self, Writes};
-use failover::aws::{self, SdkConfig, listener, tags};
-use failover::claim::refusal;
-use failover::contract::{ClaimRequest, Plan, Route};
-use failover::error::{Error, Kind};
-use failover::weights;
+use failover::aws;
+use failover::aws::claims::Fence;
+use failover::aws::pace::Writes;
+use failover::aws::{SdkConfig, claims, listener, pace, tags};
+use failover::model::claim::refusal;
+use failover::model::error::{Error, Kind};
+use failover::model::{Plan, Route, weights};
+use failover::wire::ClaimRequest;
 
 /// What a process calls AWS with.
 pub type Clients = (Balancer, StepFunctions);

@@ -34,7 +34,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::error::{Error, Kind};
+use crate::model::error::{Error, Kind};
 
 /// Answers invocations until Lambda stops the process. `clients` is built once per process;
 /// `handle` gets a cheap clone of it with every request.

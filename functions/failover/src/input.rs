@@ -2,62 +2,28 @@
 //!
 //! Reading it either succeeds as a whole or names the field and the way out.
 
+pub mod address;
 mod apps;
+pub mod hooks;
+pub mod probes;
 mod stages;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
-pub use self::apps::{Apps, Belonging, Belongings, MOST_APPS};
+pub use self::apps::{Belonging, Belongings};
 pub use self::stages::StageInput;
 use self::stages::{check_bake, check_falling, check_stages};
-use crate::claim::fits_a_tag;
-use crate::duration::Seconds;
-use crate::error::Error;
-use crate::hook::{self, Hooks};
-use crate::plan::Refuse;
-use crate::probe::{self, Probe};
-use crate::release;
-use crate::request::Unanswered;
+use crate::model::claim::fits_a_tag;
+use crate::model::duration::Seconds;
+use crate::model::error::Error;
+use crate::model::hooks::Hooks;
+use crate::model::probe::Probe;
+use crate::model::weights::Percent;
+use crate::model::{Apps, Operation, Refuse, Unanswered, release};
 use crate::verdict::Criteria;
-use crate::weights::Percent;
-
-/// What a run does. See the README's table of operations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Operation {
-    /// All traffic to the live fleet, so that the standby can be deployed to.
-    Drain,
-    /// All traffic to the standby in stages, after which the roles swap.
-    #[default]
-    Shift,
-    /// An even split, in stages.
-    Balance,
-    /// All traffic back to the standby in one step, after which the roles swap.
-    Failback,
-    /// The weights that an interrupted run had found.
-    Restore,
-}
-
-impl Operation {
-    /// The word as typed.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Drain => "drain",
-            Self::Shift => "shift",
-            Self::Balance => "balance",
-            Self::Failback => "failback",
-            Self::Restore => "restore",
-        }
-    }
-
-    /// Whether the standby is the live fleet once the operation is done.
-    pub const fn swaps_roles(self) -> bool {
-        matches!(self, Self::Shift | Self::Failback)
-    }
-}
 
 /// What Step Functions calls the execution that started another one, in the input of that one.
 pub const STARTED_BY_EXECUTION: &str = "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID";
@@ -219,12 +185,12 @@ impl Input {
                 let word = self.operation.word();
                 Err(format!("`{field}`: a {word} probes no application; leave the field out"))
             }
-            _ => probe::check(self.probes.as_deref().unwrap_or_default()),
+            _ => probes::check(self.probes.as_deref().unwrap_or_default()),
         }
     }
 
     fn check(&self) -> Result<(), String> {
-        self.app.check()?;
+        apps::check(&self.app)?;
         if let Some(standby) = &self.standby {
             check_name("standby", standby)?;
         }
@@ -259,7 +225,7 @@ impl Input {
             return Err(format!("`approveWithin`: {} is not between 1s and 24h", self.approve_within));
         }
         self.check_probes()?;
-        self.hooks.as_ref().map_or(Ok(()), hook::check)?;
+        self.hooks.as_ref().map_or(Ok(()), hooks::check)?;
         check_times(self.bake, self.poll, self.period)?;
         self.criteria.check()?;
         match (&self.stages, self.operation) {

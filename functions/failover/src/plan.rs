@@ -1,23 +1,27 @@
 //! From what an operator asks and what the balancer holds to a plan, or to a refusal that names
 //! the way out. Nothing is touched here.
 
+pub mod calendar;
 mod checks;
 mod except;
 mod headroom;
+pub mod hooks;
+pub mod probes;
 mod restore;
+pub mod roles;
 mod stages;
 mod testers;
 
-use crate::calendar::Permit;
-use crate::claim::{Claim, Record};
-use crate::contract::{Execution, Plan, PlannedApp, Route, RouteWeights, Weights};
-use crate::duration::Seconds;
-use crate::error::Error;
-use crate::hook::Hooks;
-use crate::input::{Input, Operation};
-use crate::samples::Health;
+use crate::input::Input;
+use crate::model::claim::{Claim, Record};
+use crate::model::duration::Seconds;
+use crate::model::error::Error;
+use crate::model::hooks::Hooks;
+use crate::model::samples::Health;
+use crate::model::weights::{GroupWeight, Percent, share, weight_of};
+use crate::model::{Execution, Headroom, Operation, Plan, PlannedApp, Route, RouteWeights, Weights};
+use crate::plan::calendar::Permit;
 use crate::verdict::{Counts, Criteria};
-use crate::weights::{GroupWeight, Percent, share, weight_of};
 
 use self::checks::{
     check_apart, check_claims, check_execution, check_groups, check_health, check_releases, check_routes,
@@ -28,7 +32,7 @@ use self::restore::restore;
 use self::stages::{approval, check_poll, may_write, pace, stages};
 use self::testers::{check_testers, testers};
 
-pub use self::headroom::{Headroom, Load, Refuse};
+pub use self::headroom::Load;
 pub use self::stages::total_bake;
 
 /// A fleet as the balancer holds it.
@@ -42,7 +46,7 @@ pub struct FoundFleet {
     pub load_balancer_arns: Vec<String>,
     /// Its targets.
     pub health: Health,
-    /// What the tag `failover:release` of its target group says: see [`crate::release`].
+    /// What the tag `failover:release` of its target group says: see [`crate::model::release`].
     pub release: Option<String>,
     /// Whether its target group binds clients to a target by a cookie.
     pub target_stickiness: bool,

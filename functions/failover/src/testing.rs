@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::contract::Plan;
+use crate::model::Plan;
 
 /// A shift of `web` from prod1 to prod2 with these fields on top.
 pub(crate) fn plan(fields: Value) -> Plan {

@@ -25,6 +25,7 @@ mod guards;
 mod history;
 mod interval;
 mod limits;
+mod patience;
 mod recheck;
 mod stuck;
 mod usual;
@@ -39,6 +40,7 @@ pub use criteria::{BothSick, Criteria, Outcome, TooLittleTraffic};
 pub use decide::judge;
 pub use guards::ill_beside;
 pub use limits::Limits;
+pub use patience::Patience;
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use failover::contract::{NoticeRequest, Outcome, Plan, RollBackEnding};
-use failover::notice::{Notice, notice};
-use failover::roll_back::{self, Seen};
-use failover::samples::Health;
-use failover::{outcome, progress};
+use failover::model::Plan;
+use failover::model::samples::Health;
+use failover::report::notice::{Notice, notice};
+use failover::report::outcome;
+use failover::run::roll_back::Seen;
+use failover::run::{progress, roll_back};
+use failover::wire::{NoticeRequest, Outcome, RollBackEnding};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -170,7 +172,7 @@ fn where_a_run_has_arrived_is_said_as_it_is() {
     for operation in ["drain", "shift", "balance", "failback"] {
         for start in starts() {
             let plan = plan(operation, &start);
-            let arrived = progress::set(&plan, &failover::contract::Progress::default(), now).unwrap();
+            let arrived = progress::set(&plan, &failover::model::Progress::default(), now).unwrap();
             let share = plan.stages[0].standby_percent.get();
             let end = [u16::from(100 - share), u16::from(share)];
             let balancer: Balancer = start.iter().map(|routes| vec![end; routes.len()]).collect();

@@ -1,12 +1,12 @@
 //! Whatever anybody sends as the input of an execution: a refusal by name, or a sound plan.
 
-use failover::calendar::Permit;
-use failover::claim::Claim;
-use failover::contract::Execution;
 use failover::input::Input;
+use failover::model::Execution;
+use failover::model::claim::Claim;
+use failover::model::samples::Health;
+use failover::model::weights::GroupWeight;
+use failover::plan::calendar::Permit;
 use failover::plan::{Found, FoundApp, FoundFleet, FoundRoute, Past, plan};
-use failover::samples::Health;
-use failover::weights::GroupWeight;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -182,7 +182,7 @@ proptest! {
                 prop_assert!(plan.stages.iter().all(|stage| stage.bake_seconds > 0));
                 prop_assert!(plan.poll_seconds > 0 && plan.period_seconds > 0);
                 // It survives the state machine, which carries it as JSON.
-                let carried: failover::contract::Plan =
+                let carried: failover::model::Plan =
                     serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
                 prop_assert_eq!(carried, plan);
             }

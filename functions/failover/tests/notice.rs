@@ -1,7 +1,7 @@
 //! What the team reads, on runs made up by hand.
 
-use failover::contract::NoticeRequest;
-use failover::notice::{Moment, Notice, notice};
+use failover::report::notice::{Moment, Notice, notice};
+use failover::wire::NoticeRequest;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 

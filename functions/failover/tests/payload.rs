@@ -7,19 +7,19 @@ use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, AuthenticateOidcActionConfig, ForwardActionConfig, TargetGroupTuple,
 };
 use failover::aws::command;
-use failover::calendar::Permit;
-use failover::claim::Claim;
-use failover::contract::{Execution, Plan, Progress};
 use failover::input::Input;
-use failover::lockstep;
+use failover::model::claim::Claim;
+use failover::model::samples::{Figures, Health, Odds};
+use failover::model::weights::GroupWeight;
+use failover::model::{Execution, Plan, Progress};
+use failover::plan::calendar::Permit;
 use failover::plan::{Found, FoundApp, FoundFleet, FoundRoute, Past, plan};
-use failover::poll::Decision;
-use failover::precedence::Voice;
-use failover::request::Answer;
-use failover::samples::{Figures, Health, Odds};
+use failover::report::outcome;
+use failover::run::poll::Decision;
+use failover::run::precedence::Voice;
+use failover::run::request::Answer;
+use failover::run::{lockstep, progress};
 use failover::verdict::{Criteria, Ending, Evidence, Kind, Stage, Verdict, judge};
-use failover::weights::GroupWeight;
-use failover::{outcome, progress};
 use serde_json::{Value, json};
 
 const LIMIT: usize = 256 * 1024;

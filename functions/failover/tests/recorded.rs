@@ -12,8 +12,8 @@ use aws_smithy_runtime_api::client::http::{
 };
 use ciborium::value::Value;
 use failover::aws::{health, listener, metrics};
-use failover::error::Kind;
-use failover::weights::GroupWeight;
+use failover::model::error::Kind;
+use failover::model::weights::GroupWeight;
 
 /// Answers every call with the same.
 #[derive(Clone, Debug)]

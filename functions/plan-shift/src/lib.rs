@@ -7,14 +7,16 @@ use std::time::Duration;
 use aws_sdk_cloudwatch::Client as CloudWatch;
 use aws_sdk_elasticloadbalancingv2::Client as Balancer;
 use aws_sdk_sfn::Client as StepFunctions;
-use failover::aws::discover::{self, Asking, Wanted};
-use failover::aws::{self, SdkConfig, alarms, claims, loads, metrics};
-use failover::calendar::{Calendar, Permit};
-use failover::contract::{PlanRequest, Planned, Progress};
-use failover::error::{Error, Kind};
-use failover::input::{self, Input, Operation};
-use failover::plan::Found;
-use failover::{hook, outcome, plan, probe};
+use failover::aws::discover::{Asking, Wanted};
+use failover::aws::{SdkConfig, alarms, claims, discover, loads, metrics};
+use failover::input::Input;
+use failover::model::error::{Error, Kind};
+use failover::model::{Operation, Progress};
+use failover::plan::calendar::{Calendar, Permit};
+use failover::plan::{Found, hooks, probes};
+use failover::report::outcome;
+use failover::wire::{PlanRequest, Planned};
+use failover::{aws, input, plan};
 use futures_util::future::try_join;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -82,14 +84,14 @@ pub async fn handle(
     };
     let found = Found { permit, ..find(clients, &deployment, asking).await.map_err(untouched)? };
     let plan = plan::plan(&input, &request.execution, &found)?;
-    let plan = probe::planned(plan, &input, &request.probing)?;
-    let plan = hook::planned(plan, &input, &request.hooking)?;
+    let plan = probes::planned(plan, &input, &request.probing)?;
+    let plan = hooks::planned(plan, &input, &request.hooking)?;
     let outcome = outcome::untouched(&plan, input.dry_run);
     tracing::info!(app = %plan.app, execution = plan.execution.arn, "{}", outcome.summary);
     let something =
         if input.operation == Operation::Restore { !plan.routes.is_empty() } else { !plan.stages.is_empty() };
     let proceed = !input.dry_run && something;
-    let probe_standby = probe::before_the_run(&plan);
+    let probe_standby = probes::before_the_run(&plan);
     // That of a dry run is in its outcome; twice it might be more than a state can hand on.
     let plan = (!input.dry_run).then_some(plan);
     Ok(Planned { proceed, probe_standby, plan, progress: Progress::default(), outcome })

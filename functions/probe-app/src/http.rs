@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use failover::aws::testers::Secret;
-use failover::probe::answer::{Answer, READ_BYTES};
-use failover::probe::{Method, Probe, STANDBY_HEADER, address};
+use failover::input::address;
+use failover::model::probe::{Method, Probe, STANDBY_HEADER};
+use failover::run::probes::answer::{Answer, READ_BYTES};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::header::{HOST, LOCATION, USER_AGENT};

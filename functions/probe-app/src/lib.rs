@@ -9,13 +9,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_elasticloadbalancingv2::Client as Balancer;
-use failover::aws::testers::{self, Secret};
-use failover::aws::{self, SdkConfig};
-use failover::contract::{Plan, Probed, Step};
-use failover::error::{Error, Kind};
-use failover::probe::judge::{self, Failure};
-use failover::probe::{Probe, Probing, STANDBY, Target, address};
-use failover::text;
+use failover::aws;
+use failover::aws::testers::Secret;
+use failover::aws::{SdkConfig, testers};
+use failover::input::address;
+use failover::model::error::{Error, Kind};
+use failover::model::probe::{Probe, Probing, STANDBY, Target};
+use failover::model::{Plan, text};
+use failover::run::probes::judge;
+use failover::run::probes::judge::Failure;
+use failover::wire::{Probed, Step};
 use futures_util::future::join_all;
 
 pub use crate::http::Client;

@@ -4,8 +4,8 @@
 
 use aws_sdk_elasticloadbalancingv2::Client;
 use failover::aws::{SdkConfig, tags};
-use failover::contract::{ReleaseRequest, Released};
-use failover::error::Error;
+use failover::model::error::Error;
+use failover::wire::{ReleaseRequest, Released};
 
 /// The client of a process.
 pub fn clients(config: &SdkConfig) -> Client {

@@ -4,13 +4,15 @@
 #![deny(clippy::disallowed_methods)]
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws::listener::{self, Current};
-use failover::aws::{self, SdkConfig, claims, health};
-use failover::contract::{RollBackRequest, RolledBack, Route};
-use failover::error::{Error, Kind};
-use failover::input::Operation;
-use failover::roll_back::Seen;
-use failover::{publish, roll_back, weights};
+use failover::aws;
+use failover::aws::listener::Current;
+use failover::aws::{SdkConfig, claims, health, listener};
+use failover::model::error::{Error, Kind};
+use failover::model::{Operation, Route, weights};
+use failover::report::publish;
+use failover::run::roll_back;
+use failover::run::roll_back::Seen;
+use failover::wire::{RollBackRequest, RolledBack};
 
 /// The client of a process.
 pub fn clients(config: &SdkConfig) -> Client {

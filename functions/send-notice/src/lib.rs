@@ -9,12 +9,13 @@ use std::time::Duration;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sns::error::BuildError;
 use aws_sdk_sns::types::MessageAttributeValue;
+use failover::aws;
+use failover::aws::SdkConfig;
 use failover::aws::error::named;
-use failover::aws::{self, SdkConfig};
-use failover::contract::{NoticeRequest, Noticed};
-use failover::error::{Error, Kind};
-use failover::input::Apps;
-use failover::notice::{Notice, notice};
+use failover::model::Apps;
+use failover::model::error::{Error, Kind};
+use failover::report::notice::{Notice, notice};
+use failover::wire::{NoticeRequest, Noticed};
 
 /// The source of the events.
 const SOURCE: &str = "failover";

@@ -8,8 +8,8 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
 use failover::aws::SdkConfig;
-use failover::contract::{NoticeRequest, Noticed};
-use failover::error::{Error, Kind};
+use failover::model::error::{Error, Kind};
+use failover::wire::{NoticeRequest, Noticed};
 use send_notice::{clients, handle};
 use serde_json::{Value, json};
 

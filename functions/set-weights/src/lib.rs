@@ -3,11 +3,14 @@
 #![deny(clippy::disallowed_methods)]
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws::{self, SdkConfig, claims, health, listener, tags};
-use failover::contract::{Progress, Step};
-use failover::error::Error;
-use failover::weights::Percent;
-use failover::{outcome, progress, publish, weights};
+use failover::aws;
+use failover::aws::{SdkConfig, claims, health, listener, tags};
+use failover::model::error::Error;
+use failover::model::weights::{Percent, split};
+use failover::model::{Progress, weights};
+use failover::report::publish;
+use failover::run::progress;
+use failover::wire::Step;
 
 /// The client of a process.
 pub fn clients(config: &SdkConfig) -> Client {
@@ -32,7 +35,7 @@ pub async fn handle(client: Client, step: Step) -> Result<Progress, Error> {
     let desired = |route: &_| plan.stage_groups(route, percent);
     listener::write(&client, &plan, &current, fence, allowed, weights::holds, desired).await?;
     let (set, now) = (plan.weights(percent), aws::now());
-    let split = outcome::split(&set);
+    let split = split(&set);
     tracing::info!(app = %plan.app, execution = plan.execution.arn, stage = progress.stage, "set {split}");
     aws::publish(&publish::weights(&plan, plan.apps.iter().map(|app| (app, set.clone())), now));
     progress::set(&plan, &progress, now)

@@ -4,12 +4,14 @@
 #![deny(clippy::disallowed_methods)]
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws::{self, SdkConfig, newcomers, tags, testers};
-use failover::contract::{Outcome, Plan, SwapRequest};
-use failover::error::{Error, Kind};
-use failover::newcomers::contradict;
-use failover::outcome;
-use failover::weights::Percent;
+use failover::aws;
+use failover::aws::{SdkConfig, newcomers, tags, testers};
+use failover::model::Plan;
+use failover::model::error::{Error, Kind};
+use failover::model::weights::Percent;
+use failover::report::outcome;
+use failover::run::newcomers::contradict;
+use failover::wire::{Outcome, SwapRequest};
 
 /// The client of a process.
 pub fn clients(config: &SdkConfig) -> Client {

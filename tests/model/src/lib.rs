@@ -27,7 +27,7 @@
 //! the mark **done**. From then on there is nothing to put back on any of its routes.
 //!
 //! Whether a claim keeps an execution out, and whether a run has come to its end, are not said here a second time:
-//! [`failover::claim`] of the product is called. A fence that is down keeps something from it.
+//! [`failover::model::claim`] of the product is called. A fence that is down keeps something from it.
 //!
 //! # Restores
 //!

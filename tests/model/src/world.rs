@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-pub use failover::claim::Reached;
+pub use failover::model::claim::Reached;
 
 /// What a route's fleets get: the percent of the standby.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -12,8 +12,8 @@ use anyhow::{Context, Result, ensure};
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, RuleCondition, Tag, TargetGroupAttribute,
 };
-use failover::probe::STANDBY_HEADER;
-use failover::weights::GroupWeight;
+use failover::model::probe::STANDBY_HEADER;
+use failover::model::weights::GroupWeight;
 use jiff::Timestamp;
 
 use crate::ground::Ground;
@@ -323,7 +323,7 @@ impl<'a> App<'a> {
         let mut weights = Vec::new();
         for arn in &self.standing() {
             let groups = failover::aws::listener::groups(&self.actions(arn).await?).context("no forward")?;
-            let of = |i: usize| failover::weights::weight_of(&groups, &self.groups[i]).unwrap_or(0);
+            let of = |i: usize| failover::model::weights::weight_of(&groups, &self.groups[i]).unwrap_or(0);
             weights.push([of(0), of(1)]);
         }
         Ok(weights)

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use alb::Call;
 use anyhow::Result;
-use failover::contract::Plan;
+use failover::model::Plan;
 use jiff::Timestamp;
 use report::{Event, Figure, Notice, Recording, Run, collect};
 

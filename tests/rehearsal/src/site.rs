@@ -10,7 +10,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
     HttpHeaderConditionConfig, ProtocolEnum, RuleCondition, TargetDescription, TargetGroupStickinessConfig,
     TargetGroupTuple, TargetTypeEnum,
 };
-use failover::probe::STANDBY_HEADER;
+use failover::model::probe::STANDBY_HEADER;
 use schemars::JsonSchema;
 use serde::Deserialize;
 

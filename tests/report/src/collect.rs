@@ -6,12 +6,12 @@ use anyhow::{Context, Result};
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::MetricDataQuery;
 use aws_sdk_sfn::types::HistoryEvent;
-use failover::aws::metrics::{self, Series};
-use failover::contract::{
-    Check, Plan, Planned, PlannedApp, Probed, Progress, RollBackEnding, RolledBack, StageRecord, Weights,
-};
-use failover::samples::{FleetSamples, OwnErrors, Sample as Counted, Samples, whole};
-use failover::unanswered::attribute;
+use failover::aws::metrics;
+use failover::aws::metrics::Series;
+use failover::model::samples::{FleetSamples, OwnErrors, Sample as Counted, Samples, whole};
+use failover::model::{Plan, PlannedApp, Progress, StageRecord, Weights};
+use failover::run::unanswered::attribute;
+use failover::wire::{Check, Planned, Probed, RollBackEnding, RolledBack};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

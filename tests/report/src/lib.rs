@@ -13,8 +13,8 @@ mod time;
 
 use std::collections::BTreeMap;
 
-use failover::contract::Weights;
-use failover::samples::Figures;
+use failover::model::Weights;
+use failover::model::samples::Figures;
 use failover::verdict::Verdict;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

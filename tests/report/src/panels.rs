@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use failover::contract::Weights;
+use failover::model::Weights;
 use jiff::Timestamp;
 
 use crate::chart::{Chart, Marks, Scale, Series, Shape, Span};

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use failover::contract::Weights;
-use failover::samples::{Figures, Odds};
+use failover::model::Weights;
+use failover::model::samples::{Figures, Odds};
+use failover::model::weights::Percent;
 use failover::verdict::Verdict;
-use failover::weights::Percent;
 use jiff::{SignedDuration, Timestamp};
 use report::{App, Event, Figure, Notice, Poll, Recording, Run, Sample, Step, What, page, panels};
 use serde::Deserialize;

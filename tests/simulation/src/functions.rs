@@ -11,7 +11,7 @@ use aws_sdk_elasticloadbalancingv2::config::Credentials;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use failover::aws;
-use failover::error::{Error, Kind};
+use failover::model::error::{Error, Kind};
 use rand::rngs::SmallRng;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};

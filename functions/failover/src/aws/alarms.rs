@@ -4,7 +4,7 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{AlarmType, StateValue};
 
 use super::error::named;
-use crate::error::{Error, Kind};
+use crate::model::error::{Error, Kind};
 
 /// Those of the named alarms that are in ALARM. Asks nothing where none is named.
 ///

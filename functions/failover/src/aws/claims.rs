@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use super::error::{code, named};
 use super::tags::{self, Marks};
-use crate::claim::{Claim, Standing};
-use crate::contract::{Plan, Route};
-use crate::error::{Error, Kind};
-use crate::request::Requests;
+use crate::model::claim::{Claim, Standing};
+use crate::model::error::{Error, Kind};
+use crate::model::{Plan, Route};
+use crate::run::request::Requests;
 
 /// A look at the claims, after which there is a limited time to write.
 #[derive(Clone, Copy, Debug)]

@@ -15,12 +15,13 @@ use super::error::{code, named};
 use super::pace::paced;
 use super::tags::Marks;
 use super::{claims, command, health, listener, tags, testers};
-use crate::calendar::Permit;
-use crate::claim::{Claim, Record, end_of_run};
-use crate::error::{Error, Kind};
-use crate::input::{Input, Operation};
+use crate::input::Input;
+use crate::model::Operation;
+use crate::model::claim::{Claim, Record, end_of_run};
+use crate::model::error::{Error, Kind};
+use crate::model::weights::{GroupWeight, weight_of};
+use crate::plan::calendar::Permit;
 use crate::plan::{Found, FoundApp, FoundFleet, FoundRoute, FoundTesters, Past};
-use crate::weights::{GroupWeight, weight_of};
 
 /// For whom something is looked up.
 #[derive(Clone, Copy, Debug)]

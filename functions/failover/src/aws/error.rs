@@ -2,8 +2,8 @@
 
 use aws_sdk_elasticloadbalancingv2::error::{ProvideErrorMetadata, SdkError};
 
-use crate::error::{Error, Kind};
-use crate::text::cut;
+use crate::model::error::{Error, Kind};
+use crate::model::text::cut;
 
 /// Codes with which AWS says "later" while the HTTP status alone would say "no".
 const THROTTLED: [&str; 6] = [

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use serde_json::json;
 
-use crate::contract::Plan;
+use crate::model::Plan;
 use crate::testing;
 
 /// What the balancer holds, and what it was asked.

@@ -11,9 +11,9 @@ use futures_util::future::try_join;
 
 use super::error::named;
 use super::pace::paced;
-use crate::contract::{Plan, PlannedApp};
-use crate::error::Error;
-use crate::samples::Health;
+use crate::model::error::Error;
+use crate::model::samples::Health;
+use crate::model::{Plan, PlannedApp};
 
 /// The targets of both fleets, live and standby, of every app of the plan in their order.
 ///

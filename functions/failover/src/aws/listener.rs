@@ -14,9 +14,9 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use super::claims::{self, Fence};
 use super::error::{code, named};
 use super::pace::{Writes, lots, paced};
-use crate::contract::{Plan, Route};
-use crate::error::{Error, Kind};
-use crate::weights::{self, GroupWeight};
+use crate::model::error::{Error, Kind};
+use crate::model::weights::GroupWeight;
+use crate::model::{Plan, Route, weights};
 
 /// As many rules as one call reads.
 const RULES_PER_CALL: usize = 20;

@@ -5,7 +5,7 @@ use aws_sdk_cloudwatch::types::MetricDataQuery;
 use jiff::Timestamp;
 
 use super::metrics::{fetch, of_balancer, of_group, query};
-use crate::error::Error;
+use crate::model::error::Error;
 use crate::plan::{FoundApp, Load};
 
 /// How far back loads are looked at: as long as `CloudWatch` keeps minutes, in seconds.

@@ -16,12 +16,12 @@ use aws_sdk_cloudwatch::types::{
 use jiff::Timestamp;
 
 use super::error::named;
-use crate::contract::{Plan, PlannedApp};
-use crate::error::{Error, Kind};
 use crate::input::Input;
+use crate::model::error::{Error, Kind};
+use crate::model::samples::{FleetSamples, OwnErrors, Sample, Samples, whole};
+use crate::model::{Plan, PlannedApp};
 use crate::plan::{FoundApp, Past};
-use crate::samples::{FleetSamples, OwnErrors, Sample, Samples, whole};
-use crate::unanswered::attribute;
+use crate::run::unanswered::attribute;
 use crate::verdict::Criteria;
 
 /// Periods before the run that are fetched with it, where there is one app.

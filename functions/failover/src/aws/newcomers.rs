@@ -8,10 +8,10 @@ use aws_sdk_elasticloadbalancingv2::types::{Listener, Rule};
 use super::discover::{self, label, port_of};
 use super::listener::{self, Current};
 use super::testers;
-use crate::contract::Plan;
-use crate::error::Error;
-use crate::newcomers::Newcomer;
-use crate::weights::weight_of;
+use crate::model::Plan;
+use crate::model::error::Error;
+use crate::model::weights::weight_of;
+use crate::run::newcomers::Newcomer;
 
 /// What the plan's routes hold, and the rules that are new: all rules of the balancer are read for that, once.
 ///

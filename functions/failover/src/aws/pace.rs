@@ -10,7 +10,7 @@ use clock::Instant;
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use crate::error::Error;
+use crate::model::error::Error;
 
 /// Reads that are sent at once: a poll and the stage that it leads to must both find room.
 const READS_AT_ONCE: u32 = 12;
@@ -99,7 +99,7 @@ pub fn lots<T>(all: &[T], settle_seconds: u32) -> impl Iterator<Item = &[T]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claim::LONGEST_WRITER_SECONDS;
+    use crate::model::claim::LONGEST_WRITER_SECONDS;
 
     /// As many routes as 16 apps may have.
     const MOST_ROUTES: u32 = 64;

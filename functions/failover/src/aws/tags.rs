@@ -8,11 +8,11 @@ use aws_sdk_elasticloadbalancingv2::types::{Tag, TagDescription};
 use super::claims::{self, Fence};
 use super::error::{code, named};
 use super::pace::{Writes, lots, paced};
-use crate::claim::Record;
-use crate::contract::{Plan, PlannedApp, Route, Weights};
-use crate::error::Error;
-use crate::release::{self, Release};
-use crate::request::NOTHING;
+use crate::model::claim::Record;
+use crate::model::error::Error;
+use crate::model::release::Release;
+use crate::model::{Plan, PlannedApp, Route, Weights, release};
+use crate::run::request::NOTHING;
 
 /// On every route: which fleet is live.
 const LIVE: &str = "failover:live";

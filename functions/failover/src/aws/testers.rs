@@ -9,10 +9,9 @@ use aws_sdk_elasticloadbalancingv2::types::{HttpHeaderConditionConfig, Rule};
 use super::claims;
 use super::error::{code, named};
 use super::listener;
-use crate::contract::{Plan, PlannedApp, Route, TestersRule};
-use crate::error::{Error, Kind};
-use crate::probe::STANDBY_HEADER;
-use crate::weights;
+use crate::model::error::{Error, Kind};
+use crate::model::probe::STANDBY_HEADER;
+use crate::model::{Plan, PlannedApp, Route, TestersRule, weights};
 
 /// What testers are known by. Shown as nothing but its name.
 #[derive(Clone, PartialEq, Eq)]

@@ -1,72 +1,29 @@
 //! Which apps an input is about, and what belongs to each of them.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::Deserialize;
 
 use super::check_name;
+use crate::model::{Apps, MOST_APPS};
 
-/// One app by its name, or several that move in lockstep.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Apps {
-    /// One.
-    One(String),
-    /// Several, in the order in which they were given.
-    Several(Vec<String>),
-}
-
-impl Apps {
-    /// Their names.
-    pub fn names(&self) -> &[String] {
-        match self {
-            Self::One(name) => std::slice::from_ref(name),
-            Self::Several(names) => names,
+/// Checks their number and names.
+pub(super) fn check(apps: &Apps) -> Result<(), String> {
+    let names = apps.names();
+    if names.is_empty() || names.len() > MOST_APPS {
+        return Err(format!(
+            "`app`: {} names; give 1 to {MOST_APPS}, and more apps to another run",
+            names.len()
+        ));
+    }
+    for (index, name) in names.iter().enumerate() {
+        check_name("app", name)?;
+        if names[..index].contains(name) {
+            return Err(format!("`app`: {name} is named twice; name every app once"));
         }
     }
-
-    pub(super) fn check(&self) -> Result<(), String> {
-        let names = self.names();
-        if names.is_empty() || names.len() > MOST_APPS {
-            return Err(format!(
-                "`app`: {} names; give 1 to {MOST_APPS}, and more apps to another run",
-                names.len()
-            ));
-        }
-        for (index, name) in names.iter().enumerate() {
-            check_name("app", name)?;
-            if names[..index].contains(name) {
-                return Err(format!("`app`: {name} is named twice; name every app once"));
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }
-
-/// `web`, `web and portal`, or the first of many.
-impl fmt::Display for Apps {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.names() {
-            [first @ .., last] if first.len() < APPS_IN_WORDS => {
-                let first = first.join(", ");
-                f.write_str(&first)?;
-                f.write_str(if first.is_empty() { "" } else { " and " })?;
-                f.write_str(last)
-            }
-            names => {
-                let shown = names.iter().take(APPS_IN_WORDS - 1).cloned().collect::<Vec<_>>().join(", ");
-                write!(f, "{shown} and {} more", names.len() - names.len().min(APPS_IN_WORDS - 1))
-            }
-        }
-    }
-}
-
-/// So many apps move in lockstep at most: what a poll asks of AWS grows with each.
-pub const MOST_APPS: usize = 16;
-
-/// More names than these are counted in a sentence.
-const APPS_IN_WORDS: usize = 4;
 
 /// What belongs to one app: given as it is where there is one, by the names of the apps where there
 /// are several.
@@ -80,29 +37,4 @@ pub enum Belonging {
     Text(String),
     /// Those of the app of this name.
     OfApp(BTreeMap<String, String>),
-}
-
-impl<'de> Deserialize<'de> for Apps {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AppsVisitor)
-    }
-}
-
-/// Written out, since a derived untagged enum could only say that no variant matched.
-struct AppsVisitor;
-
-impl<'de> de::Visitor<'de> for AppsVisitor {
-    type Value = Apps;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of an app, or a list of names")
-    }
-
-    fn visit_str<E: de::Error>(self, name: &str) -> Result<Apps, E> {
-        Ok(Apps::One(name.to_owned()))
-    }
-
-    fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<Apps, A::Error> {
-        Vec::deserialize(de::value::SeqAccessDeserializer::new(list)).map(Apps::Several)
-    }
 }

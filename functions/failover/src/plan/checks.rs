@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Found, FoundApp, FoundFleet, FoundRoute, Past, Refusal, found_weights};
-use crate::calendar::Permit;
-use crate::claim;
-use crate::contract::{Execution, MustShow, Stage};
-use crate::duration::Seconds;
-use crate::error::Error;
-use crate::input::{Input, Operation};
-use crate::release::Release;
-use crate::roles::{self, RouteSays};
-use crate::samples::Health;
-use crate::verdict::{self, Criteria, proposed_bake};
-use crate::weights::{GroupWeight, Percent, weight_of};
+use crate::input::Input;
+use crate::model::duration::Seconds;
+use crate::model::error::Error;
+use crate::model::release::Release;
+use crate::model::samples::Health;
+use crate::model::weights::{GroupWeight, Percent, weight_of};
+use crate::model::{Execution, MustShow, Operation, Stage, claim};
+use crate::plan::calendar::Permit;
+use crate::plan::roles;
+use crate::plan::roles::RouteSays;
+use crate::verdict;
+use crate::verdict::{Criteria, proposed_bake};
 
 /// Weights are given by the names of the fleets, so all apps must have the same. And two apps with a target
 /// group in common would be one, moved twice; a naming pattern without `{app}` makes such.

@@ -4,12 +4,10 @@
 //! So it is told, and refused is only what is beyond a load at which the fleet was seen to fail, unless the
 //! input asks for more. Loads are compared by target, since targets come and go.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Found, FoundApp, FoundFleet, Refusal};
-use crate::contract::{Execution, Stage};
-use crate::input::{Input, Operation};
-use crate::weights::Percent;
+use crate::input::Input;
+use crate::model::weights::Percent;
+use crate::model::{Execution, Headroom, Operation, Refuse, Stage};
 
 /// A day in seconds.
 const DAY: i64 = 24 * 3600;
@@ -60,45 +58,6 @@ struct Asked {
     period_seconds: u32,
 }
 
-/// What is known of how much a fleet can carry. Rates are requests a minute on all of its targets that are
-/// healthy now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Headroom {
-    /// The fleet.
-    pub fleet: String,
-    /// The most that it has to carry, by the same hours of earlier days and weeks and by the last hour.
-    pub due: u64,
-    /// When the run is over at the earliest, in seconds since the epoch.
-    pub until: i64,
-    /// The most that it has carried while it was well; none where it has carried nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub well: Option<u64>,
-    /// The least beyond that at which it was seen to fail, while it was well with less on it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed: Option<u64>,
-    /// Its healthy targets.
-    pub healthy: u32,
-    /// Its registered targets.
-    pub registered: u32,
-    /// Those of the other fleet, where these are not as many.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub other_registered: Option<u32>,
-}
-
-/// What is refused.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Refuse {
-    /// Nothing: it is only told.
-    Nothing,
-    /// What is beyond a load at which the fleet was seen to fail.
-    #[default]
-    SeenToFail,
-    /// What is beyond the most that it has carried well.
-    Untried,
-}
-
 /// What is known of every app, in their order; the refusal where one is to receive what it cannot carry and
 /// may be refused for it.
 pub(super) fn headrooms(
@@ -147,12 +106,12 @@ fn headroom(
     let per_minute = 60.0 / f64::from(asked.period_seconds.max(1));
     let due = due(loads, other.1, asked)? * per_minute * f64::from(asked.share.get()) / 100.0;
     let healthy = f64::from(fleet.health.healthy);
-    let now = |by_target: f64| crate::samples::whole(by_target * per_minute * healthy);
+    let now = |by_target: f64| crate::model::samples::whole(by_target * per_minute * healthy);
     let carried = Carried::of(loads);
     let (own, others) = (fleet.health.registered, other.0.health.registered);
     Some(Headroom {
         fleet: fleet.name.clone(),
-        due: crate::samples::whole(due),
+        due: crate::model::samples::whole(due),
         until: asked.ends,
         well: carried.well.map(now),
         failed: carried.failed.map(now),

@@ -7,12 +7,12 @@ use super::{
     Found, FoundApp, FoundFleet, FoundRoute, Refusal, SLOW_SECONDS, found_weights, planned, route, testers,
     weights,
 };
-use crate::claim::{Claim, Record, end_of_run};
-use crate::contract::{Execution, Plan, PlannedApp, Route};
-use crate::error::{Error, Kind};
-use crate::hook::Hooks;
 use crate::input::Input;
-use crate::weights::{share, weight_of};
+use crate::model::claim::{Claim, Record, end_of_run};
+use crate::model::error::{Error, Kind};
+use crate::model::hooks::Hooks;
+use crate::model::weights::{share, weight_of};
+use crate::model::{Execution, Plan, PlannedApp, Route};
 
 /// The plan of a restore: the routes that an interrupted run has left claimed, or with a record of
 /// what it found. Health is not looked at here: the rollback decides by the health it finds.

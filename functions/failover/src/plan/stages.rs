@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{Found, FoundApp, FoundRoute, percent};
-use crate::contract::{MustShow, Stage};
-use crate::duration::Seconds;
-use crate::input::{Input, Operation, StageInput};
-use crate::request::{Approval, HELD_POLLS};
+use crate::input::{Input, StageInput};
+use crate::model::duration::Seconds;
+use crate::model::weights::{Percent, weight_of};
+use crate::model::{Approval, HELD_POLLS, MustShow, Operation, Stage};
 use crate::verdict::Criteria;
-use crate::weights::{Percent, weight_of};
 
 /// Shares of the standby where a shift is not told otherwise.
 const SHIFT_STAGES: [u8; 5] = [10, 25, 50, 75, 100];

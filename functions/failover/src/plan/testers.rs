@@ -1,9 +1,7 @@
 //! Whether testers are led to the standby.
 
 use super::{Found, FoundApp, FoundFleet, FoundTesters};
-use crate::contract::TestersRule;
-use crate::input::Operation;
-use crate::weights;
+use crate::model::{Operation, TestersRule, weights};
 
 /// The rules for testers, each with what keeps it from leading them to the standby.
 /// `live` is the index of the live fleet.

@@ -4,12 +4,11 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::calendar::Permit;
-use crate::claim::Reached;
-use crate::contract::{MustShow, Progress};
-use crate::progress;
-use crate::roll_back;
-use crate::weights::{gives, holds, with_weights};
+use crate::model::claim::Reached;
+use crate::model::weights::{gives, holds, with_weights};
+use crate::model::{MustShow, Progress};
+use crate::plan::calendar::Permit;
+use crate::run::{progress, roll_back};
 
 mod carries;
 

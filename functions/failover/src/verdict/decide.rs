@@ -8,11 +8,11 @@ use super::factor::{log_sum, wealth};
 use super::guards::{NOBODY, both_sick, broken, live_is_off, plainly_ill};
 use super::history::History;
 use super::interval::{difference, in_words};
+use super::patience::Patience;
 use super::recheck::clears;
 use super::wealth::{Holding, Ledger, scaled};
 use super::words::{odds, periods, share};
 use super::{Ending, Judgement, MetricJudgement, Verdict};
-use crate::patience::Patience;
 
 /// Periods of a stage below which it is never left early.
 const EARLY_PERIODS: usize = 2;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use failover::claim::{self, Claim, end_of_run, refusal};
-use failover::contract::RouteWeights;
+use failover::model::claim::{Claim, end_of_run, refusal};
+use failover::model::{RouteWeights, claim};
 
 use super::Turn;
 use crate::execution::{Call, Ending, Status, Step};

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use failover::contract::{Plan, StageRecord};
-use failover::samples::Figures;
+use failover::model::samples::Figures;
+use failover::model::{Plan, StageRecord};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};

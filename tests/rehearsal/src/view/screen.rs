@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use failover::contract::{Plan, StageRecord, Weights};
-use failover::samples::{Figures, FleetFigures};
+use failover::model::samples::{Figures, FleetFigures};
+use failover::model::{Plan, StageRecord, Weights};
 
 use super::clock;
 use crate::app::FLEETS;
@@ -173,7 +173,7 @@ fn bar(share: f64) -> String {
 
 /// Such as `prod1 10 %, prod2 90 %`.
 fn weights(weights: &Weights) -> String {
-    failover::outcome::split(weights)
+    failover::model::weights::split(weights)
 }
 
 fn fleet(figures: FleetFigures) -> String {
@@ -192,7 +192,7 @@ fn fleet(figures: FleetFigures) -> String {
 mod tests {
     use std::str::FromStr;
 
-    use failover::samples::Odds;
+    use failover::model::samples::Odds;
     use serde_json::{Value, json};
 
     use super::*;

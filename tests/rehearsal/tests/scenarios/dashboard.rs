@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use alb::Behaviour;
 use anyhow::{Context, Result, ensure};
-use failover::publish::{MOST_ODDS, Metric, NAMESPACE};
+use failover::report::publish::{MOST_ODDS, Metric, NAMESPACE};
 use rehearsal::{Forward, Ground, RouteKind, Site, cli};
 use serde_json::{Value, json};
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use alb::{Behaviour, CallInfo, Intercept};
 use anyhow::{Result, bail, ensure};
 use aws_sdk_elasticloadbalancingv2::types::Action;
-use failover::weights::GroupWeight;
+use failover::model::weights::GroupWeight;
 use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt};
 use rehearsal::{App, Ended, Forward, Ground, RouteKind, Site, kill};

@@ -10,7 +10,7 @@ use alb::Intercept;
 use anyhow::{Context, Result, ensure};
 use aws_sdk_elasticloadbalancingv2::types::RuleCondition;
 use failover::aws::listener;
-use failover::weights::GroupWeight;
+use failover::model::weights::GroupWeight;
 use futures_util::future::select_all;
 use rehearsal::{App, Ended, Event, FLEETS, Forward, Ground, RouteKind, Site, aim, cli, root, tool};
 use serde_json::{Value, json};

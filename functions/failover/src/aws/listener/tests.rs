@@ -139,7 +139,7 @@ fn what_is_written_after_the_first_lot_is_looked_at_again() {
         // A lot of ten, and then one after the other.
         plan.settle_seconds = 1;
         let client = fake.client();
-        let half = crate::weights::Percent::HALF;
+        let half = crate::model::weights::Percent::HALF;
         let desired = |route: &Route| plan.stage_groups(route, half);
         let current = read(&client, &plan, &plan.routes).await.unwrap();
         let fence = Fence::now(15);
@@ -152,7 +152,7 @@ fn what_is_written_after_the_first_lot_is_looked_at_again() {
         // Somebody else takes a route of a later lot meanwhile.
         fake.state().tags.get_mut("arn:rule-10").unwrap().insert("failover:claim".into(), "arn:other".into());
         let current = read(&client, &plan, &plan.routes).await.unwrap();
-        let desired = |route: &Route| plan.stage_groups(route, crate::weights::Percent::ALL);
+        let desired = |route: &Route| plan.stage_groups(route, crate::model::weights::Percent::ALL);
         let allowed = |route: &Route| vec![plan.stage_groups(route, half)];
         let fence = Fence::now(15);
         let written = write(&client, &plan, &current, fence, allowed, weights::holds, desired).await;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::aws::fake::world;
-use crate::weights::Percent;
+use crate::model::weights::Percent;
 
 fn run(future: impl Future) {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
@@ -74,7 +74,7 @@ fn a_route_that_somebody_else_took_is_not_released_and_not_recorded() {
         fake.state().tags.get_mut("arn:rule-1").unwrap().insert(CLAIM.into(), "arn:other".into());
         let client = fake.client();
         let error = record(&client, &plan, &plan.weights(Percent::ALL), "prod2").await.unwrap_err();
-        assert_eq!(error.kind, crate::error::Kind::Overtaken);
+        assert_eq!(error.kind, crate::model::error::Kind::Overtaken);
         let released = release(&client, &plan, false).await.unwrap();
         assert_eq!(released.iter().map(|route| &*route.arn).collect::<Vec<_>>(), ["arn:rule-0"]);
         assert_eq!(fake.state().tags["arn:rule-1"][CLAIM], "arn:other");

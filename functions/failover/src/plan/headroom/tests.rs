@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::samples::Health;
+use crate::model::samples::Health;
 
 const NOW: i64 = 1_800_000_000;
 const PERIOD: u32 = 300;

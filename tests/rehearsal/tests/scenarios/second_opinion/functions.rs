@@ -9,14 +9,15 @@ use aws_sdk_elasticloadbalancingv2::types::{
     Action, ProtocolEnum, Rule, RuleCondition, TargetDescription, TargetTypeEnum,
 };
 use failover::aws::{command, listener};
-use failover::contract::{
-    ClaimRequest, Execution, MustShow, Plan, PlannedApp, Progress, ReleaseRequest, Released, RollBackEnding,
-    RollBackRequest, RolledBack, Route, RouteWeights, Stage, Step,
+use failover::model::hooks::Hooks;
+use failover::model::weights::{GroupWeight, Percent, weight_of};
+use failover::model::{
+    Apps, Execution, MustShow, Operation, Plan, PlannedApp, Progress, Route, RouteWeights, Stage,
 };
-use failover::hook::Hooks;
-use failover::input::{Apps, Operation};
 use failover::verdict::Criteria;
-use failover::weights::{GroupWeight, Percent, weight_of};
+use failover::wire::{
+    ClaimRequest, ReleaseRequest, Released, RollBackEnding, RollBackRequest, RolledBack, Step,
+};
 use jiff::Timestamp;
 use rehearsal::{FLEETS, Ground, cli, tool};
 use serde_json::{Value, json};

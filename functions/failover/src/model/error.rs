@@ -1,0 +1,91 @@
+//! The named errors. Their names are part of the contract: the state machine catches by them and
+//! people search for them, so they are written by hand and never derived from a Rust type.
+
+use std::fmt;
+
+use crate::model::Operation;
+
+/// What kind of failure it is, and with it what the state machine does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The run cannot start as asked. Nothing was touched.
+    PlanRejected,
+    /// Somebody else changed the weights under the run. It writes nothing more.
+    Overtaken,
+    /// The new weights stand, but which fleet is live could not be recorded.
+    SwapFailed,
+    /// The weights found at the start could not be put back.
+    RollBackFailed,
+    /// A fleet that would get traffic has no healthy target. Nothing was written.
+    Unhealthy,
+    /// AWS did not answer, throttled or failed: the same call may succeed later, so it is retried.
+    AwsUnavailable,
+    /// AWS refused the call (permissions, a resource that is gone): trying again does not help.
+    AwsRefused,
+    /// A request that the state machine itself sent was not understood: a defect, or two versions
+    /// of the project side by side.
+    BadRequest,
+}
+
+impl Kind {
+    /// The name under which Step Functions sees the error.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PlanRejected => "PlanRejected",
+            Self::Overtaken => "Overtaken",
+            Self::SwapFailed => "SwapFailed",
+            Self::RollBackFailed => "RollBackFailed",
+            Self::Unhealthy => "Unhealthy",
+            Self::AwsUnavailable => "AwsUnavailable",
+            Self::AwsRefused => "AwsRefused",
+            Self::BadRequest => "BadRequest",
+        }
+    }
+}
+
+/// The errors that an execution of the state machine ends with of its own accord. One that fails
+/// with any other was interrupted.
+pub const ENDINGS: [&str; 7] =
+    ["PlanRejected", "RolledBack", "FailedOver", "Overtaken", "Halted", "SwapFailed", "RollBackFailed"];
+
+/// Whether somebody must look at a run with this ending now. The others have left the traffic where it
+/// was healthy; but whoever starts a failback does so because it was not.
+pub fn pages(operation: Option<Operation>, ending: &str) -> bool {
+    matches!(ending, "FailedOver" | "Overtaken" | "Halted" | "SwapFailed" | "RollBackFailed")
+        || (operation == Some(Operation::Failback) && ending == "RolledBack")
+}
+
+/// A failure with a message for the person on call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// What kind of failure it is.
+    pub kind: Kind,
+    /// What happened, what state the traffic is in and what to do, as far as is known here.
+    pub message: String,
+}
+
+impl Error {
+    /// An error of `kind` with a message for people.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// A refusal before anything was touched; the message names the field and the way out.
+    pub fn rejected(message: impl Into<String>) -> Self {
+        Self::new(Kind::PlanRejected, message)
+    }
+
+    /// The same error with `context` in front of its message.
+    #[must_use]
+    pub fn context(self, context: impl fmt::Display) -> Self {
+        Self { message: format!("{context}: {}", self.message), ..self }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.name(), self.message)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,5 @@
+//! What a run says: its output, its notices, its metrics.
+
+pub mod notice;
+pub mod outcome;
+pub mod publish;
