@@ -1,7 +1,7 @@
 //! The worlds in a closed loop: the weights follow the verdict, which is asked every 30 seconds
 //! about periods of 60, so that every stage begins in the middle of a minute.
 
-use failover::verdict::{Criteria, Kind, Period, Stage, Verdict, judge};
+use failover::verdict::{Counts, Criteria, Kind, Period, Stage, Verdict, judge};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -105,7 +105,7 @@ fn ours(mut around: Surroundings, traffic: u32, criteria: &Criteria) -> Outcome 
             stage,
             kind,
             live: minute.live,
-            standby: minute.standby,
+            standby: Counts { failures: minute.standby.failures + minute.standby_hung, ..minute.standby },
             balancer_failures: 0,
         };
         match (run.changed, run.percent > run.earlier) {

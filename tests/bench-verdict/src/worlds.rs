@@ -216,6 +216,7 @@ impl<'a> Surroundings<'a> {
             _ => (0.0, (OVER_500_MS * (slow_share / SLOW).powf(OVER_POWER)).min(slow_share)),
         };
         let standby_over = binomial(&mut self.rng, standby.requests, over + hang);
+        let standby_hung = if hang > 0.0 { binomial(&mut self.rng, standby.requests, hang) } else { 0 };
         let (active, worse) = match self.world.fault {
             Fault::None => (false, 0.0),
             Fault::Failures(more, from) => (time >= from, more),
@@ -223,7 +224,7 @@ impl<'a> Surroundings<'a> {
             Fault::Hang(share) => (true, share),
         };
         let harmed = if active { standby.requests as f64 * worse } else { 0.0 };
-        Minute { standby, live, standby_over, active, harmed }
+        Minute { standby, live, standby_over, standby_hung, active, harmed }
     }
 
     fn fleet(&mut self, fleet: usize, time: i64, requests: u64, since_rise: Option<u32>) -> Counts {

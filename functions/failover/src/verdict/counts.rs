@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Counts {
     /// Requests for which a target of the fleet was chosen.
     pub requests: u64,
-    /// Target 5xx, connection errors and requests left unanswered. May exceed `requests`, since a
-    /// connection error is an attempt; the verdict caps it.
+    /// Target 5xx, connection errors, requests left unanswered and responses that hung. May exceed
+    /// `requests`, since a connection error is an attempt; the verdict caps it.
     pub failures: u64,
     /// Requests slower than the threshold that was fixed before the run.
     pub slow: u64,
@@ -44,7 +44,7 @@ impl Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Metric {
-    /// Target 5xx, connection errors and requests left unanswered.
+    /// Target 5xx, connection errors, requests left unanswered and responses that hung.
     Failures,
     /// Requests over the latency threshold.
     Slow,
