@@ -60,6 +60,8 @@ pub enum Fault {
     Later,
     /// So many of its requests hang.
     Hang(f64),
+    /// So many more of its requests are answered with 4xx.
+    ClientErrors(f64),
 }
 
 /// A row of the table, with its cells: requests a minute and live's share of failures.
@@ -84,7 +86,7 @@ const fn innocent(
 }
 
 /// All worlds, innocent ones first.
-pub const WORLDS: [World; 20] = [
+pub const WORLDS: [World; 22] = [
     innocent("identical", Scene::Plain, ALL, "at most 0.1 %"),
     innocent("common outage", Scene::CommonOutage, ALL, "at most 0.3 %"),
     innocent("slow database", Scene::SlowDatabase, ALL, "at most 0.3 %"),
@@ -124,6 +126,20 @@ pub const WORLDS: [World; 20] = [
         fault: Fault::Hang(0.01),
         cells: BUSY,
         goal: "95 % at 3,000",
+    },
+    World {
+        name: "a twentieth answered with 4xx",
+        scene: Scene::Plain,
+        fault: Fault::ClientErrors(0.05),
+        cells: BUSY,
+        goal: "",
+    },
+    World {
+        name: "a third answered with 4xx",
+        scene: Scene::Plain,
+        fault: Fault::ClientErrors(0.33),
+        cells: ALL,
+        goal: "",
     },
     World {
         name: "5 % from minute 24",
@@ -221,7 +237,7 @@ impl<'a> Surroundings<'a> {
             Fault::None => (false, 0.0),
             Fault::Failures(more, from) => (time >= from, more),
             Fault::Later => (true, SLOW * (LATER_BY_30_PERCENT - 1.0)),
-            Fault::Hang(share) => (true, share),
+            Fault::Hang(share) | Fault::ClientErrors(share) => (true, share),
         };
         let harmed = if active { standby.requests as f64 * worse } else { 0.0 };
         Minute { standby, live, standby_over, standby_hung, active, harmed }
@@ -234,6 +250,7 @@ impl<'a> Surroundings<'a> {
                 Fault::Failures(more, from) if time >= i64::from(from) => rates[0] += more,
                 Fault::Later => rates[1] *= LATER_BY_30_PERCENT,
                 // What hangs was slow in as many cases as the rest.
+                Fault::ClientErrors(more) => rates[2] += more,
                 Fault::Hang(share) => rates[1] += share * (1.0 - rates[1]),
                 _ => {}
             }
