@@ -263,6 +263,7 @@ pub fn pareto_clusters(rng: &mut ChaCha8Rng, requests: u64, share: f64) -> u64 {
 /// What the verdict is shown of a rollout. The balancer's own errors are not simulated.
 pub fn evidence<'a>(
     history: &'a [Counts],
+    beside: &'a [(Counts, Counts)],
     periods: &'a [Period],
     mixed: &'a [Period],
     stage: Stage,
@@ -272,6 +273,7 @@ pub fn evidence<'a>(
         standby: "prod2",
         past_of: "prod1",
         history,
+        beside,
         balancer_history: &[],
         periods,
         mixed,

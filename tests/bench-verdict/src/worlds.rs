@@ -12,6 +12,11 @@ use crate::scenario::{Minute, OVER_500_MS, SLOW, binomial, pareto_clusters, pois
 const CLIENT_ERRORS: f64 = 0.02;
 /// Multiple of the slow share under 30 % more latency, where it is lognormal with a shape of 0.7.
 const LATER_BY_30_PERCENT: f64 = 2.04;
+/// Multiple of the slow share that the standby always shows, where its machines are slower.
+const SLOWER: f64 = 1.4;
+/// For so many minutes both fleets have run side by side, which began so many minutes before the run.
+const SIDE_BY_SIDE: i64 = 600;
+const LONG_BEFORE: i64 = 1200;
 /// Multiple of the slow share that a fleet shows whose caches are cold.
 const COLD: f64 = 2.0;
 /// How the share over 500 ms follows the slow share, for the same distribution: as its power.
@@ -213,6 +218,22 @@ impl<'a> Surroundings<'a> {
             .collect()
     }
 
+    /// Both fleets' minutes with an even split and the same release, some hours before the run.
+    pub fn beside(&mut self) -> Vec<(Counts, Counts)> {
+        (0..SIDE_BY_SIDE)
+            .map(|minute| {
+                let requests = poisson(&mut self.rng, self.traffic);
+                let on_standby = binomial(&mut self.rng, requests, 0.5);
+                let time = minute - LONG_BEFORE;
+                let mut standby = self.fleet(1, time, on_standby, None);
+                if self.world.scene == Scene::Slower {
+                    standby.slow = binomial(&mut self.rng, on_standby, SLOW * SLOWER);
+                }
+                (standby, self.fleet(0, time, requests - on_standby, None))
+            })
+            .collect()
+    }
+
     /// Minute `time` (from 1) of the run, with a share of the requests on the standby, whose weight
     /// rose so many minutes ago.
     pub fn minute(&mut self, time: u32, share: f64, since_rise: u32) -> Minute {
@@ -256,7 +277,7 @@ impl<'a> Surroundings<'a> {
             }
             match self.world.scene {
                 Scene::Cold if since <= self.cold => rates[1] *= COLD,
-                Scene::Slower => rates[1] *= 1.4,
+                Scene::Slower => rates[1] *= SLOWER,
                 _ => {}
             }
         }

@@ -139,7 +139,10 @@ pub struct Evidence<'a> {
     /// Complete periods of that fleet before the run, oldest first. [`super::Criteria`] says
     /// how many are wanted; more are used where traffic is thin.
     pub history: &'a [Counts],
-    /// The balancer's own 502, 503 and 504 in the same periods, as in [`Period`]; empty where not watched.
+    /// Periods before the run in which both fleets had traffic, the judged one's counts first: how the two
+    /// usually differ. Empty where that is not known.
+    pub beside: &'a [(Counts, Counts)],
+    /// The balancer's own 502, 503 and 504 in the same periods as the history, as in [`Period`]; empty where not watched.
     pub balancer_history: &'a [u64],
     /// Every complete period since the run began, oldest first.
     pub periods: &'a [Period],
