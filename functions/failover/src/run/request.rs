@@ -175,11 +175,14 @@ pub fn decide(
 }
 
 /// The plan; if somebody asked for that, with the bake of the current stage cut to what was watched
-/// already. One whole period is the least: no data is never a pass.
+/// already. A run that waits for an approval has its bake behind it, whatever is asked of it next: the
+/// approval takes the place of what cut the bake short. One whole period is the least: no data is never a pass.
 fn skipped<'a>(plan: &'a Plan, progress: &Progress, requests: &Requests, now: Timestamp) -> Cow<'a, Plan> {
     let current = progress.timeline.last().and_then(|record| Some((record, plan.stages.get(record.stage)?)));
-    let asked =
-        |stage: &Stage| requests.asked.contains(&Request::Skip(stage.standby_percent)) && stage.is_compared();
+    let over = |stage: &Stage| {
+        progress.waits_since.is_some() || requests.asked.contains(&Request::Skip(stage.standby_percent))
+    };
+    let asked = |stage: &Stage| over(stage) && stage.is_compared();
     let Some((record, _)) = current.filter(|(_, stage)| asked(stage)) else { return Cow::Borrowed(plan) };
     let watched = now.as_second().saturating_sub(record.started_at.as_second());
     let period = plan.period_seconds;

@@ -222,6 +222,24 @@ fn a_bake_is_cut_short_but_not_below_what_is_known() {
     assert_ne!(decided(&plan, &run, &silent, &["skip 10"]).decision.verdict, Verdict::Advance);
 }
 
+/// The tag holds one request: what approves the next stage takes the place of what ended this one's bake.
+#[test]
+fn an_approval_after_a_bake_that_was_skipped_is_followed() {
+    let plan = plan("rollBack");
+    let baking = baking(&plan);
+    let asks = decided(&plan, &baking, &samples(150, 0), &["skip 10"]);
+    assert!(asks.waits_since.is_some(), "{}", asks.decision.reason);
+    let waiting = Progress { waits_since: asks.waits_since, ..baking.clone() };
+    let paused = decided(&plan, &waiting, &samples(180, 0), &["pause"]);
+    assert_eq!((paused.decision.verdict, paused.waits_since), (Verdict::Wait, asks.waits_since));
+    let approved = decided(&plan, &waiting, &samples(180, 0), &["approve 50"]).decision;
+    assert_eq!(approved.verdict, Verdict::Advance, "{}", approved.reason);
+    let failing = decided(&plan, &waiting, &samples(180, 50), &["approve 50"]).decision;
+    assert_eq!(failing.verdict, Verdict::RollBack, "{}", failing.reason);
+    let early = decided(&plan, &baking, &samples(180, 0), &["approve 50"]).decision;
+    assert_eq!(early.verdict, Verdict::Wait, "an approval alone ends no bake: {}", early.reason);
+}
+
 #[test]
 fn a_run_is_held_for_a_while() {
     let plan = Plan { approval: None, ..plan("halt") };
