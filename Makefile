@@ -131,20 +131,23 @@ deploy: $(DEPLOY)/stamp ## Deploy to AWS, asking for settings the first time: ma
 	    SIGNING_PROFILE="$(SIGNING_PROFILE)" PYTHON=$(DEPLOY_BIN)/python \
 	    infra/deploy.sh
 
-approve: $(DEPLOY)/stamp ## Let a run begin a stage: make approve ROUTE=arn STAGE=50
-	$(call request,approve $(or $(STAGE),$(error Name the stage, such as STAGE=50)))
+command: ## Build the command `failover` for this machine: target/release/failover
+	cargo build --quiet --locked --release --package failover-cli
 
-reject: $(DEPLOY)/stamp ## Have a run put back what it found: make reject ROUTE=arn
-	$(call request,rollBack)
+approve: ## Let the run of an app begin the stage that waits: make approve APP=web
+	$(call operate,approve)
 
-skip: $(DEPLOY)/stamp ## End the bake of a stage now: make skip ROUTE=arn STAGE=25
-	$(call request,skip $(or $(STAGE),$(error Name the stage, such as STAGE=25)))
+rollback: ## Have the run of an app put back what it found: make rollback APP=web
+	$(call operate,rollback)
 
-hold: $(DEPLOY)/stamp ## Keep a run at its stage: make hold ROUTE=arn; make resume ends it
-	$(call request,hold)
+promote: ## End the bake of the stage now: make promote APP=web
+	$(call operate,promote)
 
-resume: $(DEPLOY)/stamp ## Take back what was asked of a run: make resume ROUTE=arn
-	$(call request,nothing)
+pause: ## Keep the run of an app at its stage: make pause APP=web; make resume ends it
+	$(call operate,pause)
+
+resume: ## Take back what was asked of the run of an app: make resume APP=web
+	$(call operate,resume)
 
 testers: $(DEPLOY)/stamp ## Lead requests with a secret header to the standby: make testers APP=web [LISTENER=arn] [PRIORITY=1]
 	@test -n "$(APP)" || { echo "Name the app: make testers APP=web"; exit 2; }
@@ -202,11 +205,10 @@ define build_functions
 	    $(if $(filter arm64,$(1)),--arm64,--x86-64) $(addprefix --package ,$(FUNCTIONS))
 endef
 
-# What a person asks of a run that is going on: a tag on one of its routes, whose ARN its notices hold.
-define request
-	@test -n "$(ROUTE)" || { echo "Name a route of the app: ROUTE=arn..., as in the run's notices"; exit 2; }
-	$(DEPLOY_BIN)/aws elbv2 add-tags --resource-arns "$(ROUTE)" --tags "Key=failover:request,Value=$(1)"
-	@echo "Asked for: $(1). The run sees it at its next poll."
+# What a person asks of the run of an app that is going on.
+define operate
+	@test -n "$(APP)" || { echo "Name the app: make $@ APP=web"; exit 2; }
+	cargo run --quiet --locked --package failover-cli -- $(1) "$(APP)" --stack "$(STACK)"
 endef
 
-.PHONY: help rehearse test simulate soak report pictures faults endure lint advisories sbom hashes bench bench-verdict build deploy prove testers undeploy-testers undeploy approve reject skip hold resume clean tools
+.PHONY: help rehearse test simulate soak report pictures faults endure lint advisories sbom hashes bench bench-verdict build deploy prove testers undeploy-testers undeploy command approve rollback promote pause resume clean tools

@@ -131,7 +131,6 @@ fn decision(verdict: Verdict, reason: &str) -> Decision {
         standby,
         past_of: live,
         history: &[],
-        beside: &[],
         balancer_history: &[],
         periods: &[],
         mixed: &[],

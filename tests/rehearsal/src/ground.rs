@@ -112,7 +112,7 @@ impl Ground {
         let notice_topic_arn = make_topic(local_aws.endpoint()).await?;
         let parameters = format!(
             "BalanceApp={SCHEDULED_APP} BalanceSchedule='rate(1 minute)' NoticeTopicArn={notice_topic_arn} \
-             ProbeLoopback=allowed HookFunctions={}",
+             ProbeLoopback=allowed Operators=arn:aws:iam::{ACCOUNT}:role/release HookFunctions={}",
             hook_function()
         );
         let state_machine_arn = deploy(local_aws.endpoint(), &Stack::new(STACK, &parameters)).await?;

@@ -127,7 +127,12 @@ fn resources(call: &CallInfo<'_>) -> Vec<String> {
         "ModifyRule" => values(call, "RuleArn", "").map(deployed_for).collect(),
         "ModifyListener" => values(call, "ListenerArn", "").map(deployed_for).collect(),
         "AddTags" | "RemoveTags" => values(call, "ResourceArns.", "").map(deployed_for).collect(),
-        "DescribeExecution" => body(call)["executionArn"].as_str().map(Into::into).into_iter().collect(),
+        "DescribeExecution" | "GetExecutionHistory" => {
+            body(call)["executionArn"].as_str().map(Into::into).into_iter().collect()
+        }
+        "StartExecution" | "ListExecutions" | "DescribeStateMachine" => {
+            body(call)["stateMachineArn"].as_str().map(Into::into).into_iter().collect()
+        }
         "Publish" => values(call, "TopicArn", "").collect(),
         "PutEvents" => vec![format!("arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default")],
         "DescribeTargetGroups"

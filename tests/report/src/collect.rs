@@ -12,11 +12,74 @@ use failover::model::samples::{FleetSamples, OwnErrors, Sample as Counted, Sampl
 use failover::model::{Plan, PlannedApp, Progress, StageRecord, Weights};
 use failover::run::unanswered::attribute;
 use failover::wire::{Check, Planned, Probed, RollBackEnding, RolledBack};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{App, Poll, Run, Sample, Step, What};
+use crate::{App, Figure, Poll, Recording, Run, Sample, Step, What};
+
+/// So many periods before and after the run are shown with it.
+const AROUND: u32 = 5;
+
+/// What there is to draw of one execution.
+///
+/// # Errors
+/// If AWS does not answer, or the execution is none of this version of the project.
+pub async fn recording(
+    step_functions: &aws_sdk_sfn::Client,
+    cloudwatch: &aws_sdk_cloudwatch::Client,
+    execution: &str,
+) -> Result<Recording> {
+    let (run, plan) = run(step_functions, execution).await?;
+    let ended = run.ended_at.unwrap_or_else(Timestamp::now);
+    let mut recording = Recording {
+        title: execution.rsplit(':').next().unwrap_or(execution).to_owned(),
+        fleets: [String::new(), String::new()],
+        from: run.started_at,
+        until: ended,
+        period_seconds: 60,
+        runs: Vec::new(),
+        apps: Vec::new(),
+        events: Vec::new(),
+        notices: Vec::new(),
+        figures: Vec::new(),
+    };
+    if let Some(plan) = plan {
+        let period = plan.period_seconds;
+        let around = SignedDuration::from_secs((AROUND * period).into());
+        recording.title = format!("{}: {}", plan.app, plan.operation.word());
+        recording.period_seconds = period;
+        recording.from = period_start(run.started_at - around, period)?;
+        recording.until = period_start((ended + around).min(Timestamp::now()), period)?;
+        recording.fleets = fleets(&plan);
+        recording.apps = samples(cloudwatch, &plan, recording.from, recording.until).await?;
+        recording.figures = figures(&run, &recording);
+    }
+    recording.runs.push(run);
+    Ok(recording)
+}
+
+/// What each fleet did during the run, app by app.
+fn figures(run: &Run, recording: &Recording) -> Vec<Figure> {
+    use failover::verdict::words::{number, percent};
+    let during =
+        |sample: &&Sample| sample.at >= run.started_at && run.ended_at.is_none_or(|ended| sample.at < ended);
+    let mut figures = Vec::new();
+    for app in &recording.apps {
+        for (fleet, samples) in recording.fleets.iter().zip(&app.samples) {
+            let name =
+                if recording.apps.len() > 1 { format!("{fleet} of {}", app.name) } else { fleet.clone() };
+            let sum =
+                |count: fn(&Sample) -> u64| samples.iter().filter(during).map(count).sum::<u64>() as f64;
+            let (requests, failures) = (sum(|s| s.requests), sum(|s| s.failures));
+            figures.extend([
+                Figure::new(format!("requests to {name} during the run"), number(requests)),
+                Figure::new(format!("of them failed on {name}"), percent(failures / requests.max(1.0))),
+            ]);
+        }
+    }
+    figures
+}
 
 /// A run with its plan, if it got so far as to have one.
 ///
@@ -175,8 +238,8 @@ async fn of_app(
     let unanswered = unanswered(&series, until);
     let mut of_fleet = |number: usize| -> Result<Vec<Sample>> {
         let mut take = |id: &str| series.remove(&format!("{id}_{number}")).unwrap_or_default();
-        let [requests, target_5xx, connection_errors, slow, hung] =
-            ["requests", "failed", "refused", "slow", "hung"].map(&mut take);
+        let [requests, target_5xx, connection_errors, slow] =
+            ["requests", "failed", "refused", "slow"].map(&mut take);
         let (usual, healthy) = (take("usual"), take("healthy"));
         let step = usize::try_from(plan.period_seconds.max(1))?;
         let known = |series: &Series, at: i64| series.get(&at).copied();
@@ -190,7 +253,6 @@ async fn of_app(
                     requests: count(&requests),
                     failures: count(&target_5xx)
                         + count(&connection_errors)
-                        + count(&hung)
                         + unanswered[number]
                             .iter()
                             .find(|sample| sample.at == at)
@@ -245,7 +307,7 @@ fn unanswered(series: &BTreeMap<String, Series>, until: Timestamp) -> [Vec<Count
 
 fn queries(plan: &Plan, app: &PlannedApp, target_group_arns: [&str; 2]) -> Vec<MetricDataQuery> {
     let period = i32::try_from(plan.period_seconds).unwrap_or(60);
-    let [slow, hung] = [app.slow_seconds, app.hung_seconds].map(|seconds| format!("TC({seconds}:)"));
+    let slow = format!("TC({}:)", app.slow_seconds);
     let asked = [
         ("requests", "RequestCount", "Sum"),
         ("ok", "HTTPCode_Target_2XX_Count", "Sum"),
@@ -254,7 +316,6 @@ fn queries(plan: &Plan, app: &PlannedApp, target_group_arns: [&str; 2]) -> Vec<M
         ("failed", "HTTPCode_Target_5XX_Count", "Sum"),
         ("refused", "TargetConnectionErrorCount", "Sum"),
         ("slow", "TargetResponseTime", slow.as_str()),
-        ("hung", "TargetResponseTime", hung.as_str()),
         ("usual", "TargetResponseTime", "p95"),
         ("healthy", "HealthyHostCount", "Minimum"),
     ];

@@ -9,7 +9,7 @@ use super::claims::{self, Fence};
 use super::error::{code, named};
 use super::pace::{Writes, lots, paced};
 use crate::model::claim::Record;
-use crate::model::error::Error;
+use crate::model::error::{Error, Kind};
 use crate::model::release::Release;
 use crate::model::{Plan, PlannedApp, Route, Weights, release};
 use crate::run::request::NOTHING;
@@ -190,6 +190,28 @@ async fn releases(
         writes.make(said).await?;
     }
     Ok(())
+}
+
+/// Asks something of the run of a plan, as a person does: on the first route that it still holds, and
+/// in place of whatever was asked of it before on any other.
+///
+/// # Errors
+/// `Overtaken` where it holds none any more; otherwise as AWS answers.
+pub async fn ask(client: &Client, plan: &Plan, request: &str) -> Result<(), Error> {
+    let fence = Fence::now(plan.settle_seconds);
+    let found = claims::marks_of(client, plan.routes.iter().collect()).await?;
+    let holds = |marks: &Marks| marks.claim.as_ref().is_some_and(|claim| plan.owns(claim));
+    let mut held = found.into_iter().filter(|(_, marks)| holds(marks));
+    let Some((first, _)) = held.next() else {
+        let message = "The run holds none of its routes, so it can be asked for nothing: it has not claimed them yet, or \
+                       has given them back";
+        return Err(Error::new(Kind::Overtaken, message));
+    };
+    let asked = held.filter(|(_, marks)| marks.request.as_deref().is_some_and(|asked| asked != NOTHING));
+    for (route, _) in asked.collect::<Vec<_>>() {
+        add(client, &route.arn, vec![(REQUEST, NOTHING.to_owned())], &fence).await?;
+    }
+    add(client, &first.arn, vec![(REQUEST, request.to_owned())], &fence).await
 }
 
 async fn remove(client: &Client, route: &Route, kept: bool, fence: &Fence) -> Result<(), Error> {

@@ -16,6 +16,7 @@ mod healthy;
 mod hooks;
 mod interruptions;
 mod notices;
+mod operating;
 mod outage;
 mod permissions;
 mod pipeline;

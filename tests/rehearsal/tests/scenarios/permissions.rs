@@ -21,6 +21,9 @@ const DELIVERS_LOGS: [&str; 8] = [
     "logs:DescribeLogGroups",
 ];
 
+/// What the command `failover` calls itself in the scenarios: by the role of the template that it needs.
+pub const OPERATOR: &str = "OperatorRole";
+
 /// Who writes the actions of rules and listeners.
 const WRITES: [&str; 2] = ["elasticloadbalancing:ModifyRule", "elasticloadbalancing:ModifyListener"];
 
@@ -28,8 +31,16 @@ const WRITES: [&str; 2] = ["elasticloadbalancing:ModifyRule", "elasticloadbalanc
 /// allowed that was not done.
 pub async fn check(ground: &Ground, all: bool) -> Result<()> {
     let deployed = Deployed::read(ground).await?;
-    let roles = deployed.policies()?;
+    let mut roles = deployed.policies()?;
     let mut uses = ground.uses().await?;
+    let operator: BTreeMap<String, Policy> = roles.remove_entry(OPERATOR).into_iter().collect();
+    // Of other deployments, and of none whose name was mistyped, the role knows nothing.
+    let ours = |used: &&Use| {
+        !used.resource.contains(":stateMachine:") || used.resource.ends_with(&format!(":{STACK}"))
+    };
+    let of_operator = uses.iter().filter(|used| used.who == OPERATOR).filter(ours);
+    let of_operator: BTreeSet<Use> = of_operator.cloned().collect();
+    known(&of_operator)?;
     uses.retain(|used| roles.contains_key(&used.who));
     known(&uses)?;
     uses.extend(deployed.logging(&uses)?);
@@ -37,7 +48,9 @@ pub async fn check(ground: &Ground, all: bool) -> Result<()> {
     // Where the schedule could not start its run. Nothing keeps it from that here.
     let letters = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{STACK}-dead-letters");
     uses.insert(Use::new("BalanceBySchedule", "sqs:SendMessage", letters));
-    let wrong = judge(&roles, &uses, &[STACK, BALANCER], all);
+    let mut wrong = judge(&roles, &uses, &[STACK, BALANCER], all);
+    // People may do in the console what the command does not.
+    wrong.extend(judge(&operator, &of_operator, &[STACK, BALANCER], false));
     ensure!(
         wrong.is_empty(),
         "{} of {} uses and parts of roles:\n{}",
@@ -90,6 +103,11 @@ impl Deployed {
                 .await?;
         let targets = ["events", "list-targets-by-rule", "--rule", text(&listed["Rules"][0]["Name"])?];
         let targets = cli(ground.endpoint(), &targets).await?;
+        let stack = ["cloudformation", "describe-stacks", "--stack-name", STACK];
+        let stack = cli(ground.endpoint(), &stack).await?;
+        let operator =
+            list(&stack["Stacks"][0]["Outputs"]).find(|output| output["OutputKey"] == "OperatorRoleArn");
+        let operator = &operator.context("no role for operators")?["OutputValue"];
         let mut has = BTreeMap::new();
         for function in &functions {
             has.insert(called(function)?, text(&function["Role"])?.to_owned());
@@ -98,6 +116,7 @@ impl Deployed {
             ("FailoverStateMachine", &machine["roleArn"]),
             ("BalanceBySchedule", &schedule["Target"]["RoleArn"]),
             ("RestoreRule", &targets["Targets"][0]["RoleArn"]),
+            (OPERATOR, operator),
         ] {
             has.insert(who.to_owned(), text(role)?.to_owned());
         }

@@ -1,12 +1,13 @@
-//! What people ask of a run that is going on: approvals, and skip, hold and roll back on purpose, by
+//! What people ask of a run that is going on: approvals, and promote, pause and roll back on purpose, by
 //! the same `make` targets that they type.
 
 use alb::Behaviour;
 use anyhow::{Context, Result, ensure};
-use rehearsal::{App, Ended, Event, Execution, Forward, Ground, RouteKind, Site, aim, root};
+use rehearsal::{App, Ended, Event, Execution, Forward, Ground, RouteKind, Site, cli, root};
 use serde_json::json;
 use tokio::process::Command;
 
+use crate::operating;
 use crate::support::{
     COMPLETED, RATE, ROLLED_BACK, check_failure, check_nothing_lost, check_success, check_traffic,
     check_weights, input, path,
@@ -28,10 +29,13 @@ pub async fn a_stage_begins_once_it_is_approved(ground: &Ground) -> Result<()> {
     }
     check_traffic(&traffic, 30).await?;
     // An approval of another stage is none of this one; on which of its routes does not matter.
-    make(ground, "approve", &app.routes[1], Some(60)).await?;
+    let route = app.routes[1].as_str();
+    let tag =
+        ["elbv2", "add-tags", "--resource-arns", route, "--tags", "Key=failover:request,Value=approve 60"];
+    cli(&ground.alb.endpoint(), &tag).await?;
     execution.until_stage(1).await?;
     until_asked(&mut execution).await?;
-    make(ground, "approve", &app.routes[0], Some(100)).await?;
+    make(ground, "approve", &app).await?;
     let ended = execution.finish().await?;
     ensure!(ended.status == "SUCCEEDED", "{:?}: {:?}", ended.error, ended.cause);
     ensure!(asked(&ended) == 2, "{:?}", ended.path);
@@ -80,7 +84,7 @@ pub async fn a_rejection_rolls_back_a_run_that_goes_well(ground: &Ground) -> Res
     let mut execution =
         ground.execute(&input(&app, "shift", json!({ "stages": [30, 100], "bake": LONG }))).await?;
     execution.until_stage(1).await?;
-    make(ground, "reject", &app.routes[0], None).await?;
+    make(ground, "rollback", &app).await?;
     let ended = execution.finish().await?;
     let cause = check_failure(&ended, "RolledBack")?;
     ensure!(cause.contains("somebody asked for it"), "{cause}");
@@ -94,17 +98,17 @@ pub async fn a_bake_is_skipped_and_a_stage_held(ground: &Ground) -> Result<()> {
     let app = site.app("skip", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
     let traffic = app.traffic(RATE);
     // The second one lasts until the command that holds it has come through, on a busy machine as well.
-    let stages = json!({ "stages": [{ "weight": 40, "bake": LONG }, { "weight": 100, "bake": "15s" }] });
+    let stages = json!({ "stages": [{ "weight": 40, "bake": LONG }, { "weight": 100, "bake": "25s" }] });
     let mut execution = ground.execute(&input(&app, "shift", stages)).await?;
     execution.until_stage(1).await?;
-    make(ground, "skip", &app.routes[0], Some(40)).await?;
+    make(ground, "promote", &app).await?;
     execution.until_stage(1).await?;
-    make(ground, "hold", &app.routes[0], None).await?;
+    make(ground, "pause", &app).await?;
     for _ in 0..3 {
         execution.until(|event| polled(event, "held here")).await?;
     }
     check_weights_held(&app).await?;
-    make(ground, "resume", &app.routes[0], None).await?;
+    make(ground, "resume", &app).await?;
     let ended = execution.finish().await?;
     check_success(&ended, &path(2, &COMPLETED))?;
     check_weights(&app, [0, 100]).await?;
@@ -133,12 +137,10 @@ fn asked(ended: &Ended) -> usize {
 }
 
 /// What a person types.
-async fn make(ground: &Ground, target: &str, route: &str, stage: Option<u8>) -> Result<()> {
+async fn make(ground: &Ground, target: &str, app: &App<'_>) -> Result<()> {
     let mut command = Command::new("make");
-    command.current_dir(root()).args(["--silent", target]).arg(format!("ROUTE={route}"));
-    command.args(stage.map(|stage| format!("STAGE={stage}")));
-    // It is the local balancer whose tags are read.
-    let output = aim(&mut command, &ground.alb.endpoint()).kill_on_drop(true).output().await?;
+    command.current_dir(root()).args(["--silent", target]).arg(format!("APP={}", app.name));
+    let output = operating::aimed(&mut command, ground).kill_on_drop(true).output().await?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "make {target}: {said}");
     Ok(())

@@ -133,6 +133,18 @@ async fn check_operators(ground: &Ground, role: &str) -> Result<()> {
     ensure!(*keys == json!(["failover:request"]), "{policy}");
     let balancer = |route: &Value| route.as_str().is_some_and(|arn| arn.ends_with("/app/shop-us-dev/*"));
     ensure!(asking[0]["Resource"].as_array().is_some_and(|routes| routes.iter().all(balancer)), "{policy}");
+    let (reading, operating): (Vec<_>, Vec<_>) = operating.into_iter().partition(|s| s["Resource"] == "*");
+    // What the command shows of the apps, which AWS can narrow to no resource, they may read alone.
+    ensure!(reading.len() == 1, "{policy}");
+    for action in reading[0]["Action"].as_array().context("no actions")? {
+        let (service, call) =
+            action.as_str().and_then(|action| action.split_once(':')).context("an action")?;
+        let reads = match service {
+            "elasticloadbalancing" => call.starts_with("Describe"),
+            service => service == "cloudwatch" && call == "GetMetricData",
+        };
+        ensure!(reads, "{action}");
+    }
     for statement in operating {
         let resource = statement["Resource"].as_str().context("one resource")?;
         let of_this_stack = [format!("stateMachine:{DEV}"), format!("execution:{DEV}:*")];

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::{
     apps, claims, command, dashboard, dev_alb, endings, every_call, healthy, hooks, interruptions, notices,
-    outage, pipeline, probes, prove, refusals, report, requests, schedule, second_opinion, stacks, testers,
-    upgrade, windows,
+    operating, outage, pipeline, probes, prove, refusals, report, requests, schedule, second_opinion, stacks,
+    testers, upgrade, windows,
 };
 
 /// A scenario by name.
@@ -100,6 +100,10 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     requests::nobody_answers,
     requests::a_rejection_rolls_back_a_run_that_goes_well,
     requests::a_bake_is_skipped_and_a_stage_held,
+    operating::a_run_is_started_watched_approved_paused_and_rolled_back_by_name,
+    operating::a_whole_cycle_is_typed_by_name,
+    operating::what_cannot_be_asked_says_why_and_what_instead,
+    operating::who_stops_watching_leaves_the_run_alone,
     windows::a_frozen_deployment_starts_emergencies_and_what_has_a_reason,
     schedule::a_balance_fires_and_is_quiet_where_it_cannot_run,
     upgrade::a_run_ends_with_the_functions_it_started_with,

@@ -90,3 +90,21 @@ fn what_cannot_be_read_is_an_error_and_not_gone() {
         assert!(error.message.contains("AccessDenied"), "{error}");
     });
 }
+
+#[test]
+fn what_is_asked_last_is_what_is_asked() {
+    run(async {
+        let (plan, fake) = world(3);
+        fake.delete(0);
+        fake.state().tags.get_mut("arn:rule-2").unwrap().insert(REQUEST.into(), "pause".into());
+        ask(&fake.client(), &plan, "approve-50").await.unwrap();
+        assert_eq!(fake.state().tags["arn:rule-1"][REQUEST], "approve-50");
+        assert_eq!(fake.state().tags["arn:rule-2"][REQUEST], NOTHING);
+        assert_eq!(fake.count("AddTags"), 2);
+
+        let (plan, fake) = world(2);
+        fake.state().tags.values_mut().for_each(|tags| drop(tags.insert(CLAIM.into(), "arn:other".into())));
+        let error = ask(&fake.client(), &plan, "rollback").await.unwrap_err();
+        assert_eq!((error.kind, fake.count("AddTags")), (Kind::Overtaken, 0));
+    });
+}
