@@ -137,6 +137,7 @@ impl Rollout {
                 standby: &self.standby,
                 past_of: &self.live,
                 history: &self.history,
+                beside: &[],
                 balancer_history: &self.balancer_history,
                 periods: &periods,
                 mixed: &[],

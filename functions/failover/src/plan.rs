@@ -101,6 +101,8 @@ pub struct FoundTesters {
 pub struct Past {
     /// The response time in seconds that about one response in twenty exceeds.
     pub usual_slow_seconds: Option<f64>,
+    /// What one response in a thousand of the fleet usually exceeds, in seconds.
+    pub usual_longest_seconds: Option<f64>,
     /// Counts of each period in which it had requests, oldest first.
     pub counts: Vec<Counts>,
     /// What it has carried in the last fifteen days, oldest first.
@@ -341,10 +343,10 @@ impl FoundApp {
 /// The app as it is planned, with what its standby runs and what the fleet that gets more can carry.
 fn with_release(app: &FoundApp, live: usize, input: &Input, headroom: Option<Headroom>) -> PlannedApp {
     let release = standby_release(input, app.roles(live).1).proven().map(str::to_owned);
-    PlannedApp { release, headroom, ..planned(app, live, slow_seconds(input, &app.past[live])) }
+    PlannedApp { release, headroom, ..planned(app, live, &thresholds(input, &app.past[live])) }
 }
 
-fn planned(app: &FoundApp, live: usize, slow_seconds: f64) -> PlannedApp {
+fn planned(app: &FoundApp, live: usize, thresholds: &Thresholds) -> PlannedApp {
     let share = app.first_share(live);
     let (live, standby) = app.roles(live);
     PlannedApp {
@@ -354,7 +356,8 @@ fn planned(app: &FoundApp, live: usize, slow_seconds: f64) -> PlannedApp {
         before: weights(live, standby, share),
         release: None,
         headroom: None,
-        slow_seconds,
+        slow_seconds: thresholds.slow,
+        hung_seconds: thresholds.hung,
     }
 }
 
@@ -381,14 +384,37 @@ fn found_weights(route: &FoundRoute, fleets: &[FoundFleet; 2]) -> RouteWeights {
     fleets.iter().map(|fleet| (fleet.name.clone(), weight(fleet))).collect()
 }
 
-/// Where nothing was measured yet, a second is what most people call slow.
-const SLOW_SECONDS: f64 = 1.0;
+/// A response has hung that takes so many times as long as the longest that are usual: far beyond what cold
+/// caches or slower machines explain, which are told by the slow ones.
+const HUNG_TIMES: f64 = 4.0;
 
-/// The operator's threshold, or the one that about one response in twenty of the live fleet
-/// exceeds, in whole milliseconds: it becomes part of the name of a statistic.
-fn slow_seconds(input: &Input, past: &Past) -> f64 {
-    let learnt = past.usual_slow_seconds.filter(|s| s.is_finite() && *s > 0.0);
-    (input.criteria.slow_seconds.or(learnt).unwrap_or(SLOW_SECONDS) * 1000.0).ceil() / 1000.0
+/// What is sooner than this keeps nobody's thoughts waiting, however quick the others are (Nielsen, *Usability
+/// Engineering*, 1993).
+const HUNG_SECONDS: f64 = 1.0;
+
+/// From which times on, in seconds, a response is slow, and has hung.
+struct Thresholds {
+    slow: f64,
+    hung: f64,
+}
+
+impl Thresholds {
+    /// Where nothing was measured yet, a second is what most people call slow.
+    const UNMEASURED: Self = Self { slow: 1.0, hung: HUNG_TIMES };
+}
+
+/// The operator's threshold of slow responses, or the one that about one in twenty of the live fleet exceeds;
+/// and beyond it the one of those that hang. In whole milliseconds: they become part of the name of a statistic.
+fn thresholds(input: &Input, past: &Past) -> Thresholds {
+    let learnt = |seconds: Option<f64>| seconds.filter(|s| s.is_finite() && *s > 0.0);
+    let milliseconds = |seconds: f64| (seconds * 1000.0).ceil() / 1000.0;
+    let slow = input
+        .criteria
+        .slow_seconds
+        .or(learnt(past.usual_slow_seconds))
+        .unwrap_or(Thresholds::UNMEASURED.slow);
+    let longest = learnt(past.usual_longest_seconds).unwrap_or(slow).max(slow);
+    Thresholds { slow: milliseconds(slow), hung: milliseconds((HUNG_TIMES * longest).max(HUNG_SECONDS)) }
 }
 
 /// The standby's share of a route.

@@ -15,7 +15,7 @@ pub(crate) fn lockstep(names: &[&str], fields: Value) -> Plan {
     let app = |(name, (live, standby)): (&&str, (&str, &str))| {
         json!({
             "name": name, "liveGroup": live, "standbyGroup": standby,
-            "before": { "prod1": 100, "prod2": 0 }, "slowSeconds": 1.0,
+            "before": { "prod1": 100, "prod2": 0 }, "slowSeconds": 1.0, "hungSeconds": 4.0,
         })
     };
     let apps: Vec<Value> = names.iter().zip(groups).map(app).collect();

@@ -17,6 +17,7 @@
 //! A period may be one second or one minute long; every limit in periods scales with it.
 
 mod bake;
+mod beside;
 mod counts;
 mod criteria;
 mod decide;

@@ -37,7 +37,7 @@ fn plan(operation: &str, start: &Balancer) -> Plan {
     let apps = start.iter().zip(&names).map(|(routes, name)| {
         json!({
             "name": name, "liveGroup": format!("{name}-1"), "standbyGroup": format!("{name}-2"),
-            "before": percent(routes[0]), "slowSeconds": 1.0,
+            "before": percent(routes[0]), "slowSeconds": 1.0, "hungSeconds": 4.0,
         })
     });
     let routes = start.iter().enumerate().flat_map(|(app, routes)| {

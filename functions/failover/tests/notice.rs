@@ -17,7 +17,7 @@ fn plan(operation: &str, stages: &[(u8, &str)]) -> Value {
         "live": "prod1", "standby": "prod2",
         "apps": [{
             "name": "web", "liveGroup": "arn:one", "standbyGroup": "arn:two",
-            "before": { "prod1": 100, "prod2": 0 }, "slowSeconds": 1.0,
+            "before": { "prod1": 100, "prod2": 0 }, "slowSeconds": 1.0, "hungSeconds": 4.0,
         }],
         "routes": [{
             "arn": "arn:rule", "ruleArn": "arn:rule", "label": "rule 10 on port 443", "putBack": "",
@@ -86,7 +86,7 @@ fn several_apps_are_told_of_together() {
     let app = |name: &str, before: [u8; 2]| {
         json!({
             "name": name, "liveGroup": name, "standbyGroup": name,
-            "before": { "prod1": before[0], "prod2": before[1] }, "slowSeconds": 1.0,
+            "before": { "prod1": before[0], "prod2": before[1] }, "slowSeconds": 1.0, "hungSeconds": 4.0,
         })
     };
     plan["app"] = json!(["web", "portal"]);

@@ -131,6 +131,7 @@ fn decision(verdict: Verdict, reason: &str) -> Decision {
         standby,
         past_of: live,
         history: &[],
+        beside: &[],
         balancer_history: &[],
         periods: &[],
         mixed: &[],

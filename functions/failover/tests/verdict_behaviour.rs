@@ -73,6 +73,7 @@ impl Run {
                 standby: "prod2",
                 past_of: "prod1",
                 history: &self.history,
+                beside: &[],
                 balancer_history: &self.balancer_history,
                 periods: &self.periods,
                 mixed: &self.mixed,

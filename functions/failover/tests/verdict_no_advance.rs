@@ -57,6 +57,7 @@ fn judged(hundreds: u64, periods: &[Period], mixed: &[Period], bake_periods: u32
         standby: "prod2",
         past_of: "prod1",
         history: &history,
+        beside: &[],
         balancer_history: &[],
         periods,
         mixed,

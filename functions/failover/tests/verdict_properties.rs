@@ -114,7 +114,7 @@ proptest! {
             live: "prod1",
             standby: "prod2", past_of: "prod1",
             history: &history,
-            balancer_history: &balancer_history,
+            beside: &[], balancer_history: &balancer_history,
             periods: &periods,
             mixed: &mixed,
             stage,
@@ -135,7 +135,7 @@ proptest! {
         stage in stage(),
     ) {
         let evidence = Evidence {
-            live: "prod1", standby: "prod2", past_of: "prod1", history: &history, balancer_history: &[], periods: &periods, mixed: &mixed, stage,
+            live: "prod1", standby: "prod2", past_of: "prod1", history: &history, beside: &[], balancer_history: &[], periods: &periods, mixed: &mixed, stage,
         };
         let judgement = judge(&Criteria::default(), &evidence);
         if judgement.verdict == Verdict::Probe {
@@ -151,7 +151,7 @@ proptest! {
         stage in stage(),
     ) {
         let evidence = Evidence {
-            live: "prod1", standby: "prod2", past_of: "prod1", history: &history, balancer_history: &[], periods: &periods, mixed: &mixed, stage,
+            live: "prod1", standby: "prod2", past_of: "prod1", history: &history, beside: &[], balancer_history: &[], periods: &periods, mixed: &mixed, stage,
         };
         let judgement = judge(&Criteria::default(), &evidence);
         if judgement.verdict == Verdict::Advance && stage.kind == Kind::Shift {

@@ -13,7 +13,7 @@ use failover::input::Input;
 use failover::model::error::{Error, Kind};
 use failover::model::{Operation, Progress};
 use failover::plan::calendar::{Calendar, Permit};
-use failover::plan::{Found, hooks, probes};
+use failover::plan::{Found, Past, hooks, probes};
 use failover::report::outcome;
 use failover::wire::{PlanRequest, Planned};
 use failover::{aws, input, plan};
@@ -177,7 +177,8 @@ async fn find(
     .await?;
     for (app, past) in found.apps.iter_mut().zip(past) {
         for (fleet, past) in app.past.iter_mut().zip(past) {
-            (fleet.usual_slow_seconds, fleet.counts) = (past.usual_slow_seconds, past.counts);
+            let loads = std::mem::take(&mut fleet.loads);
+            *fleet = Past { loads, load_seconds: fleet.load_seconds, ..past };
         }
     }
     found.alarms = alarms;

@@ -1,7 +1,7 @@
 //! The worlds in a closed loop: the weights follow the verdict, which is asked every 30 seconds
 //! about periods of 60, so that every stage begins in the middle of a minute.
 
-use failover::verdict::{Criteria, Kind, Period, Stage, Verdict, judge};
+use failover::verdict::{Counts, Criteria, Kind, Period, Stage, Verdict, judge};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -88,6 +88,7 @@ impl Run {
 fn ours(mut around: Surroundings, traffic: u32, criteria: &Criteria) -> Outcome {
     let minutes = HISTORY.iter().find(|(most, _)| traffic < *most).map_or(60, |(_, minutes)| *minutes);
     let history = around.history(minutes);
+    let beside = around.beside();
     // When a poll comes, as a share of the minute; the next one comes half a minute later.
     let phase = around.random() / 2.0;
     let (mut periods, mut mixed): (Vec<Period>, Vec<Period>) = (Vec::new(), Vec::new());
@@ -105,7 +106,7 @@ fn ours(mut around: Surroundings, traffic: u32, criteria: &Criteria) -> Outcome 
             stage,
             kind,
             live: minute.live,
-            standby: minute.standby,
+            standby: Counts { failures: minute.standby.failures + minute.standby_hung, ..minute.standby },
             balancer_failures: 0,
         };
         match (run.changed, run.percent > run.earlier) {
@@ -117,7 +118,7 @@ fn ours(mut around: Surroundings, traffic: u32, criteria: &Criteria) -> Outcome 
         run.since_rise += 1;
         for _ in 0..2 {
             let now = Stage { index: stage, standby_percent: run.percent, kind, bake_periods: BAKE };
-            match (judge(criteria, &evidence(&history, &periods, &mixed, now)).verdict, kind) {
+            match (judge(criteria, &evidence(&history, &beside, &periods, &mixed, now)).verdict, kind) {
                 (Verdict::Wait, _) => {}
                 (Verdict::Advance, Kind::Shift) if stage + 1 == STAGES.len() => {
                     outcome.ended = true;

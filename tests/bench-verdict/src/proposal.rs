@@ -113,7 +113,7 @@ fn found_at(
         if time % step != 0 && time != bake {
             continue;
         }
-        let evidence = evidence(&history, &periods, &[], stage);
+        let evidence = evidence(&history, &[], &periods, &[], stage);
         if judge(criteria, &evidence).verdict == Verdict::RollBack {
             return Some(time);
         }

@@ -120,7 +120,7 @@ fn ours(
             balancer_failures: 0,
         });
         let now = Stage { index: stage, standby_percent: percent, kind, bake_periods: bake };
-        let evidence = evidence(&history, &periods, &mixed, now);
+        let evidence = evidence(&history, &[], &periods, &mixed, now);
         match (judge(criteria, &evidence).verdict, kind) {
             (Verdict::Advance, Kind::Shift) => stage += 1,
             (Verdict::Advance, Kind::Probe) => kind = Kind::Shift,

@@ -108,6 +108,8 @@ pub struct Minute {
     pub live: Counts,
     /// Requests over 500 ms.
     pub standby_over: u64,
+    /// Those that hang: no other rule counts them as failures.
+    pub standby_hung: u64,
     /// Whether the fault is there.
     pub active: bool,
     /// Users who failed, or were slow, because of the fault: expected values.
@@ -209,6 +211,7 @@ impl<'a> World<'a> {
             standby,
             live,
             standby_over: binomial(rng, standby.slow, standby_over / standby_slow),
+            standby_hung: 0,
             active,
             harmed: if active { on_standby as f64 * worse.max(0.0) } else { 0.0 },
         }
@@ -260,6 +263,7 @@ pub fn pareto_clusters(rng: &mut ChaCha8Rng, requests: u64, share: f64) -> u64 {
 /// What the verdict is shown of a rollout. The balancer's own errors are not simulated.
 pub fn evidence<'a>(
     history: &'a [Counts],
+    beside: &'a [(Counts, Counts)],
     periods: &'a [Period],
     mixed: &'a [Period],
     stage: Stage,
@@ -269,6 +273,7 @@ pub fn evidence<'a>(
         standby: "prod2",
         past_of: "prod1",
         history,
+        beside,
         balancer_history: &[],
         periods,
         mixed,

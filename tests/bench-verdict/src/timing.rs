@@ -32,6 +32,7 @@ pub fn print() {
         .collect();
     let evidence = evidence(
         &history,
+        &[],
         &periods,
         &[],
         Stage { index: 0, standby_percent: 10, kind: Kind::Shift, bake_periods: 400 },

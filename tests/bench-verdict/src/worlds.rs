@@ -12,6 +12,11 @@ use crate::scenario::{Minute, OVER_500_MS, SLOW, binomial, pareto_clusters, pois
 const CLIENT_ERRORS: f64 = 0.02;
 /// Multiple of the slow share under 30 % more latency, where it is lognormal with a shape of 0.7.
 const LATER_BY_30_PERCENT: f64 = 2.04;
+/// Multiple of the slow share that the standby always shows, where its machines are slower.
+const SLOWER: f64 = 1.4;
+/// For so many minutes both fleets have run side by side, which began so many minutes before the run.
+const SIDE_BY_SIDE: i64 = 600;
+const LONG_BEFORE: i64 = 1200;
 /// Multiple of the slow share that a fleet shows whose caches are cold.
 const COLD: f64 = 2.0;
 /// How the share over 500 ms follows the slow share, for the same distribution: as its power.
@@ -60,6 +65,8 @@ pub enum Fault {
     Later,
     /// So many of its requests hang.
     Hang(f64),
+    /// So many more of its requests are answered with 4xx.
+    ClientErrors(f64),
 }
 
 /// A row of the table, with its cells: requests a minute and live's share of failures.
@@ -84,7 +91,7 @@ const fn innocent(
 }
 
 /// All worlds, innocent ones first.
-pub const WORLDS: [World; 20] = [
+pub const WORLDS: [World; 22] = [
     innocent("identical", Scene::Plain, ALL, "at most 0.1 %"),
     innocent("common outage", Scene::CommonOutage, ALL, "at most 0.3 %"),
     innocent("slow database", Scene::SlowDatabase, ALL, "at most 0.3 %"),
@@ -124,6 +131,20 @@ pub const WORLDS: [World; 20] = [
         fault: Fault::Hang(0.01),
         cells: BUSY,
         goal: "95 % at 3,000",
+    },
+    World {
+        name: "a twentieth answered with 4xx",
+        scene: Scene::Plain,
+        fault: Fault::ClientErrors(0.05),
+        cells: BUSY,
+        goal: "",
+    },
+    World {
+        name: "a third answered with 4xx",
+        scene: Scene::Plain,
+        fault: Fault::ClientErrors(0.33),
+        cells: ALL,
+        goal: "",
     },
     World {
         name: "5 % from minute 24",
@@ -197,6 +218,22 @@ impl<'a> Surroundings<'a> {
             .collect()
     }
 
+    /// Both fleets' minutes with an even split and the same release, some hours before the run.
+    pub fn beside(&mut self) -> Vec<(Counts, Counts)> {
+        (0..SIDE_BY_SIDE)
+            .map(|minute| {
+                let requests = poisson(&mut self.rng, self.traffic);
+                let on_standby = binomial(&mut self.rng, requests, 0.5);
+                let time = minute - LONG_BEFORE;
+                let mut standby = self.fleet(1, time, on_standby, None);
+                if self.world.scene == Scene::Slower {
+                    standby.slow = binomial(&mut self.rng, on_standby, SLOW * SLOWER);
+                }
+                (standby, self.fleet(0, time, requests - on_standby, None))
+            })
+            .collect()
+    }
+
     /// Minute `time` (from 1) of the run, with a share of the requests on the standby, whose weight
     /// rose so many minutes ago.
     pub fn minute(&mut self, time: u32, share: f64, since_rise: u32) -> Minute {
@@ -216,14 +253,15 @@ impl<'a> Surroundings<'a> {
             _ => (0.0, (OVER_500_MS * (slow_share / SLOW).powf(OVER_POWER)).min(slow_share)),
         };
         let standby_over = binomial(&mut self.rng, standby.requests, over + hang);
+        let standby_hung = if hang > 0.0 { binomial(&mut self.rng, standby.requests, hang) } else { 0 };
         let (active, worse) = match self.world.fault {
             Fault::None => (false, 0.0),
             Fault::Failures(more, from) => (time >= from, more),
             Fault::Later => (true, SLOW * (LATER_BY_30_PERCENT - 1.0)),
-            Fault::Hang(share) => (true, share),
+            Fault::Hang(share) | Fault::ClientErrors(share) => (true, share),
         };
         let harmed = if active { standby.requests as f64 * worse } else { 0.0 };
-        Minute { standby, live, standby_over, active, harmed }
+        Minute { standby, live, standby_over, standby_hung, active, harmed }
     }
 
     fn fleet(&mut self, fleet: usize, time: i64, requests: u64, since_rise: Option<u32>) -> Counts {
@@ -233,12 +271,13 @@ impl<'a> Surroundings<'a> {
                 Fault::Failures(more, from) if time >= i64::from(from) => rates[0] += more,
                 Fault::Later => rates[1] *= LATER_BY_30_PERCENT,
                 // What hangs was slow in as many cases as the rest.
+                Fault::ClientErrors(more) => rates[2] += more,
                 Fault::Hang(share) => rates[1] += share * (1.0 - rates[1]),
                 _ => {}
             }
             match self.world.scene {
                 Scene::Cold if since <= self.cold => rates[1] *= COLD,
-                Scene::Slower => rates[1] *= 1.4,
+                Scene::Slower => rates[1] *= SLOWER,
                 _ => {}
             }
         }

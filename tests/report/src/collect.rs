@@ -238,8 +238,8 @@ async fn of_app(
     let unanswered = unanswered(&series, until);
     let mut of_fleet = |number: usize| -> Result<Vec<Sample>> {
         let mut take = |id: &str| series.remove(&format!("{id}_{number}")).unwrap_or_default();
-        let [requests, target_5xx, connection_errors, slow] =
-            ["requests", "failed", "refused", "slow"].map(&mut take);
+        let [requests, target_5xx, connection_errors, slow, hung] =
+            ["requests", "failed", "refused", "slow", "hung"].map(&mut take);
         let (usual, healthy) = (take("usual"), take("healthy"));
         let step = usize::try_from(plan.period_seconds.max(1))?;
         let known = |series: &Series, at: i64| series.get(&at).copied();
@@ -253,6 +253,7 @@ async fn of_app(
                     requests: count(&requests),
                     failures: count(&target_5xx)
                         + count(&connection_errors)
+                        + count(&hung)
                         + unanswered[number]
                             .iter()
                             .find(|sample| sample.at == at)
@@ -307,7 +308,7 @@ fn unanswered(series: &BTreeMap<String, Series>, until: Timestamp) -> [Vec<Count
 
 fn queries(plan: &Plan, app: &PlannedApp, target_group_arns: [&str; 2]) -> Vec<MetricDataQuery> {
     let period = i32::try_from(plan.period_seconds).unwrap_or(60);
-    let slow = format!("TC({}:)", app.slow_seconds);
+    let [slow, hung] = [app.slow_seconds, app.hung_seconds].map(|seconds| format!("TC({seconds}:)"));
     let asked = [
         ("requests", "RequestCount", "Sum"),
         ("ok", "HTTPCode_Target_2XX_Count", "Sum"),
@@ -316,6 +317,7 @@ fn queries(plan: &Plan, app: &PlannedApp, target_group_arns: [&str; 2]) -> Vec<M
         ("failed", "HTTPCode_Target_5XX_Count", "Sum"),
         ("refused", "TargetConnectionErrorCount", "Sum"),
         ("slow", "TargetResponseTime", slow.as_str()),
+        ("hung", "TargetResponseTime", hung.as_str()),
         ("usual", "TargetResponseTime", "p95"),
         ("healthy", "HealthyHostCount", "Minimum"),
     ];

@@ -1,6 +1,6 @@
 //! From `CloudWatch` to samples, in one paged `GetMetricData` wherever that is enough.
 //!
-//! It takes 500 queries, of which 16 apps need 227, and an account is given 180,000 data points a second,
+//! It takes 500 queries, of which 16 apps need 259, and an account is given 180,000 data points a second,
 //! or 90,000 where they begin more than three hours ago. So several apps share the history that one alone
 //! is given: a shift of 16 with the defaults asks for some 20,000 points at its start and 28,000 at its end.
 
@@ -53,11 +53,11 @@ pub async fn samples(
     now: Timestamp,
 ) -> Result<Vec<Samples>, Error> {
     let of_app = |(index, app): (usize, &PlannedApp)| {
-        let latency = format!("TC({}:)", app.slow_seconds);
+        let times = [app.slow_seconds, app.hung_seconds].map(|seconds| format!("TC({seconds}:)"));
         [("live", &app.live_group), ("standby", &app.standby_group)].map(|(role, group)| Asked {
             id: format!("{role}_{index}"),
             target_group_arn: group.clone(),
-            latency: latency.clone(),
+            times: times.clone(),
         })
     };
     let question = Question {
@@ -114,7 +114,7 @@ pub async fn past(
         let asked = |fleet: usize| Asked {
             id: format!("fleet_{fleet}_{index}"),
             target_group_arn: app.fleets[fleet].target_group_arn.clone(),
-            latency: format!("p{USUALLY_BELOW}"),
+            times: USUALLY_BELOW.map(|percent| format!("p{percent}")),
         };
         [0, 1].map(asked)
     };
@@ -126,16 +126,17 @@ pub async fn past(
     };
     let mut series = question.ask(client, now.as_second(), now).await?;
     let own = own_errors(&mut series);
-    let mut usual = |id: String| {
+    let mut median = |id: String| {
         // The median of the periods' own percentiles: a percentile of percentiles is none, but a
-        // threshold needs no more than to lie where about one in twenty responses is slower.
-        let mut usual: Vec<f64> =
-            series.remove(&format!("{id}_latency")).unwrap_or_default().into_values().collect();
+        // threshold needs no more than to lie about where so many responses are slower.
+        let mut usual: Vec<f64> = series.remove(&id).unwrap_or_default().into_values().collect();
         usual.sort_by(f64::total_cmp);
         usual.get(usual.len() / 2).copied()
     };
-    let usual: Vec<[Option<f64>; 2]> =
-        (0..apps.len()).map(|index| [0, 1].map(|fleet| usual(format!("fleet_{fleet}_{index}")))).collect();
+    let mut usual =
+        |fleet: usize, index: usize| TIMES.map(|id| median(format!("fleet_{fleet}_{index}_{id}")));
+    let usual: Vec<[[Option<f64>; 2]; 2]> =
+        (0..apps.len()).map(|index| [0, 1].map(|fleet| usual(fleet, index))).collect();
     let mut fleet =
         |fleet: usize, index: usize| fleet_samples(&mut series, &format!("fleet_{fleet}_{index}"));
     let of_app = |index| Samples {
@@ -147,19 +148,22 @@ pub async fn past(
     };
     let mut samples: Vec<Samples> = (0..apps.len()).map(of_app).collect();
     attribute(&mut samples, &[]);
-    let past = |(samples, usual): (Samples, [Option<f64>; 2])| {
-        let counts = |fleet: FleetSamples| fleet.samples.into_iter().map(Sample::counts).collect();
-        let [first, second] = [samples.live, samples.standby].map(counts);
-        [
-            Past { usual_slow_seconds: usual[0], counts: first, ..Past::default() },
-            Past { usual_slow_seconds: usual[1], counts: second, ..Past::default() },
-        ]
+    let past = |(samples, usual): (Samples, [[Option<f64>; 2]; 2])| {
+        let past =
+            |(fleet, [usual_slow_seconds, usual_longest_seconds]): (FleetSamples, [Option<f64>; 2])| {
+                let counts = fleet.samples.into_iter().map(Sample::counts).collect();
+                Past { usual_slow_seconds, usual_longest_seconds, counts, ..Past::default() }
+            };
+        [past((samples.live, usual[0])), past((samples.standby, usual[1]))]
     };
     Ok(samples.into_iter().zip(usual).map(past).collect())
 }
 
-/// The percentile of response times above which a response is called slow.
-const USUALLY_BELOW: u8 = 95;
+/// The percentiles of response times above which a response is called slow, and unusually long.
+const USUALLY_BELOW: [&str; 2] = ["95", "99.9"];
+
+/// What the ids of the queries about response times end with.
+const TIMES: [&str; 2] = ["slow", "hung"];
 
 /// Answers of the balancer itself that a broken fleet may cause.
 const BALANCER_ERRORS: [&str; 3] = ["502", "503", "504"];
@@ -181,8 +185,8 @@ struct Asked {
     /// What the ids of its queries begin with.
     id: String,
     target_group_arn: String,
-    /// The statistic of its response times.
-    latency: String,
+    /// The statistics of its response times.
+    times: [String; 2],
 }
 
 impl Question<'_> {
@@ -213,7 +217,7 @@ impl Question<'_> {
         let period = i32::try_from(self.period_seconds).unwrap_or(60);
         let balancer = of_balancer(self.load_balancer_arn);
         let mut queries = Vec::new();
-        for Asked { id: fleet, target_group_arn, latency } in &self.fleets {
+        for Asked { id: fleet, target_group_arn, times } in &self.fleets {
             let group = of_group(target_group_arn);
             for (id, metric, statistic) in [
                 ("requests", "RequestCount", "Sum"),
@@ -222,7 +226,8 @@ impl Question<'_> {
                 ("target_3xx", "HTTPCode_Target_3XX_Count", "Sum"),
                 ("target_2xx", "HTTPCode_Target_2XX_Count", "Sum"),
                 ("connection_errors", "TargetConnectionErrorCount", "Sum"),
-                ("latency", "TargetResponseTime", latency.as_str()),
+                (TIMES[0], "TargetResponseTime", times[0].as_str()),
+                (TIMES[1], "TargetResponseTime", times[1].as_str()),
             ] {
                 let dimensions = vec![balancer.clone(), group.clone()];
                 queries.push(query(format!("{fleet}_{id}"), metric, statistic, dimensions, period));
@@ -331,7 +336,7 @@ fn counts(series: &mut BTreeMap<String, Series>, role: &str) -> Vec<Sample> {
     let mut take = |id: &str| series.remove(&format!("{role}_{id}")).unwrap_or_default();
     let (requests, target_5xx, target_4xx) = (take("requests"), take("target_5xx"), take("target_4xx"));
     let (target_3xx, target_2xx) = (take("target_3xx"), take("target_2xx"));
-    let (connection_errors, slow) = (take("connection_errors"), take("latency"));
+    let (connection_errors, [slow, hung]) = (take("connection_errors"), TIMES.map(&mut take));
     let count = |series: &Series, at: &i64| series.get(at).copied().map_or(0, whole);
     let sample = |(at, n): (&i64, &f64)| Sample {
         at: *at,
@@ -345,6 +350,7 @@ fn counts(series: &mut BTreeMap<String, Series>, role: &str) -> Vec<Sample> {
         unanswered: 0,
         connection_errors: count(&connection_errors, at),
         slow: count(&slow, at),
+        hung: count(&hung, at),
     };
     requests.iter().map(sample).collect()
 }

@@ -34,6 +34,9 @@ pub struct PlannedApp {
     /// A response that takes longer than this is slow, in seconds. Fixed before the first write, so
     /// that a run is measured with one measure.
     pub slow_seconds: f64,
+    /// One that takes longer than this has hung: nobody waits for it, so that it is a failure whatever it
+    /// says, in seconds. Fixed as well.
+    pub hung_seconds: f64,
 }
 
 impl PlannedApp {

@@ -39,6 +39,9 @@ pub struct Sample {
     pub unanswered: u64,
     /// Responses that took longer than the plan's threshold.
     pub slow: u64,
+    /// Responses that took so long that they are failures whatever they say, see
+    /// [`crate::model::PlannedApp::hung_seconds`].
+    pub hung: u64,
 }
 
 impl Sample {
@@ -46,7 +49,10 @@ impl Sample {
     pub fn counts(self) -> Counts {
         Counts {
             requests: self.requests,
-            failures: self.target_5xx.saturating_add(self.connection_errors).saturating_add(self.unanswered),
+            // A 5xx that came after so long counts twice: `CloudWatch` does not say how many did.
+            failures: [self.target_5xx, self.connection_errors, self.unanswered, self.hung]
+                .into_iter()
+                .fold(0, u64::saturating_add),
             slow: self.slow,
             client_errors: self.target_4xx,
         }
@@ -159,8 +165,8 @@ impl Span {
 pub struct FleetFigures {
     /// Requests.
     pub requests: u64,
-    /// Failed requests: target 5xx, connection errors and what was left unanswered, never more than the
-    /// requests.
+    /// Failed requests: target 5xx, connection errors, what was left unanswered and what hung, never more than
+    /// the requests.
     pub failures: u64,
     /// Slow responses.
     pub slow: u64,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::checks::one_balancer;
 use super::{
-    Found, FoundApp, FoundFleet, FoundRoute, Refusal, SLOW_SECONDS, found_weights, planned, route, testers,
+    Found, FoundApp, FoundFleet, FoundRoute, Refusal, Thresholds, found_weights, planned, route, testers,
     weights,
 };
 use crate::input::Input;
@@ -132,7 +132,7 @@ fn heavier(app: &FoundApp) -> usize {
 /// The apps with what is put back on each; with what stands, where there is nothing to put back.
 fn apps(found: &Found, live: usize, routes: &[Route]) -> Vec<PlannedApp> {
     let of_app = |(index, app): (usize, &FoundApp)| {
-        let mut planned = planned(app, live, SLOW_SECONDS);
+        let mut planned = planned(app, live, &Thresholds::UNMEASURED);
         if let Some(route) = routes.iter().find(|route| route.app == index) {
             let (live, standby) = app.roles(live);
             let weight = |fleet: &FoundFleet| route.before.get(&fleet.name).copied().unwrap_or(0);

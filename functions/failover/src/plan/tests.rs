@@ -11,6 +11,7 @@ use crate::plan::calendar::Permit;
 use crate::run::{progress, roll_back};
 
 mod carries;
+mod thresholds;
 
 const ONE: &str = "arn:one";
 const TWO: &str = "arn:two";

@@ -10,7 +10,7 @@ mod harm;
 
 use std::iter;
 
-use crate::model::samples::{Figures, FleetSamples, Odds, Samples, Span};
+use crate::model::samples::{Figures, FleetSamples, Odds, Sample, Samples, Span};
 use crate::model::weights::Percent;
 use crate::model::{MustShow, Operation, Plan, PlannedApp, Progress, Role, Stage, StageRecord};
 use crate::run::precedence::Voice;
@@ -179,6 +179,7 @@ impl<'a> Poll<'a> {
     fn judged(&self) -> Decision {
         let receiver = self.stage.receiver();
         let (history, balancer_history) = self.history();
+        let beside = self.beside(receiver);
         let periods = self.periods();
         let bake_periods = self.stage.bake_seconds / self.plan.period_seconds.max(1);
         let judgement = verdict::judge(
@@ -188,6 +189,7 @@ impl<'a> Poll<'a> {
                 standby: self.plan.fleet(receiver),
                 past_of: &self.plan.live,
                 history: &history,
+                beside: &beside,
                 balancer_history: &balancer_history,
                 periods: &periods,
                 mixed: &self.mixed(),
@@ -219,6 +221,20 @@ impl<'a> Poll<'a> {
         let began = self.progress.timeline.first().map_or(self.known, |record| record.started_at.as_second());
         let before = self.samples.live.samples.iter().filter(|sample| sample.at + self.period <= began);
         before.map(|sample| (sample.counts(), self.samples.balancer_errors_at(sample.at))).unzip()
+    }
+
+    /// What both fleets did in the periods before the run in which both had traffic, that of this role first.
+    fn beside(&self, judged: Role) -> Vec<(Counts, Counts)> {
+        let began = self.progress.timeline.first().map_or(self.known, |record| record.started_at.as_second());
+        let before = |sample: &&Sample| sample.at + self.period <= began;
+        let counts = |role: Role| self.of(role).samples.iter().filter(before).map(|s| (s.at, s.counts()));
+        let mut other = counts(judged.other()).peekable();
+        counts(judged)
+            .filter_map(|(at, counts)| {
+                while other.next_if(|(earlier, _)| *earlier < at).is_some() {}
+                other.next_if(|(same, _)| *same == at).map(|(_, beside)| (counts, beside))
+            })
+            .collect()
     }
 
     /// What the traffic says of the weights, where it does not agree with them yet: a rule shows what

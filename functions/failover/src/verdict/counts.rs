@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Counts {
     /// Requests for which a target of the fleet was chosen.
     pub requests: u64,
-    /// Target 5xx, connection errors and requests left unanswered. May exceed `requests`, since a
-    /// connection error is an attempt; the verdict caps it.
+    /// Target 5xx, connection errors, requests left unanswered and responses that hung. May exceed
+    /// `requests`, since a connection error is an attempt; the verdict caps it.
     pub failures: u64,
     /// Requests slower than the threshold that was fixed before the run.
     pub slow: u64,
@@ -44,7 +44,7 @@ impl Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Metric {
-    /// Target 5xx, connection errors and requests left unanswered.
+    /// Target 5xx, connection errors, requests left unanswered and responses that hung.
     Failures,
     /// Requests over the latency threshold.
     Slow,
@@ -139,7 +139,10 @@ pub struct Evidence<'a> {
     /// Complete periods of that fleet before the run, oldest first. [`super::Criteria`] says
     /// how many are wanted; more are used where traffic is thin.
     pub history: &'a [Counts],
-    /// The balancer's own 502, 503 and 504 in the same periods, as in [`Period`]; empty where not watched.
+    /// Periods before the run in which both fleets had traffic, the judged one's counts first: how the two
+    /// usually differ. Empty where that is not known.
+    pub beside: &'a [(Counts, Counts)],
+    /// The balancer's own 502, 503 and 504 in the same periods as the history, as in [`Period`]; empty where not watched.
     pub balancer_history: &'a [u64],
     /// Every complete period since the run began, oldest first.
     pub periods: &'a [Period],

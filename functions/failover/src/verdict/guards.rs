@@ -202,9 +202,10 @@ pub fn ill_beside(
         |(live, standby): (&Counts, &Counts)| Period { live: *live, standby: *standby, ..Period::default() };
     let periods: Vec<Period> = now.iter().zip(latest).map(beside).collect();
     let stage = Stage { index: 0, standby_percent: 0, kind: Kind::Shift, bake_periods: 1 };
-    let (history, mixed, balancer_history) = (before, &[][..], &[][..]);
+    let (history, mixed, beside, balancer_history) = (before, &[][..], &[][..], &[][..]);
+    let periods = &periods;
     let evidence =
-        Evidence { live, standby, past_of: live, history, balancer_history, periods: &periods, mixed, stage };
+        Evidence { live, standby, past_of: live, history, beside, balancer_history, periods, mixed, stage };
     plainly_ill(criteria, &evidence, &History::before(criteria, before))
 }
 

@@ -9,6 +9,7 @@
 //! test martingales is one again, however they depend on each other: no further correction for
 //! looking at three metrics.
 
+use super::beside::usual_ratio;
 use super::counts::{Counts, Evidence, Kind, Metric, Period};
 use super::criteria::Criteria;
 use super::factor::{Arm, Comparison, against_rate, log_sum};
@@ -99,6 +100,8 @@ pub struct Ledger {
     run_acceptance: [[f64; 2]; 3],
     cash: f64,
     hits_share: f64,
+    /// How many times the other fleet's events are usual, by metric.
+    usual: [f64; 3],
 }
 
 /// What the bets on one metric amount to, in natural logarithms.
@@ -121,6 +124,7 @@ impl Ledger {
             run_acceptance: [[0.0; 2]; 3],
             cash: 1.0,
             hits_share: history.hits_share(),
+            usual: Metric::ALL.map(|metric| usual_ratio(evidence.beside, metric)),
         };
         let logs = ALTERNATIVES.map(|(multiple, _)| multiple.ln());
         let mut before: Option<&Period> = None;
@@ -226,7 +230,8 @@ impl Ledger {
     ) -> MetricBets {
         let limits = criteria.metric(metric);
         let warm_up = warm_up && metric == Metric::Slow;
-        let ratio = if warm_up { WARM_UP_RATIO } else { 1.0 } * (1.0 + limits.margin_percent / 100.0);
+        let usual = self.usual[metric as usize];
+        let ratio = if warm_up { WARM_UP_RATIO } else { 1.0 } * usual * (1.0 + limits.margin_percent / 100.0);
         let floor = limits.floor_percent / 100.0;
         let drift = 1.0 + limits.drift_percent / 100.0;
         let (standby, live) = arms(history, metric, period, ratio);
@@ -269,8 +274,9 @@ impl Ledger {
 
     fn accept(&mut self, criteria: &Criteria, history: &History, metric: Metric, period: &Period) {
         let limits = criteria.metric(metric);
-        let ratio = 1.0 + limits.accept_margin_percent / 100.0;
-        let (standby, live) = arms(history, metric, period, 1.0 + limits.margin_percent / 100.0);
+        let usual = self.usual[metric as usize];
+        let ratio = usual * (1.0 + limits.accept_margin_percent / 100.0);
+        let (standby, live) = arms(history, metric, period, usual * (1.0 + limits.margin_percent / 100.0));
         let Some(compared) = Comparison::new(standby, live, ratio, limits.accept_floor_percent / 100.0)
         else {
             return;
@@ -382,6 +388,7 @@ mod tests {
                 standby: "prod2",
                 past_of: "prod1",
                 history: &past,
+                beside: &[],
                 balancer_history: &[],
                 periods: &periods,
                 mixed: &[],

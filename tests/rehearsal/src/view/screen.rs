@@ -205,7 +205,7 @@ mod tests {
             "live": "prod1", "standby": "prod2", "loadBalancerArn": "arn", "routes": [],
             "apps": [{
                 "name": "web", "liveGroup": "prod1", "standbyGroup": "prod2",
-                "before": { "prod1": 100, "prod2": 0 }, "slowSeconds": 0.5,
+                "before": { "prod1": 100, "prod2": 0 }, "slowSeconds": 0.5, "hungSeconds": 2.0,
             }],
             "stages": [stage(10), stage(50), stage(100)],
             "mayWrite": [10, 50, 100], "settleSeconds": 2, "pollSeconds": 1, "periodSeconds": 1,

@@ -232,6 +232,7 @@ impl<'a> App<'a> {
                 release: None,
                 headroom: None,
                 slow_seconds: 1.0,
+                hung_seconds: 4.0,
             }],
             operation: Operation::Shift,
             release: None,
