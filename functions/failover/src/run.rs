@@ -1,6 +1,7 @@
 //! One poll of a run, in the order in which it is heard: see [`precedence`].
 
 pub mod failure;
+pub mod hook;
 pub mod lockstep;
 pub mod newcomers;
 pub mod poll;
@@ -10,3 +11,4 @@ pub mod progress;
 pub mod request;
 pub mod roll_back;
 pub mod unanswered;
+pub mod why;

@@ -40,6 +40,8 @@ pub struct Planned {
     pub progress: Progress,
     /// Whether the application is probed on the standby before the run begins.
     pub probe_standby: bool,
+    /// Whether the hook `beforeRun` is called before it begins.
+    pub call_hook: bool,
     /// The output of the execution if nothing is done.
     pub outcome: Outcome,
 }
@@ -57,6 +59,7 @@ pub struct Step {
 /// What `check-metrics` answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by a condition of the definition")]
 pub struct Check {
     /// What the poll concludes.
     pub verdict: Verdict,
@@ -68,6 +71,8 @@ pub struct Check {
     pub ask: bool,
     /// Whether the application is probed next.
     pub probe_app: bool,
+    /// Whether the hook `afterStage` is called before the run goes on.
+    pub call_hook: bool,
     /// How the stage ended, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
@@ -190,7 +195,8 @@ pub struct SwapRequest {
 pub struct RollBackRequest {
     /// The plan.
     pub plan: Plan,
-    /// Why it is rolled back: the reason of a verdict, or the error of a state.
+    /// Why it is rolled back: the reason of a verdict, the error output of a state, or what a hook
+    /// answered.
     pub why: Value,
     /// The answer to the same request before the writes had settled, if there was one.
     pub earlier: Option<RolledBack>,
@@ -228,6 +234,19 @@ pub enum RollBackEnding {
     Unchanged,
 }
 
+impl RollBackEnding {
+    /// The same as it stands in the definition.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RolledBack => "RolledBack",
+            Self::Restored => "Restored",
+            Self::FailedOver => "FailedOver",
+            Self::Halted => "Halted",
+            Self::Unchanged => "Unchanged",
+        }
+    }
+}
+
 /// What the state machine sends to `send-notice`: before the first write without a progress, with one
 /// where an approval is waited for, where a rollback does not get through, and at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -248,18 +267,33 @@ pub struct NoticeRequest {
     pub ended: Option<Ended>,
 }
 
-/// How a run ended.
+/// How a run ended, as its states left it: nothing is in words yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Ended {
     /// The ending that follows: `Completed`, or the name of an error.
     pub ending: String,
-    /// The cause of a failure.
-    pub cause: Option<String>,
+    /// The error output of the state that it ended with, what a hook answered, or the reason of the last
+    /// verdict.
+    pub why: Value,
+    /// What the rollback answered, if there was one.
+    pub rolled_back: Option<RolledBack>,
     /// The output of a success.
     pub outcome: Option<Outcome>,
-    /// What went wrong with the hook `afterEnd`, if anything did.
-    pub hook_failed: Option<String>,
+}
+
+/// The same in words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Conclusion {
+    /// The ending: another one than before where the input asks for it.
+    pub ending: String,
+    /// What happened, where the traffic is and what to do.
+    pub cause: String,
+    /// The output of the execution, if it succeeds.
+    pub output: Value,
+    /// Whether somebody must look at it now.
+    pub pages: bool,
 }
 
 /// What `send-notice` answers.
@@ -268,16 +302,24 @@ pub struct Ended {
 pub struct Noticed {
     /// The subject of what was sent; nothing where there was nothing to tell.
     pub subject: Option<String>,
+    /// At the end: how the run ended.
+    pub conclusion: Option<Conclusion>,
 }
 
 /// What the state machine sends to `release-routes`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseRequest {
-    /// The plan.
-    pub plan: Plan,
-    /// The ending that follows: `Completed`, or the name of an error.
-    pub ending: String,
+    /// The input of the execution, as given.
+    pub input: Value,
+    /// The plan; nothing where none could be made.
+    pub plan: Option<Plan>,
+    /// How far it has come.
+    pub progress: Option<Progress>,
+    /// Whether the run may hold the routes: it has tried to claim them.
+    pub claimed: bool,
+    /// How it ended.
+    pub ended: Ended,
 }
 
 /// What `release-routes` answers.
@@ -286,4 +328,6 @@ pub struct ReleaseRequest {
 pub struct Released {
     /// The routes that were released.
     pub routes: Vec<String>,
+    /// How the run ended.
+    pub conclusion: Conclusion,
 }

@@ -67,7 +67,9 @@ fn plan(operation: &str, start: &Balancer) -> Plan {
 }
 
 fn told(plan: &Plan, ending: &str, cause: Option<&str>, outcome: Option<&Outcome>) -> Notice {
-    let ended = json!({ "ending": ending, "cause": cause, "outcome": outcome });
+    let back = cause.filter(|_| outcome.is_none());
+    let back = back.map(|cause| json!({ "ending": ending, "cause": cause, "settled": true }));
+    let ended = json!({ "ending": ending, "why": cause, "rolledBack": back, "outcome": outcome });
     let request = json!({
         "execution": "arn:execution", "input": {}, "plan": plan, "progress": null, "ended": ended,
     });

@@ -179,11 +179,11 @@ fn most(signs_in: bool, reason: &str) -> usize {
     let (run, figures) = at_the_end(&plan, reason);
     let done = outcome::done(&plan, &run.timeline, None, execution.started_at);
     let dry = outcome::untouched(&plan, true);
-    let ended = json!({ "ending": "Completed", "cause": null, "outcome": done });
+    let ended = json!({ "ending": "Completed", "why": reason, "rolledBack": null, "outcome": done });
     let sizes = [
         (
             "planned",
-            json!({ "proceed": false, "probeStandby": false, "plan": null, "progress": {}, "outcome": dry }),
+            json!({ "proceed": false, "probeStandby": false, "callHook": false, "plan": null, "progress": {}, "outcome": dry }),
         ),
         ("plan", json!(plan)),
         ("progress", json!(run)),

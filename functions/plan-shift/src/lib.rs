@@ -92,9 +92,10 @@ pub async fn handle(
         if input.operation == Operation::Restore { !plan.routes.is_empty() } else { !plan.stages.is_empty() };
     let proceed = !input.dry_run && something;
     let probe_standby = probes::before_the_run(&plan);
+    let call_hook = plan.hooks.before_run.is_some();
     // That of a dry run is in its outcome; twice it might be more than a state can hand on.
     let plan = (!input.dry_run).then_some(plan);
-    Ok(Planned { proceed, probe_standby, plan, progress: Progress::default(), outcome })
+    Ok(Planned { proceed, probe_standby, call_hook, plan, progress: Progress::default(), outcome })
 }
 
 /// What the calendar says; a dry run may look at any time.

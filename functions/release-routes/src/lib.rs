@@ -1,10 +1,12 @@
-//! Removes the run's claims from its routes: the last thing that every run does, however it ends.
+//! Removes the run's claims from its routes and puts into words how it ended: the last thing that every run
+//! does, however it ends.
 
 #![deny(clippy::disallowed_methods)]
 
 use aws_sdk_elasticloadbalancingv2::Client;
 use failover::aws::{SdkConfig, tags};
 use failover::model::error::Error;
+use failover::report::conclusion::conclude;
 use failover::wire::{ReleaseRequest, Released};
 
 /// The client of a process.
@@ -14,15 +16,19 @@ pub fn clients(config: &SdkConfig) -> Client {
 
 /// Answers one request.
 pub async fn handle(client: Client, request: ReleaseRequest) -> Result<Released, Error> {
-    let ReleaseRequest { plan, ending } = request;
+    let ReleaseRequest { input, plan, progress, claimed, ended } = request;
+    let conclusion = conclude(plan.as_ref(), progress.as_ref(), &input, &ended);
+    let Some(plan) = plan.filter(|_| claimed) else {
+        return Ok(Released { routes: Vec::new(), conclusion });
+    };
     // Routes that somebody else took meanwhile are left to them.
-    let released = tags::release(&client, &plan, plan.keeps_record(&ending)).await?;
+    let released = tags::release(&client, &plan, plan.keeps_record(&ended.ending)).await?;
     tracing::info!(
         app = %plan.app,
         execution = plan.execution.arn,
-        ending,
+        ending = ended.ending,
         "released {} route(s)",
         released.len()
     );
-    Ok(Released { routes: released.into_iter().map(|route| route.arn.clone()).collect() })
+    Ok(Released { routes: released.into_iter().map(|route| route.arn.clone()).collect(), conclusion })
 }

@@ -14,6 +14,7 @@ use failover::aws::SdkConfig;
 use failover::aws::error::named;
 use failover::model::Apps;
 use failover::model::error::{Error, Kind};
+use failover::report::conclusion::conclude;
 use failover::report::notice::{Notice, notice};
 use failover::wire::{NoticeRequest, Noticed};
 
@@ -46,18 +47,18 @@ pub fn clients(config: &SdkConfig) -> Clients {
 
 /// Answers one request.
 pub async fn handle(clients: Clients, request: NoticeRequest) -> Result<Noticed, Error> {
-    if let Some(what) = request.ended.as_ref().and_then(|ended| ended.hook_failed.as_ref()) {
-        tracing::warn!(execution = request.execution, "{what}");
-    }
+    // Those of `release-routes`, and the only ones where that could not answer.
+    let (plan, progress) = (request.plan.as_ref(), request.progress.as_ref());
+    let conclusion = request.ended.as_ref().map(|ended| conclude(plan, progress, &request.input, ended));
     let Some(notice) = notice(&request, aws::now()) else {
-        return Ok(Noticed { subject: None });
+        return Ok(Noticed { subject: None, conclusion });
     };
     // One that fails must not keep the other back.
     let (published, put) =
         futures_util::future::join(publish(&clients, &notice), put(&clients.events, &notice)).await;
     published.and(put)?;
     tracing::info!(execution = request.execution, "told the team: {}", notice.subject);
-    Ok(Noticed { subject: Some(notice.subject) })
+    Ok(Noticed { subject: Some(notice.subject), conclusion })
 }
 
 /// Sends the text to the topic, with attributes by which subscribers can choose what they get.

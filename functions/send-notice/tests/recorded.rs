@@ -43,7 +43,7 @@ async fn tell(answer: &Value) -> Result<Noticed, Error> {
         "execution": "arn:aws:states:us-east-1:123456789012:execution:failover:web-1",
         "input": { "app": "web", "operation": "restore", "execution": "arn:another" },
         "plan": null, "progress": null,
-        "ended": { "ending": "PlanRejected", "cause": "What happened.", "outcome": null },
+        "ended": { "ending": "PlanRejected", "why": "What happened.", "rolledBack": null, "outcome": null },
     }))
     .unwrap();
     handle(clients(&config), request).await

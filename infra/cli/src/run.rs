@@ -184,14 +184,13 @@ impl Run {
 
     /// Whether it is on its way back, or at an end: nothing can be asked of it any more.
     pub fn is_ending(&self) -> bool {
-        const ENDING: [&str; 9] = [
+        const ENDING: [&str; 8] = [
             "RollBack",
             "IsSettled",
             "Settle",
             "SendStuckNotice",
             "RollBackOn",
             "SwapRoles",
-            "SettleBeforeRelease",
             "ReleaseRoutes",
             "SendEndNotice",
         ];

@@ -279,7 +279,10 @@ async fn events(ground: &Ground, app: &App<'_>, functions: &[Subject]) -> Result
     let check = ask("check-metrics", &check_metrics).await?;
     let swap_roles = json!({ "plan": plan, "progress": check["progress"], "figures": check["figures"] });
     let roll_back = json!({ "plan": plan, "why": "a benchmark", "earlier": null });
-    let release_routes = json!({ "plan": plan, "ending": "RolledBack" });
+    let release_routes = json!({
+        "input": {}, "plan": plan, "progress": null, "claimed": true,
+        "ended": { "ending": "RolledBack", "why": null, "rolledBack": null, "outcome": null },
+    });
     Ok(vec![
         (SET_WEIGHTS, set_weights),
         ("check-metrics", check_metrics),

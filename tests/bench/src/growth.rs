@@ -32,8 +32,8 @@ const SECOND: f64 = 0.125 * 0.001_333_34;
 
 /// The states of one poll.
 const POLL: [&str; 3] = ["Bake", "CheckMetrics", "IsHealthy"];
-/// Those of one stage, beside its polls.
-const STAGE: [&str; 2] = ["SetWeights", "IsFullyShifted"];
+/// That of one stage, beside its polls.
+const STAGE: [&str; 1] = ["SetWeights"];
 
 /// What one state took part in, over all its visits.
 #[derive(Clone, Default)]

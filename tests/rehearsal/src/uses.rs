@@ -241,7 +241,7 @@ impl Ground {
         let mut hooks = Vec::new();
         while let Some(event) = execution.next().await? {
             if let Event::Left(state, output) = event
-                && state == "CallHook"
+                && matches!(state.as_str(), "CallBeforeRun" | "CallAfterStage")
             {
                 hooks.extend(output["function"].as_str().map(str::to_owned));
             }

@@ -112,7 +112,7 @@ fn refusals_name_the_field() {
         (json!({"app": "web", "execution": "arn:x"}), "`execution`"),
         (json!({"app": "web", "hooks": {"afterSatge": "arn:x"}}), "afterSatge"),
         (json!({"app": "web", "hooks": {"afterStage": "arn:x"}}), "`hooks.afterStage`"),
-        (json!({"app": "web", "hooks": {"afterEnd": 3}}), "`hooks.afterEnd`"),
+        (json!({"app": "web", "hooks": {"afterStage": 3}}), "`hooks.afterStage`"),
     ] {
         let error = Input::parse(&input).expect_err(&input.to_string());
         assert_eq!(error.kind.name(), "PlanRejected");

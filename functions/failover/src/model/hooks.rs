@@ -1,4 +1,4 @@
-//! Hooks: functions of the team's own that the state machine calls at four moments of a run.
+//! Hooks: functions of the team's own that the state machine calls at two moments of a run.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,15 +10,9 @@ pub struct Hooks {
     /// The plan is made, nothing is touched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_run: Option<String>,
-    /// A stage has shown what it must.
+    /// A stage has shown what it must, and the run is about to go on: to the next one, or to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_stage: Option<String>,
-    /// The last one has, too, and what the run has reached is about to be recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before_swap: Option<String>,
-    /// The run is over and has released its routes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after_end: Option<String>,
 }
 
 impl Hooks {
@@ -29,12 +23,7 @@ impl Hooks {
 
     /// The moments at which something is called, in their order, with the ARN.
     pub fn each(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let all = [
-            ("beforeRun", &self.before_run),
-            ("afterStage", &self.after_stage),
-            ("beforeSwap", &self.before_swap),
-            ("afterEnd", &self.after_end),
-        ];
+        let all = [("beforeRun", &self.before_run), ("afterStage", &self.after_stage)];
         all.into_iter().filter_map(|(moment, arn)| Some((moment, arn.as_deref()?)))
     }
 }

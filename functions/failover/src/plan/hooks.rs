@@ -8,30 +8,25 @@ use crate::model::hooks::Hooks;
 use crate::model::{Operation, Plan};
 
 /// The plan with the hooks that it calls, if the input or the deployment names any. A restore calls
-/// nothing before its end, and what is wrong with that hook does not keep it from restoring.
+/// none: nothing may keep it from restoring.
 ///
 /// # Errors
 /// `PlanRejected`, naming the moment and what stands in the way.
 pub fn planned(mut plan: Plan, input: &Input, configured: &ConfiguredHooks) -> Result<Plan, Error> {
-    match (called(input, configured), input.operation) {
-        (Ok(hooks), _) => plan.hooks = hooks,
-        (Err(what), Operation::Restore) => plan.checks.push(format!("no hook is called, since {what}")),
-        (Err(what), _) => {
-            return Err(Error::rejected(format!("{}: {what}. Nothing was touched.", plan.app)));
-        }
+    if input.operation == Operation::Restore {
+        return Ok(plan);
     }
+    plan.hooks = called(input, configured)
+        .map_err(|what| Error::rejected(format!("{}: {what}. Nothing was touched.", plan.app)))?;
     plan.checks.extend(plan.hooks.each().map(|(moment, arn)| format!("{moment} calls {arn}")));
     Ok(plan)
 }
 
 fn called(input: &Input, configured: &ConfiguredHooks) -> Result<Hooks, String> {
-    let (whose, mut hooks) = match &input.hooks {
+    let (whose, hooks) = match &input.hooks {
         Some(hooks) => ("", hooks.clone()),
         None => ("the deployment's Hooks: ", configured_hooks(&configured.hooks)?),
     };
-    if input.operation == Operation::Restore {
-        hooks = Hooks { after_end: hooks.after_end, ..Hooks::default() };
-    }
     let allowed: Vec<&str> = configured.functions.split(',').map(str::trim).collect();
     let may_be_called = |arn: &str| function(arn).is_some_and(|function| allowed.contains(&function));
     if let Some((moment, arn)) = hooks.each().find(|(_, arn)| !may_be_called(arn)) {
@@ -85,9 +80,9 @@ mod tests {
 
     #[test]
     fn the_input_comes_before_the_deployment() {
-        let configured = configured(&json!({ "afterEnd": TELL }).to_string(), &format!("{CHECK}, {TELL}"));
+        let configured = configured(&json!({ "afterStage": TELL }).to_string(), &format!("{CHECK}, {TELL}"));
         let theirs = planned_for(&json!({ "app": "web" }), &configured).unwrap();
-        assert_eq!(theirs.hooks, Hooks { after_end: Some(TELL.into()), ..Hooks::default() });
+        assert_eq!(theirs.hooks, Hooks { after_stage: Some(TELL.into()), ..Hooks::default() });
         let version = format!("{CHECK}:3");
         let own = json!({ "app": "web", "hooks": { "beforeRun": version } });
         let own = planned_for(&own, &configured).unwrap();
@@ -108,7 +103,11 @@ mod tests {
                 configured("{\"afterAll\": 1}", CHECK),
                 "Hooks: afterAll: unknown field",
             ),
-            (json!({ "app": "web" }), configured("{\"afterEnd\": \"tell\"}", ""), "Hooks: `hooks.afterEnd`"),
+            (
+                json!({ "app": "web" }),
+                configured("{\"afterStage\": \"tell\"}", ""),
+                "Hooks: `hooks.afterStage`",
+            ),
         ] {
             let error = planned_for(&input, &configured).unwrap_err();
             assert_eq!(error.kind.name(), "PlanRejected");
@@ -118,15 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn a_restore_calls_a_hook_at_its_end_only_and_is_never_refused_for_one() {
+    fn a_restore_calls_none_and_is_never_refused_for_one() {
         let restore = json!({ "app": "web", "operation": "restore" });
-        let both = json!({ "beforeRun": "arn:aws:lambda:eu-central-1:123456789012:function:gone", "afterEnd": TELL });
-        let plan = planned_for(&restore, &configured(&both.to_string(), TELL)).unwrap();
-        assert_eq!(plan.hooks, Hooks { after_end: Some(TELL.into()), ..Hooks::default() });
-        for broken in [configured(&both.to_string(), CHECK), configured("{", TELL)] {
-            let plan = planned_for(&restore, &broken).unwrap();
-            assert!(plan.hooks.is_empty());
-            assert!(plan.checks.iter().any(|check| check.starts_with("no hook is called, since ")));
+        let both = json!({ "beforeRun": CHECK, "afterStage": TELL }).to_string();
+        for configured in
+            [configured(&both, &format!("{CHECK},{TELL}")), configured(&both, ""), configured("{", "")]
+        {
+            assert!(planned_for(&restore, &configured).unwrap().hooks.is_empty());
         }
     }
 }

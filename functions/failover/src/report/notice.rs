@@ -14,6 +14,7 @@ use crate::model::duration::Seconds;
 use crate::model::error::pages;
 use crate::model::weights::split;
 use crate::model::{Apps, MustShow, Operation, Plan, Progress, Unanswered, Weights};
+use crate::report::conclusion::{conclude, is_restore};
 use crate::verdict::Ending;
 use crate::wire::{Ended, NoticeRequest, Outcome, Status};
 
@@ -250,18 +251,15 @@ fn of_end(request: &NoticeRequest, plan: &Plan, ended: &Ended, now: Timestamp) -
     };
     let told = match outcome {
         Some(outcome) => format!("{}.", outcome.summary),
-        None => ended.cause.clone().unwrap_or_else(|| ended.ending.clone()),
+        None => conclude(Some(plan), request.progress.as_ref(), &request.input, ended).cause,
     };
     let first = if pages { "Somebody must look at this now: it does not mend itself.\n\n" } else { "" };
-    let hook = ended.hook_failed.as_ref();
-    let hook = hook.map(|what| format!("Besides, {what}. That changes nothing about the ending.\n\n"));
-    let hook = hook.unwrap_or_default();
     let stages = request.progress.as_ref().map(went).unwrap_or_default();
     let went = if stages.is_empty() { String::new() } else { format!("{}\n", lines(&stages)) };
     let took = now.as_second().saturating_sub(plan.execution.started_at.as_second());
     let took = Seconds(u32::try_from(took).unwrap_or(0));
     let text = format!(
-        "{first}{told}\n\n{hook}{went}Took {took}, over at {} UTC.\n{}",
+        "{first}{told}\n\n{went}Took {took}, over at {} UTC.\n{}",
         clock(now),
         details(request, Some(plan))
     );
@@ -282,10 +280,6 @@ fn went(progress: &Progress) -> Vec<EventStage> {
         note: if record.probe { "set back to compare again" } else { "" },
     });
     stages.collect()
-}
-
-fn is_restore(input: &Value) -> bool {
-    input.get("operation").is_some_and(|operation| operation == "restore")
 }
 
 /// Characters of a subject: SNS takes less than 100.

@@ -146,12 +146,16 @@ pub fn polled(plan: &Plan, progress: &Progress, answer: Answer, now: Timestamp) 
             Verdict::Wait => !progress.probed || progress.probes_fail_since.is_some(),
             Verdict::Probe | Verdict::RollBack | Verdict::Halt => false,
         };
+    // A recheck that has cleared the standby only takes up the stage again.
+    let call_hook =
+        plan.hooks.after_stage.is_some() && decision.verdict == Verdict::Advance && !progress.probe;
     Ok(Check {
         verdict: decision.verdict,
         reason: text::cut(&decision.reason, REASON),
         fully_shifted,
         ask: waits_since.is_some() && progress.waits_since.is_none(),
         probe_app,
+        call_hook,
         ending: decision.ending,
         figures: decision.figures,
         progress: next,

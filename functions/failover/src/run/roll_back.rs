@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::model::samples::Health;
 use crate::model::weights::{GroupWeight, Percent};
 use crate::model::{Operation, Plan, PlannedApp, Route, Weights};
-use crate::run::failure::why_in_words;
+use crate::run::why::why_in_words;
 use crate::wire::{RollBackEnding, RolledBack};
 
 /// A way to roll back an app.
@@ -134,7 +134,12 @@ pub fn answer(
     } else {
         RollBackEnding::RolledBack
     };
-    let mut cause = went(plan, ways, seen, &why_in_words(why), ending);
+    // Nothing has to go wrong for what an interrupted run has left to go back.
+    let why = match plan.operation {
+        Operation::Restore if why.is_null() => "an earlier run was interrupted".into(),
+        _ => why_in_words(why),
+    };
+    let mut cause = went(plan, ways, seen, &why, ending);
     if let Some(unread) = &seen.unread {
         cause = format!(
             "{cause} Target health could not be read ({unread}), so whether the fleets have healthy targets was \

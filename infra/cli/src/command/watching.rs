@@ -100,10 +100,7 @@ pub async fn follow(
 /// Whether the run is past everything that refuses it without touching anything.
 fn has_begun(run: &Run) -> bool {
     run.plan.is_some()
-        && !matches!(
-            run.state.as_str(),
-            "" | "PlanShift" | "IsWorkPlanned" | "ProbeStandby" | "CallHook" | "FollowHook"
-        )
+        && !matches!(run.state.as_str(), "" | "PlanShift" | "IsReady" | "ProbeStandby" | "CallBeforeRun")
         && !run.is_ending()
 }
 

@@ -102,12 +102,11 @@ fn time(run: &Run, plan: &Plan, now: Timestamp) -> String {
         |at: Timestamp| Seconds(u32::try_from(now.as_second().saturating_sub(at.as_second())).unwrap_or(0));
     let all = format!("running for {}", since(plan.execution.started_at));
     let doing = match run.state.as_str() {
-        "RollBack" | "RollBackOn" | "IsSettled" | "Settle" | "SendStuckNotice" => {
-            "puts back what it found".into()
-        }
+        "RollBack" | "RollBackOn" | "SendStuckNotice" => "puts back what it found".into(),
+        "Settle" | "IsSettled" => "waits until no write can arrive any more".into(),
         "ClaimRoutes" => "claims its routes".into(),
         _ if run.over || run.rolled_back.is_some() => "comes to its end".into(),
-        "SwapRoles" | "SettleBeforeRelease" | "ReleaseRoutes" | "SendEndNotice" => "comes to its end".into(),
+        "SwapRoles" | "ReleaseRoutes" | "SendEndNotice" => "comes to its end".into(),
         _ if run.progress.waits_since.is_some() => {
             let since = run.progress.waits_since.map(since);
             let within = plan.approval.as_ref().map_or(0, |approval| approval.within_seconds);

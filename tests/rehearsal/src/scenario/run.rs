@@ -273,7 +273,7 @@ impl Rehearsal<'_> {
                 }
                 (self.watch)(&Happening::Polled { verdict, reason, figures: &figures });
             }
-            Event::Entered(state) if state == "RollBack" || state == "SettleBeforeRelease" => {
+            Event::Entered(state) if matches!(state.as_str(), "RollBack" | "Settle") => {
                 self.decisions.push(Timestamp::now());
             }
             _ => {}

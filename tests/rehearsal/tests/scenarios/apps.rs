@@ -129,7 +129,7 @@ pub async fn the_live_fleet_of_one_dies(ground: &Ground) -> Result<()> {
     portal.set(0, Behaviour::Dead);
     let ended = execution.finish().await?;
     let cause = check_failure(&ended, "FailedOver")?;
-    ensure!(ended.path == path(1, &rolls_back("FailedOver")), "{:?}", ended.path);
+    ensure!(ended.path == path(1, &rolls_back("NeedsOperator")), "{:?}", ended.path);
     for says in [
         "dies-web: the weights found at the start are back and read back, prod1 100 %, prod2 0 %",
         "dies-portal: all traffic is on prod2",

@@ -43,12 +43,12 @@ pub async fn a_rollback_that_fails_says_what_to_type(ground: &Ground) -> Result<
                 1,
                 &[
                     "RollBack",
-                    "SettleBeforeRelease",
+                    "Settle",
+                    "IsSettled",
                     "ReleaseRoutes",
-                    "HasEndHook",
                     "SendEndNotice",
                     "HowItEnded",
-                    "RollBackFailed"
+                    "NeedsOperator"
                 ]
             ),
         "{:?}",

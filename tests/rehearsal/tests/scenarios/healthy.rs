@@ -153,7 +153,7 @@ fn calls_about(ground: &Ground, app: &App<'_>) -> Vec<String> {
 pub async fn a_dry_run_and_a_balance_that_is_there_touch_nothing(ground: &Ground) -> Result<()> {
     let site = Site::new(ground, "dry").await?;
     let app = site.app("dry", &[RouteKind::Host], Forward::Weighted([50, 50])).await?;
-    let untouched = ["PlanShift", "IsWorkPlanned", "Untouched"].map(str::to_owned);
+    let untouched = ["PlanShift", "IsReady", "Untouched"].map(str::to_owned);
     let stages = json!({ "standby": "prod2", "dryRun": true });
     let planned = run(ground, &input(&app, "shift", stages)).await?;
     check_success(&planned, &untouched)?;

@@ -5,22 +5,16 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use futures_util::future::try_join_all;
-use rehearsal::{
-    App, Ended, Event, Forward, Ground, RouteKind, Site, Stack, cli, deploy, hook_function, tool,
-};
+use rehearsal::{App, Event, Forward, Ground, RouteKind, Site, Stack, cli, deploy, hook_function, tool};
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 use crate::checkout;
-use crate::notices::{mailbox, messages};
 use crate::support::{
-    COMPLETED, RATE, REFUSED, check_failure, check_success, check_traffic, check_weights, input, path,
-    rolls_back, run, writes,
+    COMPLETED, RATE, REFUSED, ROLLED_BACK, check_failure, check_success, check_traffic, check_weights, input,
+    path, run, writes,
 };
-
-/// What a call of a hook adds to the path of a run.
-const CALLED: [&str; 2] = ["CallHook", "FollowHook"];
 
 /// It keeps every event and answers as it was told for the moment, by default with `advance`.
 const FUNCTION: &str = r#"
@@ -95,7 +89,7 @@ async fn make(ground: &Ground) -> Result<()> {
 /// One hook at every moment, by the function or by its first version.
 fn everywhere() -> Value {
     let (function, version) = (hook_function(), format!("{}:1", hook_function()));
-    json!({ "beforeRun": function, "afterStage": version, "beforeSwap": function, "afterEnd": version })
+    json!({ "beforeRun": function, "afterStage": version })
 }
 
 fn shift(app: &App<'_>, hooks: &Value) -> Value {
@@ -103,27 +97,20 @@ fn shift(app: &App<'_>, hooks: &Value) -> Value {
 }
 
 /// The path to the end of so many stages, with a hook before the run and after each of them.
-fn hooked(stages: usize, end: &[&[&str]]) -> Vec<String> {
+fn hooked(stages: usize, end: &[&str]) -> Vec<String> {
     let mut hooked = Vec::new();
     for state in path(stages, &[]) {
-        // `path` goes on to the next stage as soon as one is healthy.
         let after = state == "IsHealthy";
         if state == "ClaimRoutes" {
-            hooked.extend(CALLED.map(str::to_owned));
+            hooked.extend(["CallBeforeRun", "IsReady"].map(str::to_owned));
         }
         hooked.push(state);
         if after {
-            hooked.extend(CALLED.map(str::to_owned));
+            hooked.extend(["CallAfterStage", "IsHealthy"].map(str::to_owned));
         }
     }
-    hooked.extend(end.concat().into_iter().map(str::to_owned));
+    hooked.extend(end.iter().map(|state| (*state).to_owned()));
     hooked
-}
-
-/// The same end with a hook before it is told.
-fn called_at_end(end: &[&'static str]) -> Vec<&'static str> {
-    let told = end.iter().position(|state| *state == "SendEndNotice").expect("every end is told");
-    [&end[..told], &CALLED, &end[told..]].concat()
 }
 
 pub async fn a_healthy_run_calls_them_in_order_with_what_it_knows(ground: &Ground) -> Result<()> {
@@ -131,21 +118,18 @@ pub async fn a_healthy_run_calls_them_in_order_with_what_it_knows(ground: &Groun
     let app = site.app("hooked", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
     let traffic = app.traffic(RATE);
     let hook = Hook::new(ground, &app, json!({})).await?;
-    let moments = ["beforeRun", "afterStage", "afterStage", "beforeSwap", "afterEnd"];
-    let swapped = [&COMPLETED[..1], &CALLED, &COMPLETED[1..]].concat();
-    let expected = hooked(2, &[&called_at_end(&swapped)]);
+    let moments = ["beforeRun", "afterStage", "afterStage"];
+    let expected = hooked(2, &COMPLETED);
     for (number, (live, standby)) in [("prod1", "prod2"), ("prod2", "prod1")].into_iter().enumerate() {
         let shifted = run(ground, &shift(&app, &everywhere())).await?;
         check_success(&shifted, &expected)?;
         let calls = hook.check(&moments.repeat(number + 1))?;
-        let [begun, first, second, swap, over] = &calls[number * moments.len()..] else {
-            unreachable!("five calls")
-        };
-        for call in [begun, first, second, swap] {
-            ensure!(call["plan"]["live"] == live && call["ended"].is_null(), "{call}");
+        let [begun, first, last] = &calls[number * moments.len()..] else { unreachable!("three calls") };
+        for call in [begun, first, last] {
+            ensure!(call["plan"]["live"] == live && call["last"] == (call == last), "{call}");
         }
         ensure!(begun["progress"]["timeline"] == json!([]) && begun["figures"].is_null(), "{begun}");
-        for (call, stages, percent) in [(first, 1, 40), (second, 2, 100), (swap, 2, 100)] {
+        for (call, stages, percent) in [(first, 1, 40), (last, 2, 100)] {
             let timeline = call["progress"]["timeline"].as_array().context("no timeline")?;
             ensure!(timeline.len() == stages, "{call}");
             let last = timeline.last().context("no stage")?;
@@ -153,8 +137,7 @@ pub async fn a_healthy_run_calls_them_in_order_with_what_it_knows(ground: &Groun
             ensure!(last["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{call}");
             ensure!(call["figures"].is_object(), "{call}");
         }
-        ensure!(over["ended"] == json!({ "ending": "Completed", "outcome": shifted.output }), "{over}");
-        ensure!(over["ended"]["outcome"]["live"] == standby, "{over}");
+        ensure!(shifted.output["live"] == standby, "{shifted:?}");
     }
     check_weights(&app, [100, 0]).await?;
     check_traffic(&traffic, 0).await
@@ -168,7 +151,7 @@ struct Case {
     says: &'static str,
 }
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 7] = [
     Case {
         name: "refuse-run",
         moment: "beforeRun",
@@ -211,18 +194,6 @@ const CASES: [Case; 9] = [
         answer: || json!([{ "verdict": "advance" }]),
         says: "answered neither advance nor rollBack, but [{\"verdict\":\"advance\"}]",
     },
-    Case {
-        name: "refuse-swap",
-        moment: "beforeSwap",
-        answer: || json!({ "verdict": "rollBack" }),
-        says: "the hook beforeSwap (release-hook) says roll back: it gives no reason",
-    },
-    Case {
-        name: "nonsense-swap",
-        moment: "beforeSwap",
-        answer: || json!({ "ok": true }),
-        says: "answered neither advance nor rollBack, but {\"ok\":true}",
-    },
 ];
 
 pub async fn whatever_is_no_advance_ends_the_run(ground: &Ground) -> Result<()> {
@@ -250,25 +221,28 @@ async fn not_passed(
         let cause = check_failure(&ended, "PlanRejected")?;
         let begins = format!("{name}: nothing was touched, since the hook beforeRun (release-hook) ");
         ensure!(cause.starts_with(&begins) && cause.contains(says), "{cause}");
-        let expected = [&REFUSED[..1], &["IsWorkPlanned"], &CALLED, &REFUSED[1..]].concat();
+        let asked: &[&str] = if answer().get("verdict").is_some() {
+            &["CallBeforeRun", "IsReady"]
+        } else {
+            &["CallBeforeRun"]
+        };
+        let expected = [&REFUSED[..1], &["IsReady"], asked, &REFUSED[1..]].concat();
         ensure!(ended.path == expected, "{:?}", ended.path);
         ensure!(writes(ground, &app.routes).is_empty(), "a run that was refused has written");
         return hook.check(&["beforeRun"]).map(drop);
     }
     let cause = check_failure(&ended, "RolledBack")?;
     ensure!(cause.contains(says), "{cause}");
-    let back = called_at_end(&rolls_back("RolledBack"));
     // A crash is not tried again: a hook that was called may have done something.
-    let (expected, moments): (_, &[&str]) = if *moment == "afterStage" {
-        (hooked(1, &[&back]), &["beforeRun", "afterStage", "afterEnd"])
-    } else {
-        let moments = &["beforeRun", "afterStage", "afterStage", "beforeSwap", "afterEnd"];
-        (hooked(2, &[&["IsFullyShifted"], &CALLED, &back]), moments)
-    };
+    let answered = answer().is_array() || answer().get("verdict").is_some();
+    let mut expected = hooked(1, &ROLLED_BACK);
+    if !answered {
+        // A call that fails needs no verdict to be followed.
+        let called = expected.iter().position(|state| state == "CallAfterStage").context("no call")?;
+        expected.remove(called + 1);
+    }
     ensure!(ended.path == expected, "{:?}", ended.path);
-    let calls = hook.check(moments)?;
-    let told = &calls.last().context("no calls")?["ended"];
-    ensure!(*told == json!({ "ending": "RolledBack", "cause": cause }), "{told}");
+    hook.check(&["beforeRun", "afterStage"])?;
     // Whose roles they are is as it was.
     let live = if before[0] == 100 { "prod1" } else { "prod2" };
     for tags in app.tags().await? {
@@ -282,11 +256,11 @@ pub async fn a_function_that_is_not_the_deployments_is_refused_by_name(ground: &
     let app = site.app("stranger", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
     let hook = Hook::new(ground, &app, json!({})).await?;
     let mut hooks = everywhere();
-    hooks["beforeSwap"] = hook_function().replace("release-hook", "release-hook-2").into();
+    hooks["afterStage"] = hook_function().replace("release-hook", "release-hook-2").into();
     let ended = run(ground, &shift(&app, &hooks)).await?;
     let cause = check_failure(&ended, "PlanRejected")?;
     ensure!(
-        cause.contains("`hooks.beforeSwap`: the state machine may not invoke arn:aws:lambda:"),
+        cause.contains("`hooks.afterStage`: the state machine may not invoke arn:aws:lambda:"),
         "{cause}"
     );
     ensure!(cause.contains("HookFunctions") && cause.ends_with("Nothing was touched."), "{cause}");
@@ -301,7 +275,7 @@ pub async fn a_function_that_is_not_the_deployments_is_refused_by_name(ground: &
     let dry = input(&app, "shift", json!({ "hooks": everywhere(), "dryRun": true }));
     let planned = run(ground, &dry).await?;
     ensure!(planned.output["plan"]["hooks"] == everywhere(), "{planned:?}");
-    ensure!(planned.path == ["PlanShift", "IsWorkPlanned", "Untouched"], "{:?}", planned.path);
+    ensure!(planned.path == ["PlanShift", "IsReady", "Untouched"], "{:?}", planned.path);
     app.overwrite([50, 50]).await?;
     let even = json!({ "hooks": everywhere(), "standby": "prod2" });
     let even = run(ground, &input(&app, "balance", even)).await?;
@@ -310,53 +284,15 @@ pub async fn a_function_that_is_not_the_deployments_is_refused_by_name(ground: &
     hook.check(&[]).map(drop)
 }
 
-/// What goes wrong after the end changes no ending, and the team is told.
-pub async fn a_hook_that_fails_after_the_end_is_named_in_the_notice(ground: &Ground) -> Result<()> {
-    let site = Site::new(ground, "late-hook").await?;
-    let shifted = async {
-        let app = site.app("hook-late", &[RouteKind::Host], Forward::Weighted([100, 0])).await?;
-        let (ended, text) = fails_at_end(ground, &app, json!({ "afterEnd": { "takes": 5 } })).await?;
-        check_success(&ended, &path(2, &called_at_end(&COMPLETED)))?;
-        ensure!(text.contains("failed: Sandbox.Timedout: Task timed out after 3.00 seconds"), "{text}");
-        check_weights(&app, [0, 100]).await
-    };
-    let rolled_back = async {
-        let app = site.app("hook-crash", &[RouteKind::Host], Forward::Weighted([0, 100])).await?;
-        app.set(0, alb::Behaviour::Errors { share: 1.0 });
-        let (ended, text) =
-            fails_at_end(ground, &app, json!({ "afterEnd": { "raises": "no pager" } })).await?;
-        let cause = check_failure(&ended, "RolledBack")?;
-        ensure!(ended.path == path(1, &called_at_end(&rolls_back("RolledBack"))), "{:?}", ended.path);
-        ensure!(text.starts_with(&cause) && text.contains("no pager"), "{text}");
-        check_weights(&app, [0, 100]).await
-    };
-    futures_util::future::try_join(shifted, rolled_back).await.map(drop)
-}
-
-/// A run whose hook fails at the end, and what its team reads then.
-async fn fails_at_end(ground: &Ground, app: &App<'_>, answers: Value) -> Result<(Ended, String)> {
-    let _traffic = app.traffic(RATE);
-    let filter = json!({ "app": [app.name] }).to_string();
-    let mail = mailbox(ground, app, &format!("{}-mail", app.name), &filter).await?;
-    let hook = Hook::new(ground, app, answers).await?;
-    let ended = run(ground, &shift(app, &json!({ "afterEnd": hook_function() }))).await?;
-    hook.check(&["afterEnd"])?;
-    let mails = messages(ground, &mail, 2).await?;
-    let text = mails[1]["Message"].as_str().unwrap_or_default().to_owned();
-    let named = "Besides, the hook afterEnd (release-hook) failed: ";
-    ensure!(text.contains(named) && text.contains("That changes nothing about the ending."), "{text}");
-    Ok((ended, text))
-}
-
-/// A run that is stopped while it waits for a hook is restored, and its last hook is called for it.
-pub async fn a_restore_calls_the_last_hook_alone(ground: &Ground) -> Result<()> {
+/// A run that is stopped while it waits for a hook is restored, and nobody is asked for that.
+pub async fn a_restore_calls_no_hook(ground: &Ground) -> Result<()> {
     let site = Site::new(ground, "hook-stop").await?;
     let app = site.app("hook-stop", &[RouteKind::Host], Forward::Weighted([0, 100])).await?;
     let _traffic = app.traffic(RATE / 2);
     let hook = Hook::new(ground, &app, json!({ "afterStage": { "takes": 2, "verdict": "advance" } })).await?;
     let mut execution = ground.execute(&shift(&app, &everywhere())).await?;
     execution.until_stage(1).await?;
-    execution.until(|event| *event == Event::Entered("CallHook".into())).await?;
+    execution.until(|event| *event == Event::Entered("CallAfterStage".into())).await?;
     // Stopped while the function is at it, as far as that can be had from outside.
     while hook.calls()?.len() < 2 {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -364,15 +300,7 @@ pub async fn a_restore_calls_the_last_hook_alone(ground: &Ground) -> Result<()> 
     execution.stop().await?;
     let restored = ground.restore_of(&execution.arn).await?.finish().await?;
     ensure!(restored.output["status"] == "restored", "{restored:?}");
-    let end = [&CALLED[..], &["SendEndNotice", "HowItEnded", "Completed"]].concat();
-    ensure!(
-        restored.path.ends_with(&end.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()),
-        "{restored:?}"
-    );
-    let calls = hook.check(&["beforeRun", "afterStage", "afterEnd"])?;
-    let over = calls.last().context("no calls")?;
-    ensure!(over["ended"] == json!({ "ending": "Completed", "outcome": restored.output }), "{over}");
-    ensure!(over["plan"]["operation"] == "restore", "{over}");
+    hook.check(&["beforeRun", "afterStage"])?;
     check_weights(&app, [0, 100]).await
 }
 
@@ -383,10 +311,10 @@ pub async fn the_deployments_hook_is_called_and_waited_for_no_longer_than_said(
     let copy = checkout::copy(ground, "hooking")?;
     let definition = copy.join("statemachine/failover.asl.json");
     let shipped = fs::read_to_string(&definition)?;
-    let (before, state) = shipped.split_once("\"CallHook\": {").context("no such state")?;
+    let (before, state) = shipped.split_once("\"CallBeforeRun\": {").context("no such state")?;
     let sooner = state.replacen("\"TimeoutSeconds\": 60", "\"TimeoutSeconds\": 1", 1);
     ensure!(sooner != state, "the state has another time-out");
-    fs::write(&definition, format!("{before}\"CallHook\": {{{sooner}"))?;
+    fs::write(&definition, format!("{before}\"CallBeforeRun\": {{{sooner}"))?;
     let function = hook_function();
     let parameters = format!("HookFunctions={function} Hooks='{{\"beforeRun\": \"{function}:1\"}}'");
     let stack = Stack { checkout: copy, ..Stack::new("hooking", &parameters) };
@@ -399,7 +327,7 @@ pub async fn the_deployments_hook_is_called_and_waited_for_no_longer_than_said(
     let ended = ground.execute_on(&stack, &plain).await?.finish().await?;
     let cause = check_failure(&ended, "PlanRejected")?;
     let says =
-        "hooking: nothing was touched, since the hook beforeRun (release-hook:1) did not answer within 60 s";
+        "hooking: nothing was touched, since the hook beforeRun (release-hook:1) did not answer within 60 s.";
     ensure!(cause == says, "{cause}");
     hook.check(&["beforeRun"])?;
 

@@ -184,8 +184,8 @@ pub async fn a_restore_that_is_stopped_is_restored(ground: &Ground) -> Result<()
 }
 
 fn restore_path() -> Vec<String> {
-    let back = ["RollBack", "IsSettled", "Settle", "RollBack", "IsSettled"];
-    let end = ["SwapRoles", "ReleaseRoutes", "HasEndHook", "SendEndNotice", "HowItEnded", "Completed"];
+    let back = ["RollBack", "Settle", "IsSettled", "RollBack", "Settle", "IsSettled"];
+    let end = ["SwapRoles", "ReleaseRoutes", "SendEndNotice", "HowItEnded", "Completed"];
     [&CLAIMED[..], &back, &end].concat().into_iter().map(str::to_owned).collect()
 }
 

@@ -27,15 +27,8 @@ const PROBED: [&str; 10] = [
 ];
 
 /// How a run begins that probes the standby first.
-const BEGUN_PROBED: [&str; 7] = [
-    "PlanShift",
-    "IsWorkPlanned",
-    "ProbeStandby",
-    "IsWorkPlanned",
-    "ClaimRoutes",
-    "IsRestore",
-    "SendStartNotice",
-];
+const BEGUN_PROBED: [&str; 7] =
+    ["PlanShift", "IsReady", "ProbeStandby", "IsReady", "ClaimRoutes", "IsReady", "SendStartNotice"];
 
 /// Runs an execution during which fleets change what they run, once they have passed the first probes.
 async fn run_changing(ground: &Ground, input: &Value, change: impl Fn()) -> Result<Ended> {
@@ -64,7 +57,7 @@ pub async fn a_release_whose_pages_are_right_goes_out(ground: &Ground) -> Result
     let _traffic = app.traffic(RATE);
     let shifted = run(ground, &input(&app, "shift", probing(&app, "v1"))).await?;
     let stage = [&PROBED[..], &["IsHealthy"]].concat();
-    let path = [&BEGUN_PROBED[..], &stage, &["IsFullyShifted"], &stage, &COMPLETED].concat();
+    let path = [&BEGUN_PROBED[..], &stage, &stage, &COMPLETED].concat();
     check_success(&shifted, &path.into_iter().map(str::to_owned).collect::<Vec<_>>())?;
     let reason = shifted.output["stages"][1]["reason"].as_str().unwrap_or_default();
     ensure!(reason.ends_with("; application probes pass on prod1, prod2 and public"), "{reason}");
@@ -103,7 +96,8 @@ pub async fn what_fails_on_both_fleets_waits_and_never_advances(ground: &Ground)
     let ended = run_changing(ground, &shift, || both("v1")).await?;
     let cause = check_failure(&ended, "RolledBack")?;
     ensure!(cause.contains("both fleets fail application probes: prod1 fails GET /: /release"), "{cause}");
-    ensure!(!ended.path.contains(&"IsFullyShifted".to_owned()), "{:?}", ended.path);
+    let stages = ended.path.iter().filter(|state| *state == "SetWeights").count();
+    ensure!(stages == 1, "{stages} stages: {:?}", ended.path);
     let rounds = ended.path.iter().filter(|state| *state == "ProbeApp").count();
     ensure!(rounds > 1, "{rounds} rounds of probes: {:?}", ended.path);
     check_weights(&app, [100, 0]).await

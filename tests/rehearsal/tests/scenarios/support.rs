@@ -68,8 +68,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     hooks::a_healthy_run_calls_them_in_order_with_what_it_knows,
     hooks::whatever_is_no_advance_ends_the_run,
     hooks::a_function_that_is_not_the_deployments_is_refused_by_name,
-    hooks::a_hook_that_fails_after_the_end_is_named_in_the_notice,
-    hooks::a_restore_calls_the_last_hook_alone,
+    hooks::a_restore_calls_no_hook,
     hooks::the_deployments_hook_is_called_and_waited_for_no_longer_than_said,
     testers::testers_see_the_standby_through_whole_cycles,
     testers::a_release_that_fails_before_any_user_is_moved_is_refused,
@@ -121,51 +120,41 @@ pub const SCENARIOS: &[Scenario] = scenarios![
 pub const RATE: u32 = 120;
 
 /// How every restore begins that has something to do.
-pub const CLAIMED: [&str; 4] = ["PlanShift", "IsWorkPlanned", "ClaimRoutes", "IsRestore"];
+pub const CLAIMED: [&str; 4] = ["PlanShift", "IsReady", "ClaimRoutes", "IsReady"];
 
 /// How every run begins that has stages.
-pub const BEGUN: [&str; 5] = ["PlanShift", "IsWorkPlanned", "ClaimRoutes", "IsRestore", "SendStartNotice"];
+pub const BEGUN: [&str; 5] = ["PlanShift", "IsReady", "ClaimRoutes", "IsReady", "SendStartNotice"];
 
 /// The path of a run that is refused before it claims anything.
-pub const REFUSED: [&str; 5] = ["PlanShift", "SendEndNotice", "HowItEnded", "IsQuiet", "PlanRejected"];
+pub const REFUSED: [&str; 5] = ["PlanShift", "ReleaseRoutes", "SendEndNotice", "HowItEnded", "Failed"];
 
 /// The path of a run that shows each stage its poll, ending as given.
 pub fn path(stages: usize, end: &[&str]) -> Vec<String> {
     let stage = ["SetWeights", "Bake", "CheckMetrics", "IsHealthy"];
     let mut path = BEGUN.to_vec();
-    for index in 0..stages {
+    for _ in 0..stages {
         path.extend(stage);
-        if index + 1 < stages {
-            path.push("IsFullyShifted");
-        }
     }
     path.extend(end);
     path.into_iter().map(str::to_owned).collect()
 }
 
 /// How a run that advanced through its last stage ends.
-pub const COMPLETED: [&str; 7] = [
-    "IsFullyShifted",
-    "SwapRoles",
-    "ReleaseRoutes",
-    "HasEndHook",
-    "SendEndNotice",
-    "HowItEnded",
-    "Completed",
-];
-/// How a run that is rolled back after a poll ends.
-pub const ROLLED_BACK: [&str; 10] = rolls_back("RolledBack");
+pub const COMPLETED: [&str; 5] = ["SwapRoles", "ReleaseRoutes", "SendEndNotice", "HowItEnded", "Completed"];
 
-/// How a run ends that goes through a rollback.
+/// How a run that is rolled back after a poll ends.
+pub const ROLLED_BACK: [&str; 10] = rolls_back("Failed");
+
+/// How a run ends that goes through a rollback, in `Failed` or `NeedsOperator`.
 pub const fn rolls_back(ending: &str) -> [&str; 10] {
     [
         "RollBack",
-        "IsSettled",
         "Settle",
+        "IsSettled",
         "RollBack",
+        "Settle",
         "IsSettled",
         "ReleaseRoutes",
-        "HasEndHook",
         "SendEndNotice",
         "HowItEnded",
         ending,

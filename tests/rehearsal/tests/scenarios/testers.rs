@@ -101,7 +101,7 @@ pub async fn testers_see_the_standby_through_whole_cycles(ground: &Ground) -> Re
         let shift = input(&app, "shift", probing(&app, release));
         let (arn, shifted) = watched(ground, &app, &shift, standby, release).await?;
         ensure!(shifted.output["status"] == "shifted", "{shifted:?}");
-        ensure!(shifted.path[2..5] == ["ProbeStandby", "IsWorkPlanned", "ClaimRoutes"], "{shifted:?}");
+        ensure!(shifted.path[2..5] == ["ProbeStandby", "IsReady", "ClaimRoutes"], "{shifted:?}");
         let reason = shifted.output["stages"][1]["reason"].as_str().unwrap_or_default();
         ensure!(reason.ends_with("; application probes pass on standby"), "{reason}");
         // The roles have swapped, and the only write leads testers to what is the standby now.
@@ -161,7 +161,7 @@ async fn check_secret(ground: &Ground, executions: &[String], mail: &str) -> Res
 
 /// The path of a run that its probes to the standby refuse.
 const REFUSED_BY_PROBES: [&str; 7] =
-    ["PlanShift", "IsWorkPlanned", "ProbeStandby", "SendEndNotice", "HowItEnded", "IsQuiet", "PlanRejected"];
+    ["PlanShift", "IsReady", "ProbeStandby", "ReleaseRoutes", "SendEndNotice", "HowItEnded", "Failed"];
 
 pub async fn a_release_that_fails_before_any_user_is_moved_is_refused(ground: &Ground) -> Result<()> {
     let site = Site::new(ground, "early").await?;

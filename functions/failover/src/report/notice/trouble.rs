@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::subject::whom;
 use super::{Moment, Notice, Part, details, finish, went};
 use crate::model::{Apps, Plan};
-use crate::run::failure::why_in_words;
+use crate::report::conclusion::conclude;
+use crate::run::why::why_in_words;
 use crate::wire::{Ended, NoticeRequest};
 
 /// The notice of a rollback that has failed for minutes. `error` is the error output of its last
@@ -40,7 +41,7 @@ pub(super) fn of_lost_restore(request: &NoticeRequest, ended: &Ended) -> Notice 
     let interrupted = request.input.get("execution").and_then(Value::as_str).unwrap_or("an earlier run");
     let app = request.input.get("app").and_then(|app| Apps::deserialize(app).ok());
     let app = app.map_or_else(|| "an app".into(), |app| app.to_string());
-    let cause = ended.cause.as_deref().unwrap_or("no reason was given");
+    let cause = conclude(None, None, &request.input, ended).cause;
     let text = format!(
         "Somebody must look at this now: the restore of {interrupted} could not begin, so the routes may hold any stage \
          of that run.\n\n{cause}\n\nLook at the weights of the routes; when the reason above is mended, start \

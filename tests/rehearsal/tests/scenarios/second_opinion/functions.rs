@@ -15,9 +15,7 @@ use failover::model::{
     Apps, Execution, MustShow, Operation, Plan, PlannedApp, Progress, Route, RouteWeights, Stage,
 };
 use failover::verdict::Criteria;
-use failover::wire::{
-    ClaimRequest, ReleaseRequest, Released, RollBackEnding, RollBackRequest, RolledBack, Step,
-};
+use failover::wire::{ClaimRequest, Released, RollBackEnding, RollBackRequest, RolledBack, Step};
 use jiff::Timestamp;
 use rehearsal::{FLEETS, Ground, cli, tool};
 use serde_json::{Value, json};
@@ -81,7 +79,10 @@ pub async fn work(ground: &Ground, moto: &Moto, endpoint: &str) -> Result<()> {
     let after = app.rules().await?;
     ensure!(after == before, "an overtaken run wrote something: {after:#?}");
 
-    let request = json!(ReleaseRequest { plan: plan.clone(), ending: "RolledBack".into() });
+    let request = json!({
+        "input": {}, "plan": plan, "progress": null, "claimed": true,
+        "ended": { "ending": "RolledBack", "why": null, "rolledBack": null, "outcome": null },
+    });
     let released = invoke(ground, endpoint, "failover-release-routes", &request).await?;
     let released: Released = serde_json::from_value(released).context("release-routes answers routes")?;
     ensure!(released.routes.len() == plan.routes.len(), "{released:?}");
