@@ -17,6 +17,10 @@ use super::{Ending, Judgement, MetricJudgement, Verdict};
 /// Periods of a stage below which it is never left early.
 const EARLY_PERIODS: usize = 2;
 
+/// That none of so many requests came by chance happens once in a thousand times. Where fewer were
+/// due, a first one is waited for twice as long.
+const ENOUGH_DUE: f64 = 7.0;
+
 /// All that a decision is made from. Wealths as natural logarithms.
 struct Bench<'a> {
     criteria: &'a Criteria,
@@ -243,7 +247,8 @@ impl<'a> Bench<'a> {
                 "{} has had no request in this stage, and no data is no pass{nobody}",
                 evidence.standby
             );
-            return self.wait_longer(over, &reason);
+            let times = if anybody && self.due() < ENOUGH_DUE { 2 } else { 1 };
+            return self.wait_longer(over, times, &reason);
         }
         if self.accepted && !suspect {
             let reason = format!("{figures}: accepted, no worse than the margin");
@@ -262,7 +267,7 @@ impl<'a> Bench<'a> {
         let reason = format!("{figures}: {}, {but}", self.against());
         match criteria.too_little_traffic {
             // The last stage has nothing to compare with and would wait in vain.
-            TooLittleTraffic::Wait if evidence.live_has_traffic() => self.wait_longer(over, &reason),
+            TooLittleTraffic::Wait if evidence.live_has_traffic() => self.wait_longer(over, 1, &reason),
             TooLittleTraffic::RollBack if evidence.live_has_traffic() => {
                 Decision(Verdict::RollBack, Some(ending), reason)
             }
@@ -310,8 +315,15 @@ impl<'a> Bench<'a> {
         Decision(verdict, Some(Ending::Suspect), reason)
     }
 
-    fn wait_longer(&self, over: usize, reason: &str) -> Decision {
-        let limit = self.criteria.longer_periods as usize;
+    /// Requests that were due to the standby in this stage, beside those that live had.
+    fn due(&self) -> f64 {
+        let percent = self.evidence.stage.standby_percent;
+        let live = self.evidence.stage_periods().fold(0_u64, |sum, p| sum.saturating_add(p.live.requests));
+        live as f64 * f64::from(percent) / f64::from(100_u8.saturating_sub(percent).max(1))
+    }
+
+    fn wait_longer(&self, over: usize, times: usize, reason: &str) -> Decision {
+        let limit = times * self.criteria.longer_periods as usize;
         if over < limit {
             let reason = format!("{reason}; {over} of {} of waiting", periods(limit));
             return Decision(Verdict::Wait, None, reason);
