@@ -8,6 +8,7 @@
 mod gates;
 mod harm;
 
+use std::borrow::Cow;
 use std::iter;
 
 use crate::model::samples::{Figures, FleetSamples, Odds, Sample, Samples, Span};
@@ -15,7 +16,7 @@ use crate::model::weights::Percent;
 use crate::model::{MustShow, Operation, Plan, PlannedApp, Progress, Role, Stage, StageRecord};
 use crate::run::precedence::Voice;
 use crate::verdict;
-use crate::verdict::{Counts, Ending, Evidence, Kind, Patience, Period, Verdict};
+use crate::verdict::{Counts, Criteria, Ending, Evidence, Kind, Patience, Period, Verdict};
 
 /// CloudWatch may be late with a period. One without any data is given up after so many periods.
 const LATE_PERIODS: i64 = 3;
@@ -175,6 +176,17 @@ impl<'a> Poll<'a> {
         }
     }
 
+    /// Those of the plan, without a recheck once as many were set as there may be: a poll may end one before
+    /// a whole period of it is known, so they are not counted by periods.
+    fn criteria(&self) -> Cow<'_, Criteria> {
+        let criteria = &self.plan.criteria;
+        let set = self.progress.timeline.iter().filter(|record| record.probe).count();
+        if set < criteria.probes as usize {
+            return Cow::Borrowed(criteria);
+        }
+        Cow::Owned(Criteria { probes: 0, ..criteria.clone() })
+    }
+
     /// Whether the fleet that gets more is as well as the other, by everything that was counted.
     fn judged(&self) -> Decision {
         let receiver = self.stage.receiver();
@@ -183,7 +195,7 @@ impl<'a> Poll<'a> {
         let periods = self.periods();
         let bake_periods = self.stage.bake_seconds / self.plan.period_seconds.max(1);
         let judgement = verdict::judge(
-            &self.plan.criteria,
+            &self.criteria(),
             &Evidence {
                 live: self.plan.fleet(receiver.other()),
                 standby: self.plan.fleet(receiver),

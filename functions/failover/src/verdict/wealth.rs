@@ -127,6 +127,8 @@ impl Ledger {
             usual: Metric::ALL.map(|metric| usual_ratio(evidence.beside, metric)),
         };
         let logs = ALTERNATIVES.map(|(multiple, _)| multiple.ln());
+        // A recheck clears by the same history here as in the poll that ends it.
+        let found = history.clone();
         let mut before: Option<&Period> = None;
         let mut since_rise = 0;
         let mut stuck = Stuck::default();
@@ -141,7 +143,7 @@ impl Ledger {
             let warm_up = since_rise < WARM_UP_PERIODS;
             let free = stuck.free(period);
             if period.kind == Kind::Shift {
-                ledger.end_probe(criteria, evidence, history, &evidence.periods[..at]);
+                ledger.end_probe(criteria, evidence, (&found, history), &evidence.periods[..at]);
             }
             if new_stage {
                 ledger.stage_acceptance = [[0.0; 2]; 3];
@@ -169,7 +171,7 @@ impl Ledger {
         }
         // The stage goes on, though nothing is known of it yet.
         if evidence.stage.kind == Kind::Shift {
-            ledger.end_probe(criteria, evidence, history, evidence.periods);
+            ledger.end_probe(criteria, evidence, (&found, history), evidence.periods);
         }
         if evidence.stage.index != before.map_or(0, |p| p.stage) {
             ledger.stage_acceptance = [[0.0; 2]; 3];
@@ -183,7 +185,7 @@ impl Ledger {
         &mut self,
         criteria: &Criteria,
         evidence: &Evidence,
-        history: &mut History,
+        (found, history): (&History, &mut History),
         before: &[Period],
     ) {
         let probed = before.iter().rev().take_while(|p| p.kind == Kind::Probe);
@@ -191,8 +193,7 @@ impl Ledger {
         if before.last().is_none_or(|p| p.kind == Kind::Shift) {
             return;
         }
-        let since = Evidence { periods: before, ..*evidence };
-        let cleared = clears(criteria, &since, history);
+        let cleared = clears(criteria, &Evidence { periods: before, ..*evidence }, found);
         history.learn(criteria, lately.fold(Counts::default(), |sum, p| sum.plus(p.live)));
         if !cleared {
             return;

@@ -151,3 +151,22 @@ fn what_is_worse_for_both_fleets_from_now_on_is_no_fault_of_the_standby() {
         assert!(ended.rechecks <= 2, "{} rechecks: {what}", ended.rechecks);
     }
 }
+
+#[test]
+fn rechecks_that_no_whole_period_shows_count_as_well() {
+    let plan = plan(&[(100, MustShow::HealthyStandby)]);
+    let mut samples = run(4, 100, [0, 60]);
+    samples.now = at(330);
+    let mut progress = set(&plan, 0);
+    for rechecks in 0..2 {
+        let decision = decide(&plan, &plan.apps[0], &progress, &samples);
+        assert_eq!(decision.verdict, Verdict::Probe, "{rechecks}: {}", decision.reason);
+        progress = progress::polled(&plan, &progress, answer(&plan, decision), at(240)).unwrap().progress;
+        progress = progress::set(&plan, &progress, at(250 + 40 * rechecks)).unwrap();
+        // Another app of the run has had enough of it.
+        progress.probe = false;
+        progress = progress::set(&plan, &progress, at(270 + 40 * rechecks)).unwrap();
+    }
+    let decision = decide(&plan, &plan.apps[0], &progress, &samples);
+    assert_eq!(decision.verdict, Verdict::RollBack, "{}", decision.reason);
+}
