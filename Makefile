@@ -42,10 +42,13 @@ JSON ?=
 # What of the running system is measured; everything where nothing is said.
 BENCH ?=
 
-# Runs in virtual time: how many, from which seed on, or one.
+# Runs in virtual time: how many, from which seed on, or one, which may be of a kind of world.
 RUNS ?= 1000
 FROM ?= 0
-SIMULATE := cargo run --quiet --locked --profile simulation --package simulation --features virtual --bin simulate --
+KIND ?=
+# In a profile and with features of their own, which would change how everything else is built.
+VIRTUAL := --locked --profile simulation --package simulation --features virtual
+SIMULATE := cargo run --quiet $(VIRTUAL) --bin simulate --
 
 # How long an endurance run is, and which disturbances it draws.
 CYCLES ?= 100
@@ -60,8 +63,11 @@ rehearse: tools build ## Run whole cycles with real traffic on a local AWS, or m
 test: tools $(DEPLOY)/stamp build ## Run every test: the pure core, the balancer, the scenarios
 	cargo test --quiet --locked --workspace
 
-simulate: tools ## Make runs in virtual time: make simulate [RUNS=1000] [FROM=0], or make simulate SEED=17
-	$(SIMULATE) $(if $(filter command,$(firstword $(origin SEED))),seed $(SEED),runs $(RUNS) $(FROM))
+simulate: tools ## Make runs in virtual time: make simulate [RUNS=1000] [FROM=0], or make simulate SEED=17 [KIND="a crowd"]
+	$(SIMULATE) $(if $(filter command,$(firstword $(origin SEED))),seed $(SEED) $(if $(KIND),"$(KIND)"),runs $(RUNS) $(FROM))
+
+fences: tools ## Make runs in virtual time with one fence down after the other, until each is missed
+	$(SIMULATE) fences
 
 soak: tools ## The same until one does not end as it must: make soak [RUNS=1000] [FROM=0]
 	$(SIMULATE) soak $(RUNS) $(FROM)
@@ -211,4 +217,4 @@ define operate
 	cargo run --quiet --locked --package failover-cli -- $(1) "$(APP)" --stack "$(STACK)"
 endef
 
-.PHONY: help rehearse test simulate soak report pictures faults endure lint advisories sbom hashes bench bench-verdict build deploy prove testers undeploy-testers undeploy command approve rollback promote pause resume clean tools
+.PHONY: help rehearse test simulate fences soak report pictures faults endure lint advisories sbom hashes bench bench-verdict build deploy prove testers undeploy-testers undeploy command approve rollback promote pause resume clean tools

@@ -8,7 +8,9 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use crate::checks::Broken;
-use crate::plot::{self, Incident, KINDS, Plot};
+use crate::kinds::KINDS;
+use crate::lie::Lie;
+use crate::plot::{self, Incident, Plot};
 use crate::run::{Report, Stage};
 
 /// Stack of a thread that evaluates expressions, in bytes.
@@ -23,7 +25,7 @@ pub struct Made {
     pub took: Duration,
 }
 
-/// Makes the runs of these seeds, and hands each to `look` in no certain order until that has seen enough.
+/// Makes the runs of these seeds, which `draw` gives worlds, and hands each to `look` in no certain order until that has seen enough.
 ///
 /// # Errors
 /// Where nothing can be run; `make tools` installs what is missing.
@@ -31,6 +33,7 @@ pub fn run(
     from: u64,
     runs: u64,
     threads: usize,
+    draw: impl Fn(u64) -> Plot + Sync,
     mut look: impl FnMut(Made) -> ControlFlow<()>,
 ) -> Result<(), String> {
     let (coming, over) = (AtomicU64::new(from), AtomicBool::new(false));
@@ -39,7 +42,7 @@ pub fn run(
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             let give = give.clone();
-            let (coming, over, failed) = (&coming, &over, &failed);
+            let (coming, over, failed, draw) = (&coming, &over, &failed, &draw);
             let work = move || {
                 let stage = match Stage::new() {
                     Ok(stage) => stage,
@@ -50,7 +53,7 @@ pub fn run(
                 };
                 while !over.load(Ordering::Relaxed) {
                     let seed = coming.fetch_add(1, Ordering::Relaxed);
-                    if seed >= from + runs || give.send(timed(&stage, plot::draw(seed))).is_err() {
+                    if seed >= from + runs || give.send(timed(&stage, draw(seed))).is_err() {
                         return;
                     }
                 }
@@ -92,39 +95,32 @@ fn timed(stage: &Stage, plot: Plot) -> Made {
     Made { report, took: began.elapsed() }
 }
 
-/// A plot with as little in it as still breaks the same check.
-pub fn smallest(stage: &Stage, plot: &Plot, check: &str) -> Plot {
-    let breaks = |plot: &Plot| stage.run(plot.clone()).broken.iter().any(|broken| broken.check == check);
-    let mut least = plot.clone();
-    let mut without = |change: &dyn Fn(&mut Plot)| {
-        let mut fewer = least.clone();
-        change(&mut fewer);
-        if breaks(&fewer) {
-            least = fewer;
+/// How many runs of a kind it takes, from seed 0 on, until this does not hold with a fence down.
+///
+/// # Errors
+/// Where there is no such kind.
+pub fn until_found(
+    stage: &Stage,
+    lie: Lie,
+    kind: &str,
+    check: &str,
+    most: u64,
+) -> Result<Option<u64>, String> {
+    for seed in 0..most {
+        let report = stage.run(Plot { lie: Some(lie), ..plot::draw_as(kind, seed)? });
+        if report.broken.iter().any(|broken| broken.check == check) {
+            return Ok(Some(seed + 1));
         }
-    };
-    for index in (0..plot.troubles.len()).rev() {
-        without(&|plot| {
-            plot.troubles.remove(index);
-        });
     }
-    for index in (0..plot.incidents.len()).rev() {
-        without(&|plot| {
-            plot.incidents.remove(index);
-        });
-    }
-    without(&|plot| plot.crowd = None);
-    without(&|plot| (plot.unrest, plot.retries) = (0.0, 0.0));
-    without(&|plot| plot.neighbour = 0.0);
-    without(&|plot| plot.control_plane = (0.03, 0.0));
-    without(&|plot| plot.crashes = 0.0);
-    without(&|plot| plot.late = (30.0, 0.0));
-    least
+    Ok(None)
 }
 
 /// The line that makes a run again.
-pub fn again(seed: u64) -> String {
-    format!("make simulate SEED={seed}")
+pub fn again(kind: &str, seed: u64) -> String {
+    if plot::draw(seed).kind == kind {
+        return format!("make simulate SEED={seed}");
+    }
+    format!("make simulate SEED={seed} KIND='{kind}'")
 }
 
 /// What was seen of a kind of world.
@@ -157,7 +153,8 @@ impl Table {
         let row = self.rows.entry(report.plot.kind).or_default();
         row.runs += 1;
         *row.endings.entry(report.ending.clone()).or_default() += 1;
-        let asked = report.plot.incidents.iter().any(|(_, what)| *what == Incident::Ask("rollBack"));
+        let asked = report.plot.incidents.iter().any(|(_, what)| *what == Incident::Ask("rollBack"))
+            || report.plot.hook.is_some();
         let back = report.ending == "RolledBack";
         row.innocent += usize::from(back && !report.plot.guilty && !asked);
         row.users[0] += report.users[0];

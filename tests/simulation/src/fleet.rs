@@ -54,11 +54,18 @@ impl Counted {
 
     /// Adds what another part of the minute brought.
     pub fn add(&mut self, other: &Self) {
+        self.add_counts(other);
+        for (mine, more) in self.times.iter_mut().zip(&other.times) {
+            *mine += more;
+        }
+    }
+
+    /// The same, but not how long answers took.
+    pub fn add_counts(&mut self, other: &Self) {
         self.requests += other.requests;
         self.connection_errors += other.connection_errors;
         let pairs = self.classes.iter_mut().zip(other.classes);
-        let pairs = pairs.chain(self.balancer.iter_mut().zip(other.balancer));
-        for (mine, more) in pairs.chain(self.times.iter_mut().zip(other.times)) {
+        for (mine, more) in pairs.chain(self.balancer.iter_mut().zip(other.balancer)) {
             *mine += more;
         }
         self.hosts = other.hosts;
@@ -111,6 +118,8 @@ pub struct Fleet {
     pub dead: u32,
     /// How many targets the health checks call unhealthy.
     pub unhealthy: u32,
+    /// How many of them the balancer was told are.
+    pub shown: Option<u32>,
     /// The largest share of its capacity that was asked for in the last step.
     pub load: f64,
 }

@@ -18,10 +18,10 @@ use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, Wire};
 use crate::draw::{between, chance, generator};
+use crate::kinds::HOOK;
 use crate::machine::{Answer, Failure};
-use crate::world::lock;
 
-/// What stands for `${NAME}` in the definition. There are no probes and no hooks.
+/// What stands for `${NAME}` in the definition. There are no probes.
 pub const SUBSTITUTIONS: [(&str, &str); 15] = [
     ("PlanShiftFunctionArn", "plan-shift"),
     ("ClaimRoutesFunctionArn", "claim-routes"),
@@ -35,7 +35,7 @@ pub const SUBSTITUTIONS: [(&str, &str); 15] = [
     ("ProbeAddresses", ""),
     ("ProbeLoopback", "false"),
     ("Probes", ""),
-    ("HookFunctions", ""),
+    ("HookFunctions", HOOK),
     ("Hooks", ""),
     ("Partition", "aws"),
 ];
@@ -51,6 +51,9 @@ pub const TIME_OUTS: [(&str, u64); 8] = [
     ("release-routes", 45),
     ("send-notice", 30),
 ];
+
+/// The integration that calls any function.
+const INVOKE: &str = "arn:aws:states:::lambda:invoke";
 
 /// What the template's defaults give `plan-shift`.
 fn setting(name: &str) -> String {
@@ -129,7 +132,10 @@ impl Functions {
     }
 
     async fn run(&self, name: &str, payload: &str) -> Result<String, Failure> {
-        let crashes = lock(&self.cloud.world).plot.crashes;
+        if name == INVOKE {
+            return self.hook().await;
+        }
+        let crashes = self.cloud.plot.crashes;
         let (starts_in, crash, late) = {
             let mut rng = self.rng.borrow_mut();
             (between(&mut rng, 0.02, 0.2), chance(&mut rng, crashes), chance(&mut rng, 0.5))
@@ -156,6 +162,14 @@ impl Functions {
                     .to_string(),
             }),
         }
+    }
+
+    /// The team's own function, called through Step Functions' integration.
+    async fn hook(&self) -> Result<String, Failure> {
+        let hook = self.cloud.plot.hook.ok_or_else(crashed)?;
+        tokio::time::sleep(Duration::from_secs_f64(hook.after)).await;
+        let says = hook.says.ok_or_else(crashed)?;
+        Ok(json!({ "Payload": { "verdict": says, "reason": "as drawn" }, "StatusCode": 200 }).to_string())
     }
 
     fn answer<'a>(

@@ -8,7 +8,7 @@ use clock::Instant;
 #[derive(Debug)]
 pub struct History {
     began: Instant,
-    /// Events of the execution, as Step Functions counts them.
+    /// Events of the current execution, as Step Functions counts them.
     pub events: usize,
     /// Names of states in their order, the same one in a row only once.
     pub path: Vec<String>,
@@ -25,7 +25,7 @@ impl Default for History {
 impl History {
     /// One event of the execution.
     pub fn event(&mut self, kind: &str, subject: &str, detail: &str) {
-        self.events += 1;
+        self.events = if kind == "ExecutionStarted" { 1 } else { self.events + 1 };
         if kind == "StateEntered" && self.path.last().is_none_or(|last| last != subject) {
             self.path.push(subject.to_owned());
         }

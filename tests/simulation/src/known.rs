@@ -1,10 +1,8 @@
 //! What does not hold yet, with the seeds that show it and what mends it.
 
-use std::collections::BTreeSet;
-
 use serde::Deserialize;
 
-use crate::run::root;
+use crate::run::{Report, root};
 
 /// One thing that does not hold.
 #[derive(Debug, Deserialize)]
@@ -35,7 +33,10 @@ pub fn is_known(known: &[Known], kind: &str, check: &str) -> bool {
     known.iter().any(|one| one.kind == kind && one.check == check)
 }
 
-/// The seeds of all that is known.
-pub fn seeds(known: &[Known]) -> BTreeSet<u64> {
-    known.iter().flat_map(|one| one.seeds.iter().copied()).collect()
+/// What is known not to hold in this run, and does.
+pub fn mended<'a>(known: &'a [Known], report: &Report) -> Option<&'a Known> {
+    let seen = |check: &str| report.broken.iter().any(|broken| broken.check == check);
+    known.iter().find(|one| {
+        one.kind == report.plot.kind && one.seeds.contains(&report.plot.seed) && !seen(&one.check)
+    })
 }

@@ -2,8 +2,8 @@
 //!
 //! In one process and on one clock run the definition that ships ([`definition`], [`machine`], its
 //! expressions in [`jsonata`]), the handlers that ship ([`functions`]), the AWS SDK that ships over a
-//! connector in memory ([`cloud`]), and the local balancer's API with its limits. [`plot`] draws a world,
-//! [`world`] and [`fleet`] are what is true in it, [`measured`] what CloudWatch shows of that, [`run`]
+//! connector in memory ([`cloud`], [`site`]), and the local balancer's API with its limits. [`plot`] draws a
+//! world of one of the [`kinds`], [`world`] and [`fleet`] are what is true in it, [`measured`] what CloudWatch shows of that, [`run`]
 //! makes a run, [`checks`] says what must hold afterwards, and [`batch`] makes many on all cores.
 
 #![cfg(feature = "virtual")]
@@ -18,9 +18,13 @@ pub mod fleet;
 pub mod functions;
 pub mod history;
 pub mod jsonata;
+pub mod kinds;
 pub mod known;
+pub mod lie;
 pub mod machine;
 pub mod measured;
 pub mod plot;
 pub mod run;
+pub mod site;
+pub mod smallest;
 pub mod world;

@@ -71,6 +71,11 @@ impl<'a> Machine<'a> {
         Self { definition, engine, invoke, rng, history, context, variables: Variables::new() }
     }
 
+    /// A variable, where it is assigned.
+    pub fn variable(&self, name: &str) -> Option<&Value> {
+        self.variables.get(name)
+    }
+
     /// Runs to its end.
     pub async fn run(&mut self) -> Ended {
         let mut input = self.context["Execution"]["Input"].clone();

@@ -4,13 +4,18 @@ use jiff::Timestamp;
 use rand::rngs::SmallRng;
 use serde_json::{Value, json};
 
-use crate::draw::{between, chance, factor, generator};
+use crate::draw::{between, chance, count, factor, generator};
 use crate::fleet::{Ailment, Fleet};
+use crate::kinds::KINDS;
+use crate::lie::Lie;
 
 /// The fleet that is live when a run begins, and the other one. Both are numbers of fleets.
 pub const LIVE: usize = 0;
 /// See [`LIVE`].
 pub const STANDBY: usize = 1;
+
+/// Minutes of a day.
+pub const DAY: f64 = 1440.0;
 
 /// Seconds of a minute.
 pub const MINUTE: f64 = 60.0;
@@ -24,6 +29,8 @@ pub struct Trouble {
     pub from: f64,
     /// Until when.
     pub until: f64,
+    /// The app whose fleets it strikes; those of all where nothing is said.
+    pub app: Option<usize>,
     /// How long one round takes where it comes and goes, and how much of it is bad.
     pub every: Option<(f64, f64)>,
     /// Over how many seconds it grows to its full size.
@@ -45,18 +52,50 @@ impl Trouble {
     }
 }
 
+/// Somebody stops an execution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stop {
+    /// When.
+    pub at: When,
+    /// After how many seconds its restore begins: at once by the event, or later by a person where the
+    /// event was lost; never where nothing is said.
+    pub restored_after: Option<f64>,
+}
+
+/// A moment of an execution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum When {
+    /// So many seconds after its start.
+    Seconds(f64),
+    /// As the so manieth of its writes is on its way.
+    Write(usize),
+}
+
+/// What the team's own function says at a moment of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hook {
+    /// The moment, as the input names it.
+    pub moment: &'static str,
+    /// What it answers, after how many seconds; it crashes where nothing is said.
+    pub says: Option<&'static str>,
+    /// How long that takes in seconds.
+    pub after: f64,
+}
+
 /// Something that happens once, to the machinery instead of the fleets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incident {
-    /// Somebody stops the execution. Whether the event of it arrives.
-    Stop {
-        /// Whether `EventBridge` starts the restore.
-        event_arrives: bool,
-    },
     /// Infrastructure code puts the weights of a route as its files have them: all on the live fleet.
     Terraform,
+    /// A person sets weights that no run would set.
+    ByHand,
     /// A person asks for something by the request tag.
     Ask(&'static str),
+}
+
+impl Incident {
+    /// What [`Incident::ByHand`] sets.
+    pub const BY_HAND: [u32; 2] = [63, 37];
 }
 
 /// A world, drawn.
@@ -68,12 +107,16 @@ pub struct Plot {
     pub kind: &'static str,
     /// Whether the release on the standby, or its fleet, is at fault.
     pub guilty: bool,
-    /// What the execution is started with.
-    pub input: Value,
+    /// What executions are started with. Each waits for the one before, and is left out where that failed.
+    pub inputs: Vec<Value>,
+    /// The apps that move in lockstep: the rate of each, as a factor of [`Plot::rate`].
+    pub apps: Vec<f64>,
     /// What both fleets get before the run, in percent.
     pub found: [u32; 2],
     /// When the run begins.
     pub begins: Timestamp,
+    /// How many minutes before it CloudWatch knows, at most a day: that is as far as a run looks back.
+    pub history: i64,
     /// Requests a second on average.
     pub rate: f64,
     /// The spread of the logarithm of the rate from step to step.
@@ -88,6 +131,10 @@ pub struct Plot {
     pub troubles: Vec<Trouble>,
     /// What happens to the machinery, by seconds after the start.
     pub incidents: Vec<(f64, Incident)>,
+    /// Who is stopped: the first execution, its restore, the restore of that, and so on.
+    pub stops: Vec<Stop>,
+    /// What the team's own function says.
+    pub hook: Option<Hook>,
     /// 503s a minute that the balancer answers to requests of other apps.
     pub neighbour: f64,
     /// How late minutes appear in CloudWatch, in seconds, and how long they are incomplete then.
@@ -96,178 +143,55 @@ pub struct Plot {
     pub control_plane: (f64, f64),
     /// The share of invocations that crash.
     pub crashes: f64,
-}
-
-type Draw = fn(&mut Plot, &mut SmallRng);
-
-/// Every kind of world: its name, whether the release is at fault, and what is drawn for it.
-pub const KINDS: &[(&str, bool, Draw)] = &[
-    ("all is well", false, |_, _| ()),
-    ("fleets of unequal speed", false, |plot, rng| {
-        plot.fleets[STANDBY].usual *= factor(rng, 0.7, 1.3);
-        plot.fleets[STANDBY].targets = plot.fleets[LIVE].targets + 1;
-        plot.fleets[LIVE].uneven = factor(rng, 1.0, 2.0);
-    }),
-    ("cold caches", false, |plot, rng| {
-        let fleet = &mut plot.fleets[STANDBY];
-        (fleet.cold_factor, fleet.warms_in) = (factor(rng, 1.3, 3.0), between(rng, 20.0, 120.0));
-        fleet.warm = 0.0;
-    }),
-    ("two requests a minute", false, |plot, _| plot.rate = 2.0 / MINUTE),
-    ("an incident in the history", false, |plot, rng| {
-        let (ago, lasts) = (between(rng, 1200.0, 20_000.0), between(rng, 300.0, 3000.0));
-        let what = Ailment { errors: factor(rng, 0.02, 0.5), ..Ailment::default() };
-        plot.troubles.push(Trouble {
-            on: [true; 2],
-            from: -ago,
-            until: lasts - ago,
-            every: None,
-            grows: 0.0,
-            what,
-        });
-    }),
-    ("a neighbour that fails", false, |plot, rng| plot.neighbour = factor(rng, 3.0, 300.0)),
-    ("a crowd", false, |plot, rng| plot.crowd = Some((between(rng, 0.0, 1800.0), factor(rng, 1.3, 3.0)))),
-    ("batch jobs", false, |plot, rng| {
-        let what = Ailment { slow: (between(rng, 0.02, 0.2), factor(rng, 2.0, 6.0)), ..Ailment::default() };
-        let every = Some((between(rng, 600.0, 3600.0), between(rng, 60.0, 240.0)));
-        plot.troubles.push(Trouble {
-            on: [true; 2],
-            from: -90_000.0,
-            until: 90_000.0,
-            every,
-            grows: 0.0,
-            what,
-        });
-    }),
-    ("errors", true, |plot, rng| {
-        fault(plot, rng, |rng| Ailment { errors: factor(rng, 0.01, 0.6), ..Ailment::default() });
-    }),
-    ("slow answers", true, |plot, rng| {
-        fault(plot, rng, |rng| Ailment {
-            slow: (factor(rng, 0.1, 1.0), factor(rng, 2.0, 20.0)),
-            ..Ailment::default()
-        });
-    }),
-    ("requests that hang", true, |plot, rng| {
-        fault(plot, rng, |rng| Ailment { hangs: factor(rng, 0.01, 0.3), ..Ailment::default() });
-    }),
-    ("connections that break", true, |plot, rng| {
-        fault(plot, rng, |rng| Ailment { resets: factor(rng, 0.01, 0.3), ..Ailment::default() });
-    }),
-    ("the standby dies", true, |plot, rng| {
-        fault(plot, rng, |_| Ailment { dead: 1.0, ..Ailment::default() });
-    }),
-    ("a target of the standby dies", true, |plot, rng| {
-        let one = 1.0 / f64::from(plot.fleets[STANDBY].targets);
-        fault(plot, rng, |_| Ailment { dead: one, ..Ailment::default() });
-    }),
-    ("a leak", true, |plot, rng| {
-        fault(plot, rng, |rng| Ailment { errors: factor(rng, 0.05, 0.6), ..Ailment::default() });
-        if let Some(trouble) = plot.troubles.last_mut() {
-            trouble.grows = between(rng, 300.0, 1500.0);
-        }
-    }),
-    ("a fault that comes and goes", true, |plot, rng| {
-        fault(plot, rng, |rng| Ailment { errors: factor(rng, 0.03, 0.6), ..Ailment::default() });
-        if let Some(trouble) = plot.troubles.last_mut() {
-            trouble.every = Some((between(rng, 120.0, 900.0), between(rng, 30.0, 100.0)));
-        }
-    }),
-    ("the standby cannot carry all", true, |plot, rng| {
-        // What it can carry, as a share of all traffic.
-        let carries = between(rng, 0.3, 0.95);
-        let fleet = &mut plot.fleets[STANDBY];
-        fleet.capacity = plot.rate * carries / f64::from(fleet.targets);
-    }),
-    ("a drain onto too small a fleet", true, |plot, rng| {
-        plot.input["operation"] = json!("drain");
-        plot.input["standby"] = json!("prod2");
-        plot.found = [50, 50];
-        let carries = between(rng, 0.55, 0.9);
-        let fleet = &mut plot.fleets[LIVE];
-        fleet.capacity = plot.rate * carries / f64::from(fleet.targets);
-    }),
-    ("a fault at night", true, |plot, rng| {
-        plot.rate = 2.0 / MINUTE;
-        fault(plot, rng, |rng| Ailment { errors: between(rng, 0.3, 1.0), ..Ailment::default() });
-    }),
-    ("what both depend on fails for a while", false, |plot, rng| {
-        let (from, lasts) = (between(rng, 0.0, 2400.0), between(rng, 120.0, 900.0));
-        let what = Ailment { errors: factor(rng, 0.05, 0.8), ..Ailment::default() };
-        plot.troubles.push(Trouble {
-            on: [true; 2],
-            from,
-            until: from + lasts,
-            every: None,
-            grows: 0.0,
-            what,
-        });
-    }),
-    ("the live fleet dies", false, |plot, rng| {
-        let from = between(rng, 60.0, 2400.0);
-        let what = Ailment { dead: 1.0, ..Ailment::default() };
-        plot.troubles.push(Trouble {
-            on: [true, false],
-            from,
-            until: 90_000.0,
-            every: None,
-            grows: 0.0,
-            what,
-        });
-    }),
-    ("both fleets die for a while", false, |plot, rng| {
-        let (from, lasts) = (between(rng, 60.0, 2400.0), between(rng, 60.0, 1200.0));
-        let what = Ailment { dead: 1.0, ..Ailment::default() };
-        plot.troubles.push(Trouble {
-            on: [true; 2],
-            from,
-            until: from + lasts,
-            every: None,
-            grows: 0.0,
-            what,
-        });
-    }),
-    ("a slow control plane", false, |plot, rng| {
-        plot.control_plane = (factor(rng, 0.1, 1.5), factor(rng, 0.005, 0.15));
-    }),
-    ("functions that crash", false, |plot, rng| plot.crashes = factor(rng, 0.005, 0.1)),
-    ("somebody stops the run", false, |plot, rng| {
-        let event_arrives = chance(rng, 0.8);
-        plot.incidents.push((between(rng, 1.0, 2400.0), Incident::Stop { event_arrives }));
-    }),
-    ("terraform in the middle", false, |plot, rng| {
-        plot.incidents.push((between(rng, 1.0, 2400.0), Incident::Terraform));
-    }),
-    ("people who ask", false, |plot, rng| {
-        let from = between(rng, 60.0, 1500.0);
-        let what = if chance(rng, 0.5) { "hold" } else { "rollBack" };
-        plot.incidents.push((from, Incident::Ask(what)));
-        if what == "hold" {
-            plot.incidents.push((from + between(rng, 60.0, 1200.0), Incident::Ask("nothing")));
-        }
-    }),
-];
-
-/// A fault of the standby: there from the beginning, or from some moment of the run on.
-fn fault(plot: &mut Plot, rng: &mut SmallRng, what: impl FnOnce(&mut SmallRng) -> Ailment) {
-    let at_once = chance(rng, 0.5);
-    let from = if at_once { -3600.0 } else { between(rng, 60.0, 2000.0) };
-    // Nobody starts a run onto a fleet that is known to be dead.
-    let what = what(rng);
-    let from = if what.dead > 0.0 { from.abs().min(2000.0) } else { from };
-    plot.troubles.push(Trouble { on: [false, true], from, until: 90_000.0, every: None, grows: 0.0, what });
+    /// A fence of the product that is down.
+    pub lie: Option<Lie>,
 }
 
 /// The world of a seed.
 pub fn draw(seed: u64) -> Plot {
-    let rng = &mut generator(seed, "plot");
     let kinds = u64::try_from(KINDS.len()).unwrap_or(1);
-    let (kind, guilty, make) = KINDS[usize::try_from(seed % kinds).unwrap_or(0)];
+    of_kind(KINDS[usize::try_from(seed % kinds).unwrap_or(0)], seed)
+}
+
+/// The world of a seed among those of a kind: that stays what it is when there are more kinds.
+///
+/// # Errors
+/// Where there is no such kind.
+pub fn draw_as(kind: &str, seed: u64) -> Result<Plot, String> {
+    let known = KINDS.iter().find(|(name, ..)| *name == kind);
+    known.map(|known| of_kind(*known, seed)).ok_or_else(|| format!("{kind:?} is no kind of world"))
+}
+
+fn of_kind((kind, guilty, make): crate::kinds::Kind, seed: u64) -> Plot {
+    let rng = &mut generator(seed, "plot");
     let mut plot = calm(seed, rng);
     (plot.kind, plot.guilty) = (kind, guilty);
     make(&mut plot, rng);
     plot
+}
+
+/// What apps are called.
+pub const APPS: [&str; 4] = ["web", "portal", "api", "shop"];
+
+impl Plot {
+    /// What of it is about one app.
+    #[must_use]
+    pub fn of_app(&self, index: usize) -> Self {
+        let mut one = self.clone();
+        let factor = self.apps[index];
+        one.rate *= factor;
+        for fleet in &mut one.fleets {
+            fleet.capacity *= factor;
+            fleet.warm *= factor;
+        }
+        one.troubles.retain(|trouble| trouble.app.is_none_or(|app| app == index));
+        one
+    }
+
+    /// Whether anything goes wrong with calls and functions, so that what is sent once may be lost.
+    pub fn loses(&self) -> bool {
+        self.crashes > 0.0 || self.control_plane.1 > 0.0
+    }
 }
 
 /// A world in which all is well.
@@ -291,6 +215,7 @@ fn calm(seed: u64, rng: &mut SmallRng) -> Plot {
         since: f64::NEG_INFINITY,
         dead: 0,
         unhealthy: 0,
+        shown: None,
         load: 0.0,
     };
     let hour = between(rng, 0.0, 24.0);
@@ -301,9 +226,11 @@ fn calm(seed: u64, rng: &mut SmallRng) -> Plot {
         seed,
         kind: "",
         guilty: false,
-        input: json!({ "app": "web" }),
+        inputs: vec![json!({ "app": "web" })],
+        apps: vec![1.0],
         found: [100, 0],
         begins,
+        history: i64::from(count(factor(&mut generator(seed, "history"), 60.0, DAY))),
         rate,
         unrest: between(rng, 0.0, 0.15),
         crowd: None,
@@ -311,9 +238,12 @@ fn calm(seed: u64, rng: &mut SmallRng) -> Plot {
         fleets: [fleet.clone(), fleet],
         troubles: Vec::new(),
         incidents: Vec::new(),
+        stops: Vec::new(),
+        hook: None,
         neighbour: 0.0,
         late: (between(rng, 20.0, 100.0), between(rng, 0.0, 60.0)),
         control_plane: (0.03, 0.0),
         crashes: 0.0,
+        lie: None,
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
-use crate::checks::{self, Broken};
+use crate::checks::{self, Broken, Limits};
 use crate::cloud::{Change, Cloud, Execution};
 use crate::definition::Definition;
 use crate::draw::generator;
@@ -21,8 +21,12 @@ use crate::functions::{self, Functions, SUBSTITUTIONS};
 use crate::history::History;
 use crate::jsonata::Engine;
 use crate::machine::{Answer, Ended, Failure, Machine};
-use crate::plot::{Incident, Plot};
+use crate::plot::{Incident, Plot, Stop, When};
 use crate::world::lock;
+
+/// The error of an execution that somebody stopped, and its status.
+pub(crate) const ABORTED: &str = "Aborted";
+const ABORTED_STATUS: &str = "ABORTED";
 
 /// The state machine, before the name of an execution.
 const ARN: &str = "arn:aws:states:eu-central-1:123456789012:execution:failover:";
@@ -30,23 +34,26 @@ const ARN: &str = "arn:aws:states:eu-central-1:123456789012:execution:failover:"
 /// No execution goes on for longer than this, in hours of virtual time.
 const LONGEST: u64 = 6;
 
-/// How many minutes the world goes on after the run.
-const AFTERWARDS: u64 = 3;
+/// How many minutes the world goes on after a run, before the next one or the end.
+pub(crate) const AFTERWARDS: u64 = 3;
+
+/// An execution that was stopped and is restored from then on, many times, would be a fault.
+const RESTORES: usize = 5;
 
 /// What came of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The world.
     pub plot: Plot,
-    /// `Completed`, or the name of the error with which the execution failed.
+    /// `Completed`, or the name of the error with which the last execution failed.
     pub ending: String,
     /// The output, or the cause.
     pub said: Value,
-    /// How long the execution took, in seconds of virtual time.
+    /// How long all executions took, in seconds of virtual time, with the time between them.
     pub seconds: f64,
-    /// Events of its history.
+    /// Events of the last one's history.
     pub events: usize,
-    /// Names of its states in their order.
+    /// Names of their states in their order.
     pub path: Vec<String>,
     /// Every change of what the fleets got.
     pub changes: Vec<Change>,
@@ -83,8 +90,26 @@ pub(crate) struct Scene<'a> {
     pub(crate) cloud: &'a Cloud,
     pub(crate) ended: &'a Ended,
     pub(crate) report: &'a Report,
-    pub(crate) execution: &'a str,
-    pub(crate) neighbour: &'a Neighbour,
+    pub(crate) run: &'a Run,
+    pub(crate) before: &'a Before,
+    pub(crate) rules: &'a str,
+}
+
+/// What the last execution was, and all of them together.
+#[derive(Default)]
+pub(crate) struct Run {
+    /// Its ARN.
+    pub(crate) execution: String,
+    /// What the fleets of each app got as it began; a restore is a part of what it restores.
+    pub(crate) found: Vec<[f64; 2]>,
+    /// What follows from all plans.
+    pub(crate) limits: Limits,
+}
+
+/// What others had before.
+pub(crate) struct Before {
+    pub(crate) rules: String,
+    pub(crate) neighbour: Neighbour,
 }
 
 /// What a rule of somebody else holds.
@@ -137,43 +162,57 @@ impl Stage {
         static RUNS: AtomicU64 = AtomicU64::new(0);
         let region = format!("eu-run-{:09}", RUNS.fetch_add(1, Ordering::Relaxed));
         let cloud = Arc::new(Cloud::build(plot.clone(), &region).await);
-        let neighbour = of_neighbour(&cloud);
+        let before = Before { rules: cloud.rules().await, neighbour: of_neighbour(&cloud) };
+        cloud.alb.refill();
         let config = functions::config(&self.base, &cloud, &region);
         let functions = Functions::deploy(&config, Arc::clone(&cloud), plot.seed);
-        let stop = Rc::new(Notify::new());
-        let restore = Rc::new(RefCell::new(false));
         for (after, incident) in plot.incidents.clone() {
-            let (cloud, stop, restore) = (Arc::clone(&cloud), Rc::clone(&stop), Rc::clone(&restore));
+            let cloud = Arc::clone(&cloud);
             tokio::task::spawn_local(async move {
                 tokio::time::sleep(Duration::from_secs_f64(after)).await;
-                strike(&cloud, &incident, &stop, &restore).await;
+                strike(&cloud, &incident).await;
             });
         }
-        let first = format!("{ARN}run");
         let began = clock::Instant::now();
-        let (mut ended, mut history) =
-            self.execute(&cloud, &functions, (&first, &plot.input), &stop, History::default()).await;
-        let mut execution = first.clone();
-        if restore.take() {
-            // What EventBridge does for an execution that was stopped.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let input = json!({ "operation": "restore", "execution": first });
-            execution = format!("{ARN}restore");
-            (ended, history) =
-                self.execute(&cloud, &functions, (&execution, &input), &Notify::new(), history).await;
+        let (mut run, mut history) = (Run::default(), History::default());
+        let mut stops = plot.stops.iter().copied();
+        let (mut ended, mut seconds) = (Ok(Value::Null), 0.0);
+        for (number, input) in plot.inputs.iter().enumerate() {
+            if number > 0 {
+                tokio::time::sleep(Duration::from_secs(AFTERWARDS * 60)).await;
+            }
+            run.found = cloud.shares();
+            let mut input = input.clone();
+            for again in 0..=RESTORES {
+                run.execution = format!("{ARN}{number}-{again}");
+                let stop = stops.next();
+                ended = self.execute(&cloud, &functions, &input, stop, (&mut run, &mut history)).await;
+                seconds = began.elapsed().as_secs_f64();
+                let was_stopped = ended.as_ref().is_err_and(|failure| failure.error == ABORTED);
+                let Some(after) = stop.filter(|_| was_stopped).and_then(|stop| stop.restored_after) else {
+                    break;
+                };
+                // By EventBridge, or by a person who was told of nothing.
+                tokio::time::sleep(Duration::from_secs_f64(after)).await;
+                input = json!({ "operation": "restore", "execution": run.execution });
+            }
+            if ended.is_err() {
+                break;
+            }
         }
-        let seconds = began.elapsed().as_secs_f64();
         let until = clock::now();
         tokio::time::sleep(Duration::from_secs(AFTERWARDS * 60)).await;
         cloud.meanwhile();
+        let rules = cloud.rules().await;
         let mut report = report(plot, &cloud, &ended, seconds, until.as_second(), history);
         report.history = report.history.replace(&region, "eu-central-1");
         let scene = Scene {
             cloud: &cloud,
             ended: &ended,
             report: &report,
-            execution: &execution,
-            neighbour: &neighbour,
+            run: &run,
+            before: &before,
+            rules: &rules,
         };
         let broken = checks::all(&scene);
         report.broken = broken;
@@ -185,35 +224,51 @@ impl Stage {
         &self,
         cloud: &Arc<Cloud>,
         functions: &Rc<Functions>,
-        (arn, input): (&str, &Value),
-        stop: &Notify,
-        history: History,
-    ) -> (Ended, History) {
-        let began = clock::now();
+        input: &Value,
+        stop: Option<Stop>,
+        (run, history): (&mut Run, &mut History),
+    ) -> Ended {
+        let (arn, began) = (run.execution.clone(), clock::now());
         let running = Execution { status: "RUNNING", input: input.clone(), began, ended: None, error: None };
-        lock(&cloud.executions).insert(arn.to_owned(), running);
+        lock(&cloud.executions).insert(arn.clone(), running);
         let invoke = |name: &str, payload: String| -> Answer { functions.invoke(name, payload) };
-        let seed = lock(&cloud.world).plot.seed;
-        let rng = generator(seed, arn);
+        let rng = generator(cloud.plot.seed, &arn);
         let started = format!("{began:.3}");
+        let kept = std::mem::take(history);
         let mut machine =
-            Machine::new(&self.definition, &self.engine, &invoke, rng, history, (arn, &started, input));
+            Machine::new(&self.definition, &self.engine, &invoke, rng, kept, (&arn, &started, input));
         let outcome = tokio::select! {
             biased;
-            () = stop.notified() => None,
+            () = stopped(cloud, stop) => None,
             ended = tokio::time::timeout(Duration::from_secs(LONGEST * 3600), machine.run()) => Some(ended),
         };
+        *lock(&cloud.watched) = None;
         let (status, ended) = match outcome {
-            None => ("ABORTED", Err(Failure { error: "Aborted".to_owned(), cause: String::new() })),
+            None => (ABORTED_STATUS, Err(Failure { error: ABORTED.to_owned(), cause: String::new() })),
             Some(Err(_)) => ("RUNNING", Err(Failure { error: "Endless".to_owned(), cause: String::new() })),
             Some(Ok(ended)) => (if ended.is_ok() { "SUCCEEDED" } else { "FAILED" }, ended),
         };
-        if let Some(execution) = lock(&cloud.executions).get_mut(arn) {
+        run.limits.add(machine.variable("plan"));
+        *history = std::mem::take(&mut machine.history);
+        if let Some(execution) = lock(&cloud.executions).get_mut(&arn) {
             execution.status = status;
             execution.ended = (status != "RUNNING").then(clock::now);
             execution.error = ended.as_ref().err().map(|failure| failure.error.clone());
         }
-        (ended, machine.history)
+        ended
+    }
+}
+
+/// Ends once it is time to stop an execution.
+async fn stopped(cloud: &Cloud, stop: Option<Stop>) {
+    match stop.map(|stop| stop.at) {
+        None => std::future::pending().await,
+        Some(When::Seconds(after)) => tokio::time::sleep(Duration::from_secs_f64(after)).await,
+        Some(When::Write(number)) => {
+            let told = Arc::new(Notify::new());
+            *lock(&cloud.watched) = Some((number, Arc::clone(&told)));
+            told.notified().await;
+        }
     }
 }
 
@@ -222,16 +277,13 @@ pub(crate) fn of_neighbour(cloud: &Cloud) -> Neighbour {
     (cloud.alb.weights(&cloud.site.neighbour), cloud.alb.tags(&cloud.site.neighbour))
 }
 
-async fn strike(cloud: &Cloud, incident: &Incident, stop: &Notify, restore: &RefCell<bool>) {
+async fn strike(cloud: &Cloud, incident: &Incident) {
     match incident {
-        Incident::Stop { event_arrives } => {
-            *restore.borrow_mut() = *event_arrives;
-            stop.notify_waiters();
-        }
-        Incident::Terraform => cloud.set_weights(&cloud.site.routes[0], [100, 0]).await,
+        Incident::Terraform => cloud.set_weights(0, 0, [100, 0]).await,
+        Incident::ByHand => cloud.set_weights(0, 0, Incident::BY_HAND).await,
         Incident::Ask(what) => {
             let tag = [
-                ("ResourceArns.member.1", cloud.site.routes[0].as_str()),
+                ("ResourceArns.member.1", cloud.site.apps[0].routes[0].as_str()),
                 ("Tags.member.1.Key", "failover:request"),
                 ("Tags.member.1.Value", what),
             ];
@@ -241,11 +293,16 @@ async fn strike(cloud: &Cloud, incident: &Incident, stop: &Notify, restore: &Ref
 }
 
 fn report(plot: Plot, cloud: &Cloud, ended: &Ended, seconds: f64, until: i64, history: History) -> Report {
-    let world = lock(&cloud.world);
-    let place = |second: i64| usize::try_from((second - world.first).div_euclid(60)).unwrap_or(0);
-    let during = &world.minutes[place(plot.begins.as_second())..place(until).min(world.minutes.len())];
-    let sum =
-        |what: fn(&crate::fleet::Counted) -> u32| during.iter().flatten().map(|c| u64::from(what(c))).sum();
+    let mut users = [0; 2];
+    for world in &cloud.worlds {
+        let world = lock(world);
+        let place = |second: i64| usize::try_from((second - world.first).div_euclid(60)).unwrap_or(0);
+        let last = place(until).min(world.minutes.len());
+        for counted in world.minutes[place(plot.begins.as_second())..last].iter().flatten() {
+            users[0] += u64::from(counted.requests);
+            users[1] += u64::from(counted.failed());
+        }
+    }
     let (ending, said) = match ended {
         Ok(output) => ("Completed".to_owned(), output.clone()),
         Err(failure) => (failure.error.clone(), json!(failure.cause)),
@@ -258,7 +315,7 @@ fn report(plot: Plot, cloud: &Cloud, ended: &Ended, seconds: f64, until: i64, hi
         polls: history.text.matches("StateEntered CheckMetrics").count(),
         path: history.path,
         changes: lock(&cloud.changes).clone(),
-        users: [sum(|counted| counted.requests), sum(|counted| counted.failed())],
+        users,
         broken: Vec::new(),
         history: history.text,
         plot,

@@ -8,10 +8,8 @@ use crate::draw::{generator, normal, poisson};
 use crate::fleet::{Ailment, Counted, Fleet};
 use crate::plot::{MINUTE, Plot};
 
-/// How far back minutes are known, in seconds before the start.
-const HISTORY: i64 = 1440 * 60;
-
-/// The longest step during a run, in seconds.
+/// The longest step, in seconds. Before the run as well: what is drawn more often is less even, and waiting
+/// grows with the peaks.
 const STEP: f64 = 15.0;
 
 /// The load of an app and its fleets, as it goes on.
@@ -44,10 +42,12 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl World {
-    /// The world of a plot, with its history until the run begins.
-    pub fn new(plot: Plot) -> Self {
+    /// The world of an app of a plot, with its history until the run begins.
+    pub fn new(plot: &Plot, app: usize) -> Self {
+        let purpose = if app == 0 { "load".to_owned() } else { format!("load {app}") };
+        let plot = plot.of_app(app);
         let start = plot.begins.as_second();
-        let first = (start - HISTORY).div_euclid(60) * 60;
+        let first = (start - plot.history * 60).div_euclid(60) * 60;
         let shares = plot.found.map(|percent| f64::from(percent) / 100.0);
         let mut world = Self {
             now: first as f64,
@@ -57,7 +57,7 @@ impl World {
             minutes: Vec::new(),
             foreign: Vec::new(),
             first,
-            rng: generator(plot.seed, "load"),
+            rng: generator(plot.seed, &purpose),
             unrest: 0.0,
             failing: 0.0,
             plot,
@@ -71,8 +71,7 @@ impl World {
     pub fn advance(&mut self, to: f64) {
         while self.now < to {
             let minute = (self.now / MINUTE).floor() * MINUTE + MINUTE;
-            let step = if self.now < self.began { MINUTE } else { STEP };
-            let until = (self.now + step).min(minute).min(to);
+            let until = (self.now + STEP).min(minute).min(to);
             self.step(until - self.now);
             self.now = until;
         }
@@ -143,10 +142,12 @@ impl World {
         index
     }
 
-    /// Which share of requests failed in the last complete minutes, by fleet; none where too few were sent
-    /// to tell.
-    pub fn failing(&self, minutes: usize, least: u32) -> [Option<f64>; 2] {
-        let end = self.minutes.len().saturating_sub(1);
+    /// Which share of requests failed in the last complete minutes before a second of the run, by fleet; none
+    /// where too few were sent to tell.
+    pub fn failing(&self, at: f64, minutes: usize, least: u32) -> [Option<f64>; 2] {
+        #[expect(clippy::cast_possible_truncation, reason = "far below 2^53")]
+        let end = usize::try_from(((self.began + at) as i64 - self.first).div_euclid(60)).unwrap_or(0);
+        let end = end.min(self.minutes.len());
         let recent = &self.minutes[end.saturating_sub(minutes)..end];
         [0, 1].map(|fleet| {
             let sum = |what: fn(&Counted) -> u32| recent.iter().map(|both| what(&both[fleet])).sum::<u32>();

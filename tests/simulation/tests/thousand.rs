@@ -1,14 +1,14 @@
 //! A thousand runs, and what is promised of single ones.
 #![cfg(feature = "virtual")]
 
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use simulation::batch::{self, Table, again};
 use simulation::definition::Definition;
 use simulation::functions::{SUBSTITUTIONS, TIME_OUTS};
 use simulation::jsonata::{Engine, Variables};
-use simulation::known::{is_known, known, seeds};
+use simulation::known::{is_known, known, mended};
+use simulation::lie::FENCES;
 use simulation::plot;
 use simulation::run::root;
 
@@ -20,7 +20,7 @@ fn threads() -> usize {
 fn what_must_hold_holds_in_a_thousand_runs() {
     let (known, mut table) = (known().unwrap(), Table::default());
     let runs = std::env::var("RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(1000);
-    batch::run(0, runs, threads(), |made| {
+    batch::run(0, runs, threads(), plot::draw, |made| {
         table.add(&made);
         ControlFlow::Continue(())
     })
@@ -28,7 +28,9 @@ fn what_must_hold_holds_in_a_thousand_runs() {
     println!("{}", table.markdown());
     let new = table.broken.iter().filter(|(_, kind, broken)| !is_known(&known, kind, broken.check));
     let new: Vec<String> = new
-        .map(|(seed, kind, broken)| format!("{kind}: {}: {} ({})", broken.check, broken.found, again(*seed)))
+        .map(|(seed, kind, broken)| {
+            format!("{kind}: {}: {} ({})", broken.check, broken.found, again(kind, *seed))
+        })
         .collect();
     assert!(new.is_empty(), "{} do not hold that are not known:\n{}", new.len(), new.join("\n"));
     assert_eq!(u64::try_from(table.runs).unwrap(), runs);
@@ -37,20 +39,46 @@ fn what_must_hold_holds_in_a_thousand_runs() {
 #[test]
 fn what_is_known_not_to_hold_still_does_not() {
     let known = known().unwrap();
-    let mut still = BTreeSet::new();
-    for seed in seeds(&known) {
-        let report = batch::alone(|stage| stage.run(plot::draw(seed))).unwrap();
-        for broken in report.broken {
-            still.insert((report.plot.kind.to_owned(), broken.check.to_owned()));
-        }
-    }
-    for one in known {
-        let holds = !still.contains(&(one.kind.clone(), one.check.clone()));
+    for (one, seed) in known.iter().flat_map(|one| one.seeds.iter().map(move |seed| (one, *seed))) {
+        let plot = plot::draw_as(&one.kind, seed).unwrap();
+        let report = batch::alone(|stage| stage.run(plot)).unwrap();
+        let mended = mended(&known, &report);
         assert!(
-            !holds,
-            "{}: {} holds now: take it out of known-failures.json ({})",
-            one.kind, one.check, one.why
+            mended.is_none(),
+            "{}: {} holds now in seed {seed}: take it out of known-failures.json ({})",
+            one.kind,
+            one.check,
+            one.why
         );
+    }
+}
+
+/// Found here once, mended since.
+const MENDED: [(&str, u64); 4] = [
+    // A drain looked at no headroom.
+    ("a drain onto too small a fleet", 17),
+    ("a drain onto too small a fleet", 44),
+    ("a drain onto too small a fleet", 71),
+    ("a drain onto too small a fleet", 98),
+];
+
+#[test]
+fn what_was_mended_stays_so() {
+    for (kind, seed) in MENDED {
+        let report = batch::alone(|stage| stage.run(plot::draw_as(kind, seed).unwrap())).unwrap();
+        assert_eq!(report.broken, [], "{}", again(kind, seed));
+    }
+}
+
+/// As many runs as it may take to miss a fence that is down: twice what it took when this was written.
+const TO_MISS: u64 = 40;
+
+#[test]
+fn a_fence_that_is_down_is_missed() {
+    for (lie, what, kind, check) in FENCES {
+        let found =
+            batch::alone(|stage| batch::until_found(stage, lie, kind, check, TO_MISS)).unwrap().unwrap();
+        assert!(found.is_some(), "nothing was missed without this: {what}");
     }
 }
 
@@ -109,7 +137,7 @@ fn every_state_of_the_definition_is_provided_for() {
     let engine = Engine::new(&root()).unwrap();
     let file = root().join("statemachine/failover.asl.json");
     let definition = Definition::read(&file, &SUBSTITUTIONS, &engine).unwrap();
-    assert!(definition.states.len() > 30);
+    assert!(definition.states.len() > 20);
 }
 
 #[test]
