@@ -280,6 +280,9 @@ pub struct Ended {
     pub rolled_back: Option<RolledBack>,
     /// The output of a success.
     pub outcome: Option<Outcome>,
+    /// What the last poll had measured, by app; nothing where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<BTreeMap<String, Figures>>,
 }
 
 /// The same in words.

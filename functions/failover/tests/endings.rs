@@ -100,7 +100,9 @@ fn agrees(what: &str, text: &str, balancer: &Balancer) {
             assert!(shares.iter().all(|share| share[index] == 100), "{what}: {text}: {shares:?}");
         }
     }
-    for words in ["rolled back to ", "are back and read back: ", "restored to ", "restored, read back: "] {
+    for words in
+        ["rolled back to ", "are back and read back: ", "restored to ", "restored, read back: ", "TRAFFIC   "]
+    {
         // Behind these the split of all routes is the first thing that is said.
         let said = text.find(words).map(|at| &text[at + words.len()..]);
         if let Some(said) = said.filter(|said| said.starts_with("prod1 ")) {

@@ -52,8 +52,10 @@ fn ended(ending: &str) -> Value {
 
 #[test]
 fn before_the_first_write_it_says_what_will_happen_when_and_by_whom() {
-    let notice = told(&shift(), &Value::Null, &Value::Null).unwrap();
-    assert_eq!(notice.subject, "web: shift begins, prod2 (release 4f2a)");
+    let mut plan = shift();
+    plan["routes"][0]["putBack"] = "aws elbv2 modify-rule --rule-arn arn:rule".into();
+    let notice = told(&plan, &Value::Null, &Value::Null).unwrap();
+    assert_eq!(notice.subject, "[BEGINS] web: shift, prod2 (release 4f2a)");
     let expected = [
         "web: a shift begins. prod2 (release 4f2a) takes over from prod1 in 2 stages.\n",
         "2026-11-22 10:20:00 UTC  prod1 90 %, prod2 10 %\n",
@@ -61,6 +63,8 @@ fn before_the_first_write_it_says_what_will_happen_when_and_by_whom() {
         "2026-11-22 10:27:00 UTC  prod1 0 %, prod2 100 %\n",
         "2026-11-22 10:34:00 UTC  done, at the earliest\n",
         "go back by themselves to prod1 100 %, prod2 0 %",
+        "To have it put back what it found: failover rollback web\n",
+        "these put the weights back to prod1 100 %, prod2 0 %:\naws elbv2 modify-rule --rule-arn arn:rule\n",
         "Routes: rule 10 on port 443\nStarted by: Kim\n",
         "https://eu-central-1.console.aws.amazon.com/states/home?region=eu-central-1#/v2/executions/details/arn:",
     ];
@@ -85,7 +89,7 @@ fn several_apps_are_told_of_together() {
     plan["app"] = json!(["web", "portal"]);
     plan["apps"] = json!([app("web", [100, 0]), app("portal", [100, 0])]);
     let notice = told(&plan, &Value::Null, &Value::Null).unwrap();
-    assert_eq!(notice.subject, "web and portal: shift begins, prod2 (release 4f2a)");
+    assert_eq!(notice.subject, "[BEGINS] web and portal: shift, prod2 (release 4f2a)");
     assert!(notice.text.starts_with("web and portal: a shift begins."), "{}", notice.text);
     assert!(notice.text.contains("go back by themselves to prod1 100 %, prod2 0 %."), "{}", notice.text);
     let event = serde_json::to_value(&notice.event).unwrap();
@@ -104,7 +108,7 @@ fn several_apps_are_told_of_together() {
     let notice = told(&plan, &Value::Null, &ended("Halted")).unwrap();
     assert_eq!(
         notice.subject,
-        "an-app-whose-name-is-rather-l-00 and 15 more: LOOK NOW, shift ended in Halted"
+        "[ACT NOW] an-app-whose-name-is-rather-l-00 and 15 more: shift ended in Halted"
     );
 }
 
@@ -146,13 +150,15 @@ fn where_it_waits_for_a_person_it_says_what_was_measured_and_what_to_type() {
           "verdict": "wait", "reason": "nothing against prod2", "ending": "accepted" },
     ] });
     let notice = told(&plan, &progress, &Value::Null).unwrap();
-    assert_eq!(notice.subject, "web: approve shift to 100 % on prod2?");
+    assert_eq!(notice.subject, "[APPROVE] web: shift to 100 % on prod2?");
     for expected in [
         "waits for an approval before prod1 0 %, prod2 100 %",
         "until 2026-11-22 11:15:00 UTC the run ends and leaves the weights as they are",
         "prod1 90 %, prod2 10 %; accepted; nothing against prod2",
         "add-tags --resource-arns arn:rule --tags 'Key=failover:request,Value=approve 100'",
         "Value=rollBack'",
+        "To go on, either of:\n  failover approve web\n",
+        "To go back, either of:\n  failover rollback web\n",
     ] {
         assert!(notice.text.contains(expected), "{expected:?} is not in {}", notice.text);
     }
@@ -165,9 +171,19 @@ fn at_the_end_it_says_how_it_went() {
         { "stage": 0, "weights": { "prod1": 90, "prod2": 10 }, "startedAt": "2026-11-22T10:01:00Z",
           "verdict": "rollBack", "reason": "prod2 fails", "ending": "suspect" },
     ] });
-    let notice = told(&shift(), &progress, &ended("RolledBack")).unwrap();
-    assert_eq!(notice.subject, "web: shift rolled back, prod1 carries the traffic");
-    assert!(notice.text.starts_with("What happened, where the traffic is, what to do.\n"), "{}", notice.text);
+    let fleet = |requests: u64, failures: u64| json!({ "requests": requests, "failures": failures, "slow": 0, "healthyTargets": 2, "registeredTargets": 2 });
+    let mut rolled_back = ended("RolledBack");
+    rolled_back["figures"] = json!({ "web": {
+        "live": fleet(90, 0), "standby": fleet(10, 4), "balancerErrors": 0,
+        "runLive": fleet(9000, 1), "runStandby": fleet(1000, 41),
+    } });
+    let notice = told(&shift(), &progress, &rolled_back).unwrap();
+    assert_eq!(notice.subject, "[ROLLED BACK] web: shift rolled back, prod1 carries the traffic");
+    let four = "TRAFFIC   prod1 100 %, prod2 0 %, read back\n\
+                USERS     not any more; failed during the run: 4.1 % (41 of 1,000) on prod2, 0.011 % (1 of 9,000) on prod1\n\
+                WHY       What happened, where the traffic is, what to do.\n\
+                DO        Look into 4f2a on prod2, repair it, then: failover shift web\n";
+    assert!(notice.text.starts_with(four), "{}", notice.text);
     assert!(
         notice.text.contains("10:01:00 UTC  prod1 90 %, prod2 10 %; suspect; prod2 fails\n"),
         "{}",
@@ -187,9 +203,15 @@ fn at_the_end_it_says_how_it_went() {
     let completed =
         json!({ "ending": "Completed", "why": "nothing", "rolledBack": null, "outcome": outcome });
     let notice = told(&shift(), &Value::Null, &completed).unwrap();
-    assert_eq!(notice.subject, "web: shifted, prod2 carries all traffic");
+    assert_eq!(notice.subject, "[OK] web: shifted, prod2 carries all traffic");
     assert!(
-        notice.text.starts_with("web: prod2 now carries all traffic (2 stages, 20m).\n"),
+        notice.text.starts_with(
+            "TRAFFIC   prod1 0 %, prod2 100 %, read back\n\
+             USERS     not harmed by it; nothing was measured\n\
+             WHY       web: prod2 now carries all traffic (2 stages, 20m).\n\
+             DO        Deploy the same release to prod1, then: failover balance web\n          \
+             Should a fault show now: failover failback web\n"
+        ),
         "{}",
         notice.text
     );
@@ -202,7 +224,7 @@ fn a_subject_after_a_rollback_says_the_split_that_stands() {
     even["apps"][0]["before"] = json!({ "prod1": 50, "prod2": 50 });
     even["routes"][0]["before"] = json!({ "prod1": 1, "prod2": 1 });
     let subject = told(&even, &Value::Null, &ended("RolledBack")).unwrap().subject;
-    assert_eq!(subject, "web: shift rolled back to prod1 50 %, prod2 50 %");
+    assert_eq!(subject, "[ROLLED BACK] web: shift rolled back to prod1 50 %, prod2 50 %");
 }
 
 #[test]
@@ -222,8 +244,8 @@ fn a_run_that_another_state_machine_started_says_so() {
 fn an_ending_that_pages_says_so_first() {
     for ending in ["FailedOver", "Overtaken", "Halted", "SwapFailed", "RollBackFailed"] {
         let notice = told(&shift(), &Value::Null, &ended(ending)).unwrap();
-        assert_eq!(notice.subject, format!("web: LOOK NOW, shift ended in {ending}"));
-        assert!(notice.text.starts_with("Somebody must look at this now"), "{}", notice.text);
+        assert_eq!(notice.subject, format!("[ACT NOW] web: shift ended in {ending}"));
+        assert!(notice.text.starts_with("TRAFFIC   "), "{}", notice.text);
         assert!(notice.text.contains("What happened, where the traffic is, what to do."), "{}", notice.text);
         assert!(notice.event.pages);
         // What is left behind is not certain.
@@ -268,13 +290,14 @@ fn a_rollback_that_does_not_get_through_pages_while_it_is_tried() {
     });
     let request: NoticeRequest = serde_json::from_value(request).unwrap();
     let notice = notice(&request, "2026-11-22T10:20:00Z".parse().unwrap()).unwrap();
-    assert_eq!(notice.subject, "web: LOOK NOW, shift cannot be rolled back so far");
+    assert_eq!(notice.subject, "[ACT NOW] web: shift cannot be rolled back so far");
     assert!(notice.event.pages && notice.event.moment == Moment::Stuck && notice.event.ending.is_none());
     for says in [
         "(prod1 100 %, prod2 0 %) could not be put back so far",
         "failed: the function did not answer within its time-out (States.Timeout).",
-        "by hand, and the run ends as rolled back once it finds them:\naws elbv2 modify-rule --rule-arn arn:rule\naws \
-         elbv2 modify-listener",
+        "USERS     perhaps harmed",
+        "DO        Put the weights back by hand; the run ends as rolled back once it finds them:\n          aws elbv2 \
+         modify-rule --rule-arn arn:rule\n          aws elbv2 modify-listener",
     ] {
         assert!(notice.text.contains(says), "{says:?} is not in {}", notice.text);
     }
@@ -285,11 +308,10 @@ fn a_rollback_that_does_not_get_through_pages_while_it_is_tried() {
 fn a_failback_that_is_rolled_back_pages() {
     let failback = plan("failback", &[(100, "healthyStandby")]);
     for (plan, subject, pages) in [
-        (&failback, "web: LOOK NOW, failback rolled back, prod1 carries the traffic", true),
-        (&shift(), "web: shift rolled back, prod1 carries the traffic", false),
+        (&failback, "[ACT NOW] web: failback rolled back, prod1 carries the traffic", true),
+        (&shift(), "[ROLLED BACK] web: shift rolled back, prod1 carries the traffic", false),
     ] {
         let notice = told(plan, &Value::Null, &ended("RolledBack")).unwrap();
         assert_eq!((notice.subject.as_str(), notice.event.pages), (subject, pages));
-        assert_eq!(notice.text.starts_with("Somebody must look at this now"), pages, "{}", notice.text);
     }
 }

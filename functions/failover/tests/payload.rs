@@ -179,7 +179,9 @@ fn most(signs_in: bool, reason: &str) -> usize {
     let (run, figures) = at_the_end(&plan, reason);
     let done = outcome::done(&plan, &run.timeline, None, execution.started_at);
     let dry = outcome::untouched(&plan, true);
-    let ended = json!({ "ending": "Completed", "why": reason, "rolledBack": null, "outcome": done });
+    let ended = json!({
+        "ending": "Completed", "why": reason, "rolledBack": null, "outcome": done, "figures": figures
+    });
     let sizes = [
         (
             "planned",

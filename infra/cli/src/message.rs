@@ -1,12 +1,9 @@
 //! How a run ended, in four lines: what the traffic is now, whether users are harmed, why, and what to do.
 
-use failover::model::Operation;
-use failover::model::error::pages;
-use failover::model::samples::FleetFigures;
 use failover::model::weights::split;
-use failover::model::{Plan, Weights};
-use failover::verdict::words::{number, percent};
-use failover::wire::{Outcome, Status};
+use failover::model::{Operation, Weights};
+use failover::report::message::{End, Tag};
+use failover::wire::Outcome;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -77,47 +74,30 @@ pub struct About<'a> {
 
 /// Puts the end of a run into words, and says how the command ends.
 pub fn ended(about: About<'_>, run: &Run, ended: &Ended, traffic: &Traffic) -> (Message, Exit) {
-    let plan = run.plan.as_ref();
-    let verb = about.operation.map_or("run", Operation::word);
-    let command = |word: &str| format!("failover {word} {}{}", about.app, about.options);
-    let (exit, tag, subject, steps) = match (&ended.outcome, ended.error.as_deref()) {
-        (Some(outcome), _) => (Exit::Done, "OK", outcome.summary.clone(), next(outcome, &command)),
-        (None, None) if ended.said.is_some() => {
-            let summary = ended.said.as_ref().map(|said| said.summary.clone()).unwrap_or_default();
-            (Exit::Done, "OK", summary, vec!["Nothing.".to_owned()])
-        }
-        (None, Some(error)) if pages(about.operation, error) => (
-            Exit::ActNow,
-            "ACT NOW",
-            format!("{}: the {verb} ended in {error}", about.app),
-            act(error, plan, &command),
-        ),
-        (None, Some("RolledBack")) => (
-            Exit::NotDone,
-            "ROLLED BACK",
-            format!("{}: the {verb} went back by itself", about.app),
-            vec![format!("Look into {}, repair it, then: {}", standby(plan), command(verb))],
-        ),
-        (None, Some("PlanRejected")) => (
-            Exit::NotDone,
-            "REFUSED",
-            format!("{}: the {verb} did not begin, nothing was touched", about.app),
-            vec!["Follow WHY, then ask again.".to_owned()],
-        ),
-        _ => (
-            Exit::NotDone,
-            "STOPPED",
-            format!("{}: the {verb} was interrupted ({})", about.app, ended.status),
-            vec![format!(
-                "Nothing: a restore starts by itself within a minute. See it: {}",
-                command("watch")
-            )],
-        ),
+    let completed = ended.said.as_ref().map(|_| "Completed");
+    let end = End {
+        operation: about.operation,
+        ending: completed.or(ended.error.as_deref()).unwrap_or(&ended.status),
+        outcome: ended.outcome.as_ref(),
+        plan: run.plan.as_ref(),
+        moved: run.weights().is_some() || run.rolled_back.is_some(),
+        figures: run.poll.as_ref().map(|poll| &poll.figures),
     };
-    let why = ended.said.as_ref().map(|said| said.summary.clone()).or(ended.cause.clone());
-    let why = why.or(ended.error.clone()).unwrap_or_else(|| format!("Step Functions says {}", ended.status));
-    let users = users(run, ended);
-    (Message { tag, subject, traffic: traffic_in_words(traffic), users, why, r#do: steps }, exit)
+    let (app, verb) = (about.app, about.operation.map_or("run", Operation::word));
+    let summary = ended.said.as_ref().map(|said| said.summary.clone());
+    let (exit, subject) = match end.tag() {
+        Tag::Ok => (Exit::Done, summary.clone().unwrap_or_default()),
+        Tag::ActNow => (Exit::ActNow, format!("{app}: the {verb} ended in {}", end.ending)),
+        Tag::RolledBack => (Exit::NotDone, format!("{app}: the {verb} went back by itself")),
+        Tag::Refused => (Exit::NotDone, format!("{app}: the {verb} did not begin, nothing was touched")),
+        Tag::Stopped => (Exit::NotDone, format!("{app}: the {verb} was interrupted ({})", ended.status)),
+    };
+    let why = summary.or(ended.cause.clone()).or(ended.error.clone());
+    let why = why.unwrap_or_else(|| format!("Step Functions says {}", ended.status));
+    let steps = end.steps(&|word| format!("failover {word} {app}{}", about.options));
+    let tag = end.tag().word();
+    let traffic = traffic_in_words(traffic);
+    (Message { tag, subject, traffic, users: end.users(), why, r#do: steps }, exit)
 }
 
 /// What the weights are, and how that is known.
@@ -140,94 +120,6 @@ pub fn traffic_in_words(traffic: &Traffic) -> String {
             format!("{words} (read from the balancer at {} UTC)", at.strftime("%H:%M:%S"))
         }
     }
-}
-
-fn standby(plan: Option<&Plan>) -> String {
-    match plan {
-        Some(Plan { standby, release: Some(release), .. }) => format!("{release} on {standby}"),
-        Some(Plan { standby, .. }) => standby.clone(),
-        None => "the standby".into(),
-    }
-}
-
-fn next(outcome: &Outcome, command: &dyn Fn(&str) -> String) -> Vec<String> {
-    let standby = &outcome.standby;
-    match outcome.status {
-        Status::Drained => {
-            let group = outcome.standby_target_group.as_deref().and_then(|arn| arn.split('/').nth(1));
-            let group = group.map(|group| format!(" (target group {group})")).unwrap_or_default();
-            vec![format!("Deploy to {standby}{group}, then: {}", command("shift"))]
-        }
-        Status::Shifted => vec![
-            format!("Deploy the same release to {standby}, then: {}", command("balance")),
-            format!("Should a fault show now: {}", command("failback")),
-        ],
-        Status::FailedBack => vec![format!("Repair {standby}, then: {}", command("shift"))],
-        Status::Planned => vec![format!("To begin: {}", command(outcome.operation.word()))],
-        Status::Balanced | Status::Restored | Status::Unchanged => vec!["Nothing.".into()],
-    }
-}
-
-fn act(error: &str, plan: Option<&Plan>, command: &dyn Fn(&str) -> String) -> Vec<String> {
-    match error {
-        "FailedOver" => vec![
-            "Look after the fleet that has no healthy targets; the other one carries everything.".into(),
-            format!("Once it is well: {}", command("status")),
-        ],
-        "Overtaken" => vec![
-            "See who changed the rules or the weights (CloudTrail knows).".into(),
-            format!("To bring the routes together again: {}", command("drain")),
-        ],
-        "RolledBack" => vec![
-            "The traffic is where it was before: on the fleet whose fault this was for. Look after both."
-                .into(),
-            format!("Once the other one is well: {}", command("failback")),
-        ],
-        "Halted" => vec![
-            format!("To go back to what the run had found: {}", command("restore")),
-            format!("To give {} everything: {}", standby(plan), command("shift")),
-        ],
-        "SwapFailed" => vec![
-            "The traffic is fine. Let the functions tag the routes again, as WHY says.".into(),
-            format!("Then: {}", command("drain")),
-        ],
-        _ => vec![
-            format!("To try again: {}", command("restore")),
-            "Or run the commands in WHY: they put back exactly what was found.".into(),
-        ],
-    }
-}
-
-/// Whether users are harmed, by what the last poll had measured of the whole run.
-fn users(run: &Run, ended: &Ended) -> String {
-    let Some(plan) = &run.plan else { return "not touched by this: no weight was changed".into() };
-    if ended.error.as_deref() == Some("PlanRejected") || run.weights().is_none() && run.rolled_back.is_none()
-    {
-        return "not touched by this: no weight was changed".into();
-    }
-    let Some(poll) = &run.poll else { return "not known: nothing was measured yet".into() };
-    let sum = |of: fn(&failover::model::samples::Figures) -> FleetFigures| {
-        FleetFigures::sum(poll.figures.values().map(of))
-    };
-    let (live, standby) = (sum(|figures| figures.run_live), sum(|figures| figures.run_standby));
-    let figures = format!("{} on {}, {} on {}", share(standby), plan.standby, share(live), plan.live);
-    let harmed = match ended.error.as_deref() {
-        None if ended.outcome.is_some() => "not harmed by it",
-        Some("RolledBack") => "not any more",
-        Some("SwapFailed") => "not harmed by it",
-        Some("FailedOver") => "not any more, as far as one fleet bears it",
-        _ => "perhaps, until somebody looks",
-    };
-    format!("{harmed}; failed during the run: {figures}")
-}
-
-/// Such as `0.9 % (4 of 430)`.
-pub fn share(figures: FleetFigures) -> String {
-    if figures.requests == 0 {
-        return "no requests".into();
-    }
-    let (failures, requests) = (figures.failures as f64, figures.requests as f64);
-    format!("{} ({} of {})", percent(failures / requests), number(failures), number(requests))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What the team is told: before the first write of a run what will happen, after it how it ended.
 //! Text for people, and the same as an event for machines.
 
+mod commands;
+mod end;
 mod subject;
 mod trouble;
 
@@ -8,15 +10,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use self::subject::{achieved, gone_back, whom};
+use self::commands::{by_hand, command};
+use self::end::of_end;
+use self::subject::whom;
 use crate::input::STARTED_BY_EXECUTION;
-use crate::model::duration::Seconds;
 use crate::model::error::pages;
 use crate::model::weights::split;
 use crate::model::{Apps, MustShow, Operation, Plan, Progress, Unanswered, Weights};
-use crate::report::conclusion::{conclude, is_restore};
+use crate::report::conclusion::is_restore;
 use crate::verdict::Ending;
-use crate::wire::{Ended, NoticeRequest, Outcome, Status};
+use crate::wire::{NoticeRequest, Outcome, Status};
 
 /// What is sent: to a topic as a subject and a text, to the event bus as an event.
 #[derive(Clone, Debug, PartialEq)]
@@ -173,15 +176,17 @@ fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
     let probed = plan.probing.as_ref().map(|p| format!("Application probes: {}.\n\n", p.in_words()));
     let probed = probed.unwrap_or_default();
     let text = format!(
-        "{}: a {} begins. {what}\n\n{}{} UTC  done, at the earliest\n\n{carries}{probed}{watched} To end it, stop the execution: what \
-         it found is put back.\n\n{}",
+        "{}: a {} begins. {what}\n\n{}{} UTC  done, at the earliest\n\n{carries}{probed}{watched} To have it put back what it \
+         found: {}\n\n{}{}",
         plan.app,
         plan.operation.word(),
         lines(&stages),
         clock(done),
+        command(request, plan, "rollback"),
+        by_hand(plan),
         details(request, Some(plan))
     );
-    let subject = format!("{}: {} begins, {standby}{release}", whom(plan), plan.operation.word());
+    let subject = format!("[BEGINS] {}: {}, {standby}{release}", whom(plan), plan.operation.word());
     let weights = plan.before();
     finish(request, Some(plan), Part { moment: Moment::Start, subject, text, weights, stages, outcome: None })
 }
@@ -216,59 +221,28 @@ fn of_approval(request: &NoticeRequest, plan: &Plan, progress: &Progress) -> Opt
         Unanswered::Halt => "the run ends and leaves the weights as they are".into(),
     };
     let route = plan.routes.first().map_or("", |route| route.arn.as_str());
-    let command = |word: &str| {
-        format!("  aws elbv2 add-tags --resource-arns {route} --tags 'Key=failover:request,Value={word}'\n")
+    let commands = |word: &str, tag: &str| {
+        let by_name = command(request, plan, word);
+        let tag = format!("Key=failover:request,Value={tag}");
+        format!("  {by_name}\n  aws elbv2 add-tags --resource-arns {route} --tags '{tag}'\n")
     };
     let stages = went(progress);
     let text = format!(
         "{}: the {verb} waits for an approval before {}. Meanwhile it is watched, and rolled back if {standby} is not \
-         well. Without an answer until {} UTC {otherwise}.\n\nMeasured so far:\n{}\nTo go on:\n{}To go back:\n{}\n{}",
+         well. Without an answer until {} UTC {otherwise}.\n\nMeasured so far:\n{}\nTo go on, either of:\n{}To go back, \
+         either of:\n{}\n{}",
         plan.app,
         split(&plan.weights(next)),
         clock(until),
         lines(&stages),
-        command(&format!("approve {}", next.get())),
-        command("rollBack"),
+        commands("approve", &format!("approve {}", next.get())),
+        commands("rollback", "rollBack"),
         details(request, Some(plan))
     );
-    let subject = format!("{}: approve {verb} to {next} on {standby}?", whom(plan));
+    let subject = format!("[APPROVE] {}: {verb} to {next} on {standby}?", whom(plan));
     let weights = progress.timeline.last().map(|record| record.weights.clone());
     let moment = Moment::Approval;
     Some(finish(request, Some(plan), Part { moment, subject, text, weights, stages, outcome: None }))
-}
-
-fn of_end(request: &NoticeRequest, plan: &Plan, ended: &Ended, now: Timestamp) -> Notice {
-    let verb = plan.operation.word();
-    let outcome = ended.outcome.as_ref().filter(|_| ended.ending == "Completed");
-    let pages = pages(Some(plan.operation), &ended.ending);
-    let subject = match outcome {
-        Some(outcome) => format!("{}: {}", whom(plan), achieved(outcome)),
-        None if ended.ending == "RolledBack" => {
-            let look = if pages { "LOOK NOW, " } else { "" };
-            format!("{}: {look}{verb} rolled back{}", whom(plan), gone_back(plan))
-        }
-        None => format!("{}: LOOK NOW, {verb} ended in {}", whom(plan), ended.ending),
-    };
-    let told = match outcome {
-        Some(outcome) => format!("{}.", outcome.summary),
-        None => conclude(Some(plan), request.progress.as_ref(), &request.input, ended).cause,
-    };
-    let first = if pages { "Somebody must look at this now: it does not mend itself.\n\n" } else { "" };
-    let stages = request.progress.as_ref().map(went).unwrap_or_default();
-    let went = if stages.is_empty() { String::new() } else { format!("{}\n", lines(&stages)) };
-    let took = now.as_second().saturating_sub(plan.execution.started_at.as_second());
-    let took = Seconds(u32::try_from(took).unwrap_or(0));
-    let text = format!(
-        "{first}{told}\n\n{went}Took {took}, over at {} UTC.\n{}",
-        clock(now),
-        details(request, Some(plan))
-    );
-    let weights = match (outcome, ended.ending.as_str()) {
-        (Some(outcome), _) => outcome.weights.clone(),
-        (None, "RolledBack") => plan.before(),
-        _ => None,
-    };
-    finish(request, Some(plan), Part { moment: Moment::End, subject, text, weights, stages, outcome })
 }
 
 fn went(progress: &Progress) -> Vec<EventStage> {

@@ -3,7 +3,7 @@
 use failover::model::samples::FleetFigures;
 use failover::verdict::words::{number, percent};
 
-use crate::message::share;
+use failover::report::message::share;
 
 /// The 97.5th percentile of the normal distribution: an interval of 95 %.
 const Z: f64 = 1.959_963_984_540_054;

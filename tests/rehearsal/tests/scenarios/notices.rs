@@ -27,10 +27,10 @@ pub async fn the_team_is_told_before_the_first_write_and_after_the_end(ground: &
 
     let mails = messages(ground, &mail, 2).await?;
     let [first, last] = mails.as_slice() else { unreachable!("two messages") };
-    ensure!(first["Subject"] == "told: shift begins, prod2 (release v2)", "{first}");
+    ensure!(first["Subject"] == "[BEGINS] told: shift, prod2 (release v2)", "{first}");
     let text = first["Message"].as_str().unwrap_or_default();
     ensure!(text.contains("prod1 60 %, prod2 40 %") && text.contains("Started by: Kim"), "{text}");
-    ensure!(last["Subject"] == "told: shifted, prod2 carries all traffic", "{last}");
+    ensure!(last["Subject"] == "[OK] told: shifted, prod2 carries all traffic", "{last}");
     let text = last["Message"].as_str().unwrap_or_default();
     let summary = ended.output["summary"].as_str().context("no summary")?;
     ensure!(text.starts_with(summary), "{text}");
@@ -74,7 +74,7 @@ pub async fn a_run_of_several_apps_reaches_the_team_of_each(ground: &Ground) -> 
     check_success(&run(ground, &drain).await?, &path(1, &COMPLETED))?;
     let mails = messages(ground, &mail, 2).await?;
     ensure!(
-        mails[1]["Subject"] == "first-told and second-told: drained, prod2 may be deployed to",
+        mails[1]["Subject"] == "[OK] first-told and second-told: drained, prod2 may be deployed to",
         "{mails:?}"
     );
     let events = messages(ground, &machines, 2).await?;
@@ -95,7 +95,7 @@ pub async fn an_ending_that_pages_reaches_those_who_asked_for_no_more(ground: &G
 
     let mails = messages(ground, &pager, 1).await?;
     ensure!(mails.len() == 1, "{mails:?}");
-    ensure!(mails[0]["Subject"] == "pager: LOOK NOW, shift ended in Overtaken", "{}", mails[0]);
+    ensure!(mails[0]["Subject"] == "[ACT NOW] pager: shift ended in Overtaken", "{}", mails[0]);
     let text = mails[0]["Message"].as_str().unwrap_or_default();
     ensure!(text.starts_with("Somebody must look at this now") && text.contains(&cause), "{text}");
     Ok(())

@@ -59,7 +59,7 @@ pub async fn a_restore_goes_on_until_the_api_is_back(ground: &Ground) -> Result<
     restore.until(|event| *event == Event::Entered("RollBackOn".into())).await?;
     let told = subjects(ground, first_call);
     ensure!(
-        told.len() == 1 && told[0] == "api-outage: LOOK NOW, restore cannot be rolled back so far",
+        told.len() == 1 && told[0] == "[ACT NOW] api-outage: restore cannot be rolled back so far",
         "{told:?}"
     );
     ensure!(app.weights().await? == [[70, 30]; 2], "the routes hold {:?}", app.weights().await?);
@@ -119,7 +119,7 @@ fn subjects(ground: &Ground, first_call: usize) -> Vec<String> {
     let calls = ground.alb.calls_since(first_call);
     let published = calls.iter().filter(|call| call.action == "Publish");
     let subjects = published.filter_map(|call| call.parameter("Subject"));
-    subjects.filter(|subject| subject.starts_with("api-outage: ")).map(str::to_owned).collect()
+    subjects.filter(|subject| subject.contains("] api-outage: ")).map(str::to_owned).collect()
 }
 
 /// How many attempts of the rollback have met the outage from a call on.

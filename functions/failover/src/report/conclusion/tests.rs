@@ -4,7 +4,7 @@ use super::*;
 use crate::testing;
 
 fn ended(ending: &str, why: &Value) -> Ended {
-    Ended { ending: ending.into(), why: why.clone(), rolled_back: None, outcome: None }
+    Ended { ending: ending.into(), why: why.clone(), rolled_back: None, outcome: None, figures: None }
 }
 
 fn concluded(plan: &Plan, ending: &str, why: &Value) -> String {

@@ -4,30 +4,32 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::subject::whom;
+use super::end::{four_lines, subject};
 use super::{Moment, Notice, Part, details, finish, went};
 use crate::model::{Apps, Plan};
 use crate::report::conclusion::conclude;
+use crate::report::message::Tag;
 use crate::run::why::why_in_words;
 use crate::wire::{Ended, NoticeRequest};
 
 /// The notice of a rollback that has failed for minutes. `error` is the error output of its last
 /// attempt.
 pub(super) fn of_stuck(request: &NoticeRequest, plan: &Plan, error: &Value) -> Notice {
-    // Each on a line of its own, so that one that fails does not keep the others back.
-    let commands: Vec<&str> = plan.routes.iter().map(|route| route.put_back.as_str()).collect();
-    let text = format!(
-        "Somebody must look at this now: {}: the weights found at the start ({}) could not be put back so far, so the \
-         routes may hold any stage of this run. The last attempt failed: {}.\n\nThe run goes on trying for two hours, \
-         and ends in RollBackFailed if that does not help. These commands put the weights back by hand, and the run \
-         ends as rolled back once it finds them:\n{}\n\n{}",
-        plan.app,
+    let why = format!(
+        "the weights found at the start ({}) could not be put back so far. The last attempt failed: {}. The run goes on \
+         trying for two hours, and ends in RollBackFailed if that does not help.",
         plan.before_in_words(),
-        why_in_words(error),
-        commands.join("\n"),
-        details(request, Some(plan))
+        why_in_words(error)
     );
-    let subject = format!("{}: LOOK NOW, {} cannot be rolled back so far", whom(plan), plan.operation.word());
+    let mut steps =
+        vec!["Put the weights back by hand; the run ends as rolled back once it finds them:".to_owned()];
+    // Each on a line of its own, so that one that fails does not keep the others back.
+    steps.extend(plan.routes.iter().map(|route| route.put_back.clone()));
+    let uncertain = "not certain: the routes may hold any stage of this run";
+    let four = four_lines(uncertain, "perhaps harmed, until somebody looks", &why, &steps);
+    let text = format!("{four}\n{}", details(request, Some(plan)));
+    let told = format!("{} cannot be rolled back so far", plan.operation.word());
+    let subject = subject(Tag::ActNow, plan, &told);
     let stages = request.progress.as_ref().map(went).unwrap_or_default();
     finish(
         request,
@@ -42,13 +44,16 @@ pub(super) fn of_lost_restore(request: &NoticeRequest, ended: &Ended) -> Notice 
     let app = request.input.get("app").and_then(|app| Apps::deserialize(app).ok());
     let app = app.map_or_else(|| "an app".into(), |app| app.to_string());
     let cause = conclude(None, None, &request.input, ended).cause;
-    let text = format!(
-        "Somebody must look at this now: the restore of {interrupted} could not begin, so the routes may hold any stage \
-         of that run.\n\n{cause}\n\nLook at the weights of the routes; when the reason above is mended, start \
-         {{\"operation\": \"restore\", \"execution\": \"{interrupted}\"}}.\n\n{}",
-        details(request, None)
-    );
-    let subject = format!("{app}: LOOK NOW, a restore could not begin");
+    let why = format!("the restore of {interrupted} could not begin. {cause}");
+    let steps = [
+        "Look at the weights of the routes. When what WHY says is mended, start the state machine with"
+            .to_owned(),
+        format!("{{\"operation\": \"restore\", \"execution\": \"{interrupted}\"}}"),
+    ];
+    let uncertain = "not certain: the routes may hold any stage of the interrupted run";
+    let four = four_lines(uncertain, "perhaps harmed, until somebody looks", &why, &steps);
+    let text = format!("{four}\n{}", details(request, None));
+    let subject = format!("[{}] {app}: a restore could not begin", Tag::ActNow.word());
     let (moment, stages) = (Moment::End, Vec::new());
     finish(request, None, Part { moment, subject, text, weights: None, stages, outcome: None })
 }
