@@ -159,9 +159,9 @@ testers: $(DEPLOY)/stamp ## Lead requests with a secret header to the standby: m
 	@test -n "$(APP)" || { echo "Name the app: make testers APP=web"; exit 2; }
 	$(DEPLOY_BIN)/python infra/testers.py add "$(STACK)" "$(SETTINGS)" "$(APP)"
 
-prove: tools ## Ask AWS what no source settles, on a balancer and a stack of its own: make prove [YES=1] [REPORT=prove] [CLEAN=1] [WITHOUT_STACK=1]
+prove: tools ## Ask AWS what no source settles, on a balancer and a stack of its own: make prove [YES=1] [REPORT=prove] [CLEAN=1] [WITHOUT_STACK=1] [WITHOUT_INSTANCE=1]
 	$(if $(WITHOUT_STACK)$(CLEAN),,$(call build_functions,$(ARCH)))
-	$(BIN)/python tests/prove/prove.py $(if $(WITHOUT_STACK)$(CLEAN),,--stack $(ARCH)) $(if $(YES),--yes) $(if $(CLEAN),--clean) $(if $(REPORT),--report "$(REPORT)") \
+	$(BIN)/python tests/prove/prove.py $(if $(WITHOUT_STACK)$(CLEAN),,--stack $(ARCH) $(if $(WITHOUT_INSTANCE),,--drive instance)) $(if $(YES),--yes) $(if $(CLEAN),--clean) $(if $(REPORT),--report "$(REPORT)") \
 	    $(if $(SUBNETS),--subnets $(SUBNETS))
 
 undeploy-testers: $(DEPLOY)/stamp ## Take that away again: make undeploy-testers APP=web

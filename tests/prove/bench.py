@@ -19,16 +19,20 @@ TAG = "failover:prove"
 
 MOST_CALLS = 600
 MOST_SECONDS = 30 * 60
+# The same with runs that move traffic.
+MOST_CALLS_DRIVING = 2400
+MOST_SECONDS_DRIVING = 70 * 60
 # A balancer is active within some three minutes.
 ACTIVE_WITHIN_SECONDS = 10 * 60
 # A group is in use for a while after its balancer is gone.
 FREE_WITHIN_SECONDS = 3 * 60
 
 # Makes something with a name of ours.
-NAMED = {"create_load_balancer", "create_target_group"}
+NAMED = {"create_load_balancer", "create_target_group", "create_security_group"}
 # Changes something that an ARN names.
 CHANGES = {
     "create_listener",
+    "modify_listener",
     "create_rule",
     "modify_rule",
     "modify_target_group_attributes",
@@ -40,7 +44,13 @@ CHANGES = {
     "delete_target_group",
     "start_execution",
     "stop_execution",
+    "authorize_security_group_ingress",
+    "revoke_security_group_ingress",
+    "delete_security_group",
+    "terminate_instances",
 }
+# Of an instance that is made: one, and of these.
+SMALLEST = {"t4g.nano"}
 NOT_THERE = {"LoadBalancerNotFound", "TargetGroupNotFound"}
 
 
@@ -68,6 +78,15 @@ def arns(value):
     if isinstance(value, (list, tuple)):
         return [arn for item in value for arn in arns(item)]
     return [value] if isinstance(value, str) and value.startswith("arn:") else []
+
+
+def ids(value):
+    """Every instance and security group within a parameter, which have no ARNs."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [found for item in value for found in ids(item)]
+    return [value] if isinstance(value, str) and value.startswith(("sg-", "i-")) else []
 
 
 class State:
@@ -129,10 +148,15 @@ class Bench:
         self.rules, self.groups = [], []
         # How to remove what has no ARN of its own before it is there, by kind.
         self.by_name = ()
+        # And what only goes after the balancer.
+        self.at_last = ()
         # Addresses in a zone of the balancer and in another one, where nobody is.
         self.address = self.address_elsewhere = None
         # The state machine of a stack beside it, and how that came to be.
         self.machine, self.deployed = None, "was not deployed"
+        # What stands behind the first two groups, if anything does, and how its stages went; whether time is short.
+        self.fleet, self.behind, self.stages, self.quick = None, None, [], False
+        self.most_calls, self.most_seconds = MOST_CALLS, MOST_SECONDS
         # What a burst of changes met: of a tag, and then of a rule.
         self.throttled = self.rule_after = None
 
@@ -141,10 +165,10 @@ class Bench:
             self.calls += 1
         if self.cleaning:
             return
-        if self.calls > MOST_CALLS:
-            raise OutOfBounds(f"more than {MOST_CALLS} calls")
-        if time.monotonic() - self.began > MOST_SECONDS:
-            raise OutOfBounds(f"more than {MOST_SECONDS // 60} minutes")
+        if self.calls > self.most_calls:
+            raise OutOfBounds(f"more than {self.most_calls} calls")
+        if time.monotonic() - self.began > self.most_seconds:
+            raise OutOfBounds(f"more than {self.most_seconds // 60} minutes")
 
     def look(self, service, operation, **parameters):
         """A call that changes nothing."""
@@ -161,16 +185,21 @@ class Bench:
 
     def check(self, operation, parameters):
         """Refuses a change that concerns anything else than what this run has made."""
-        named = arns(parameters)
+        # A rule of a network names its own as well as another one.
+        named = arns(parameters) + ids(parameters)
         if operation in NAMED:
-            if not parameters.get("Name", "").startswith(self.state.name):
-                raise NotOurs(f"{operation}: the name {parameters.get('Name')} is none of this run")
+            name = parameters.get("Name") or parameters.get("GroupName") or ""
+            if not name.startswith(self.state.name):
+                raise NotOurs(f"{operation}: the name {name} is none of this run")
+        elif operation == "run_instances":
+            if parameters.get("MaxCount") != 1 or parameters.get("InstanceType") not in SMALLEST or not named:
+                raise NotOurs(f"{operation}: more than one small instance within networks of this run")
         elif operation not in CHANGES:
             raise NotOurs(f"{operation} is no change that this makes")
         elif not named:
             raise NotOurs(f"{operation}: without an ARN it cannot be told what it changes")
         for arn in named:
-            if arn not in self.state.arns() or PREFIX not in arn:
+            if arn not in self.state.arns() or arn.startswith("arn:") and PREFIX not in arn:
                 raise NotOurs(f"{operation}: {arn} was not made by this run")
 
     def make(self, kind, operation, answer, **parameters):
@@ -185,6 +214,15 @@ class Bench:
         self.state.save()
         return entry["arn"]
 
+    def make_in_ec2(self, kind, operation, name, id_of, **parameters):
+        """The same in EC2, where things have ids."""
+        entry = {"kind": kind, "name": name, "arn": None}
+        self.state.made.append(entry)
+        self.state.save()
+        entry["arn"] = id_of(self.change(operation, "ec2", **parameters))
+        self.state.save()
+        return entry["arn"]
+
     def build(self, port):
         """One balancer, one listener, three rules and six groups; nothing can reach them from outside."""
         name = self.state.name
@@ -195,9 +233,11 @@ class Bench:
                 HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=2, UnhealthyThresholdCount=2,
             )  # fmt: skip
             self.groups.append(group)
+        networks = self.fleet.networks() if self.fleet else None
         self.balancer = self.make(
             "balancer", "create_load_balancer", ("LoadBalancers", "LoadBalancerArn"), Name=name,
             Subnets=self.subnets, Scheme="internal", Type="application",
+            **({"SecurityGroups": networks} if networks else {}),
         )  # fmt: skip
         self.listener = self.make(
             "listener", "create_listener", ("Listeners", "ListenerArn"), LoadBalancerArn=self.balancer,
@@ -235,13 +275,15 @@ class Bench:
         left = []
         # Its listener and rules go with the balancer, and only then the groups can.
         by_arn = (("balancer", self.remove_balancer), ("group", self.remove_group))
-        for kind, remove in (*self.by_name, *by_arn):
+        for kind, remove in (*self.by_name, *by_arn, *self.at_last):
             for entry in [entry for entry in self.state.made if entry["kind"] == kind]:
                 try:
                     if kind in dict(by_arn):
                         entry["arn"] = entry["arn"] or self.find(entry)
                         if entry["arn"]:
                             remove(entry["arn"])
+                    elif kind in dict(self.at_last):
+                        remove(entry)
                     else:
                         remove(entry["name"])
                     self.state.forget(entry)

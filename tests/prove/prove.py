@@ -13,11 +13,24 @@ import time
 import unittest
 
 import boto3
+import drive
+import fleet
 import network
 import pace  # noqa: F401, its rows come after the others
 import report
 import stack
-from bench import MOST_CALLS, MOST_SECONDS, PREFIX, Bench, CannotRun, NotOurs, OutOfBounds, State
+from bench import (
+    MOST_CALLS,
+    MOST_CALLS_DRIVING,
+    MOST_SECONDS,
+    MOST_SECONDS_DRIVING,
+    PREFIX,
+    Bench,
+    CannotRun,
+    NotOurs,
+    OutOfBounds,
+    State,
+)
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from rows import NOT_RUN, REFUTED, ROWS
@@ -28,6 +41,11 @@ NOTHING_REFUTED, SOMETHING_REFUTED, COULD_NOT_RUN = 0, 1, 3
 HOUR = 0.0225
 # Half an hour lies within two started hours at most.
 STARTED_HOURS = 2
+# With traffic it takes up to 70 minutes and what removing takes. An hour of the instance with its disk, an hour of
+# a capacity unit of the balancer, of which 20 requests a second stay below one, and all polls, transitions and
+# metrics of the runs, in dollars, at the prices of us-east-1. Assumed as well.
+STARTED_HOURS_DRIVING = 3
+HOUR_OF_INSTANCE, HOUR_OF_CAPACITY, RUNS = 0.006, 0.008, 0.05
 # What stands in reports for the account, so that they can be shown around.
 SOME_ACCOUNT = "123456789012"
 
@@ -40,7 +58,7 @@ def clients():
     """Clients that wait where AWS throttles, and one that does not."""
     patient = Config(retries={"mode": "standard", "total_max_attempts": 8}, connect_timeout=10, read_timeout=30)
     once = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=10, read_timeout=30)
-    services = ("elbv2", "cloudwatch", "ec2", "sts", "cloudformation", "s3", "stepfunctions")
+    services = ("elbv2", "cloudwatch", "ec2", "ssm", "sts", "cloudformation", "s3", "stepfunctions")
     made = {name: boto3.client(name, config=patient) for name in services}
     return {**made, "once": boto3.client("elbv2", config=once)}
 
@@ -56,6 +74,11 @@ def arguments():
     parser.add_argument("--address", help="of a target that nobody has, instead of a free one of a subnet")
     parser.add_argument("--port", type=int, default=80, help="of the listener (%(default)s)")
     parser.add_argument("--stack", metavar="ARCHITECTURE", help="deploy a stack beside it, built for arm64 or x86_64")
+    parser.add_argument(
+        "--drive",
+        choices=["instance", "here"],
+        help="move traffic: with an instance behind the balancer, or with this machine, for a balancer that is a local one",
+    )
     parser.add_argument("--self-test", action="store_true", help="test this, without AWS")
     return parser.parse_args()
 
@@ -74,18 +97,26 @@ def deaf():
         signal.signal(number, signal.SIG_IGN)
 
 
-def announce(account, region, with_stack):
-    price = STARTED_HOURS * HOUR
+def announce(account, region, with_stack, drives):
+    hours, seconds, calls = STARTED_HOURS, MOST_SECONDS, MOST_CALLS
+    price, minutes, fleets = HOUR * hours, 6, "six target groups without instances"
+    if drives:
+        hours, seconds, calls = STARTED_HOURS_DRIVING, MOST_SECONDS_DRIVING, MOST_CALLS_DRIVING
+        price, minutes = (HOUR + HOUR_OF_INSTANCE + HOUR_OF_CAPACITY) * hours + RUNS, 50
+        fleets = f"""six target groups, two security groups, and behind two of the target groups one {fleet.INSTANCE_TYPE}
+  without a public address, which sends 20 requests a second to the balancer and ends by itself after
+  {fleet.LIVES_MINUTES} minutes"""
     beside = f"""Beside it a stack of ours named {PREFIX}..., from this checkout: a state machine, nine functions, their roles, logs
   and rules, a dashboard and a bucket, all gone at the end. It takes some 8 minutes more and costs less than a cent:
   a dozen executions of a few steps, refused before they touch anything. The rights are those of make deploy.
 """ if with_stack else ""
     print(f"""This makes, in account {account}, {region}:
   one internal Application Load Balancer with one listener, three rules and the default action,
-  and six target groups without instances, all of them named {PREFIX}... and gone at the end.
-{beside}It takes some 6 minutes, {MOST_SECONDS // 60} at most, and {MOST_CALLS} calls at most. It changes nothing else.
-It costs less than ${price + 0.005:.2f} at the prices of us-east-1: ${HOUR} for each started hour of the balancer, of
-which there are {STARTED_HOURS} at most; no request is sent, so no capacity units come on top.""")
+  and {fleets}, all of them named {PREFIX}...
+  and gone at the end.
+{beside}It takes some {minutes} minutes, as estimated, {seconds // 60} at most, and {calls} calls at most. It changes nothing else.
+It costs less than ${price + 0.005:.2f} at the prices of us-east-1, which are assumed: ${HOUR} for each started hour of
+the balancer, of which there are {hours} at most{", and the instance, the requests and the runs" if drives else ""}.""")
 
 
 def agreed(given):
@@ -126,21 +157,28 @@ def bench_of(known, state):
     bench = Bench(known, state)
     leavings = stack.Leavings(bench)
     bench.by_name = (("stack", leavings.stack), ("bucket", leavings.bucket))
+    machine = fleet.Leavings(bench)
+    bench.at_last = (("instance", machine.instance), ("network", machine.network))
     return bench
 
 
 def ask_all(bench, given):
     """Asks every row; returns them with the reason why not all were asked, or None."""
-    rows = [*ROWS, *(stack.ROWS if given.stack else [])]
+    drives = bool(given.stack and given.drive)
+    rows = [*ROWS, *(stack.ROWS if given.stack else []), *(drive.ROWS if drives else [])]
     asked, stopped = [], None
     try:
         network.choose(bench, given.vpc, given.subnets)
         bench.address = given.address or bench.address
+        if drives:
+            bench.most_calls, bench.most_seconds = MOST_CALLS_DRIVING, MOST_SECONDS_DRIVING
+            bench.quick = given.drive == "here"
+            bench.fleet = (fleet.Here if bench.quick else fleet.Instance)(bench, given.port)
         bench.build(given.port)
         for row in rows:
             if row is stack.ROWS[0]:
                 bench.machine, bench.deployed = stack.deploy(bench, given.stack)
-            elif row in stack.ROWS and not bench.machine:
+            elif row in (*stack.ROWS, *drive.ROWS) and not bench.machine:
                 asked.append(report.entry(row.name, row.operation, row.claim, NOT_RUN, "the stack was not deployed"))
                 continue
             verdict, evidence = row.run(bench)
@@ -151,6 +189,8 @@ def ask_all(bench, given):
         stopped = str(error) or type(error).__name__
     finally:
         print("Removing what was made.", flush=True)
+        if bench.fleet:
+            bench.fleet.stop()
         cleaned = clean(bench)
     if not cleaned:
         stopped = "; ".join(filter(None, [stopped, "not everything could be removed"]))
@@ -167,7 +207,7 @@ def run(given):
     if given.clean:
         print(f"There is nothing to remove: {given.state} does not exist.")
         return NOTHING_REFUTED
-    announce(account, region, given.stack)
+    announce(account, region, given.stack, given.stack and given.drive)
     if not agreed(given):
         print("Nothing was made.")
         return COULD_NOT_RUN

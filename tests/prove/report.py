@@ -5,16 +5,20 @@ import textwrap
 
 from rows import NOT_RUN, PROVEN, REFUTED
 
-# What only a deployed stack or an instance shows; nothing of the kind is made here.
+# What only a deployed stack or an instance shows.
 BY_HAND = [
     ("deploys", "The template deploys, and its state machine is taken as it is.", "make prove, without WITHOUT_STACK=1"),
     ("deployer-rights", "The template deploys with the permissions that the page about rights lists, and no others.", "make deploy"),
+    ("behind-healthy", "One machine behind two groups, on a port for each, becomes healthy in both.", "make prove, without WITHOUT_INSTANCE=1"),
+    ("drains", "A drain takes the standby out of the traffic.", "the same"),
+    ("shifts", "A shift is judged by CloudWatch's figures of both fleets.", "the same"),
+    ("fails-back", "A failback takes the traffic back in one step.", "the same"),
     ("keeps-secret", "UseExistingClientSecret keeps the secret of authenticate-oidc.", "a drain on such a rule, then sign in"),
-    ("restores", "The restore of a stopped run puts back what that run had found.", "start a shift, stop it in the console, look for a restore"),
+    ("restores", "The restore of a stopped run puts back what that run had found.", "the same, or start a shift, stop it in the console, look for a restore"),
     ("survives-upgrade", "A run goes on with the functions it started with.", "start a shift, make deploy meanwhile"),
     ("operator-rights", "An operator starts and stops executions and nothing else.", "aws sts assume-role with OperatorRoleArn"),
     ("hook-errors", "A hook that crashes or is late fails with the names of errors that are known.", "a shift with such a hook"),
-    ("weights-spread", "Changed weights reach all nodes of the balancer in seconds.", "a shift with stages [10, 100], and the counts of both groups"),
+    ("weights-spread", "Changed weights reach all nodes of the balancer in seconds.", "the same, or a shift with stages [10, 100], and the counts of both groups"),
     ("stopped-instances", "Stopped instances are unused by Target.InvalidState.", "stop an instance of a group, then aws elbv2 describe-target-health"),
 ]  # fmt: skip
 

@@ -7,6 +7,7 @@ import time
 import unittest
 
 import bench
+import fleet
 import stack
 from bench import Bench, CannotRun, NotOurs, OutOfBounds, State
 from botocore.exceptions import ClientError
@@ -275,3 +276,76 @@ class Report(unittest.TestCase):
         rows = [entry("row", "AddTags", "a claim.", PROVEN, "a|b")]
         found = {"where": "us-east-1", "at": "today", "calls": 1, "seconds": 1, "stopped": None, "rows": rows}
         self.assertIn("| row | a claim. | proven | a\\|b |", markdown(found))
+
+
+class Behind(Case):
+    """The instance, and what lets requests to it."""
+
+    NETWORKS = (("network", "failover-prove-ab12-balancer", "sg-1"), ("network", "failover-prove-ab12-instance", "sg-2"))
+    INSTANCE = ("instance", "failover-prove-ab12", "i-1")
+
+    def machine(self, answers=None, *made):
+        one, clients = self.bench(answers, made)
+        leavings = fleet.Leavings(one)
+        one.at_last = (("instance", leavings.instance), ("network", leavings.network))
+        return one, clients
+
+    def changes(self, clients):
+        return [name for name, _ in clients.calls if not name.startswith("describe")]
+
+    def test_what_others_made_in_ec2_is_never_changed(self):
+        one, clients = self.machine({}, *self.NETWORKS)
+        pairs = [{"UserIdGroupPairs": [{"GroupId": "sg-of-others"}]}]
+        for operation, parameters in (
+            ("terminate_instances", {"InstanceIds": ["i-of-others"]}),
+            ("terminate_instances", {"InstanceIds": []}),
+            ("delete_security_group", {"GroupId": "sg-of-others"}),
+            ("authorize_security_group_ingress", {"GroupId": "sg-1", "IpPermissions": pairs}),
+            ("create_security_group", {"GroupName": "web"}),
+            ("create_load_balancer", {"Name": "failover-prove-ab12", "SecurityGroups": ["sg-of-others"]}),
+        ):
+            self.assertRaises(NotOurs, one.change, operation, "ec2", **parameters)
+        self.assertEqual(clients.calls, [])
+
+    def test_one_small_instance_and_no_other_is_made(self):
+        one, clients = self.machine({}, *self.NETWORKS)
+        small = {"InstanceType": "t4g.nano", "MaxCount": 1, "NetworkInterfaces": [{"Groups": ["sg-2"]}]}
+        for other in ({"MaxCount": 2}, {"InstanceType": "m7g.large"}, {"NetworkInterfaces": []}):
+            self.assertRaises(NotOurs, one.change, "run_instances", "ec2", **{**small, **other})
+        self.assertEqual(clients.calls, [])
+        one.change("run_instances", "ec2", **small)
+
+    def test_the_instance_goes_before_what_it_stands_in(self):
+        rules = {"sg-1": [{"UserIdGroupPairs": [{"GroupId": "sg-2"}]}], "sg-2": [{"UserIdGroupPairs": [{"GroupId": "sg-1"}]}]}
+        shown = lambda GroupIds: {"SecurityGroups": [{"IpPermissions": rules[GroupIds[0]]}]}  # noqa: N803, as boto3 names it
+        revoke = lambda GroupId, **_: rules.update({GroupId: []})  # noqa: N803
+        gone = {"Reservations": [{"Instances": [{"State": {"Name": "terminated"}}]}]}
+        answers = {"describe_security_groups": shown, "revoke_security_group_ingress": revoke, "describe_instances": gone}
+        one, clients = self.machine(answers, self.INSTANCE, *self.NETWORKS)
+        self.assertEqual(one.clean(), [])
+        self.assertEqual(
+            self.changes(clients),
+            ["terminate_instances", *["revoke_security_group_ingress"] * 2, *["delete_security_group"] * 2],
+        )
+
+    def test_a_network_in_use_is_waited_for(self):
+        answers = iter([refusal("DependencyViolation"), {}])
+        empty = {"SecurityGroups": [{"IpPermissions": []}]}
+        deletes = {"describe_security_groups": empty, "delete_security_group": lambda **_: next(answers)}
+        one, clients = self.machine(deletes, self.NETWORKS[0])
+        self.assertEqual((one.clean(), self.changes(clients)), ([], ["delete_security_group"] * 2))
+
+    def test_one_that_nobody_could_note_is_looked_for_by_its_tag(self):
+        state = {"InstanceId": "i-7", "State": {"Name": "terminated"}}
+        one, clients = self.machine({"describe_instances": {"Reservations": [{"Instances": [state]}]}}, (*self.INSTANCE[:2], None))
+        self.assertEqual((one.clean(), self.changes(clients)), ([], ["terminate_instances"]))
+        asked = clients.calls[0][1]["Filters"]
+        self.assertIn({"Name": "tag:failover:prove", "Values": ["ab12"]}, asked)
+
+    def test_it_ends_by_itself(self):
+        said = fleet.user_data("balancer.internal", 80, ["/a", "/b"])
+        self.assertTrue(said.startswith(f"#!/bin/bash\nshutdown -h +{fleet.LIVES_MINUTES}\n"), said)
+        self.assertIn("balancer.internal 80 /a,/b 8081 8082", said)
+        self.assertLess(len(said), 16384)
+        # Longer than anything is asked, and no longer than what was said of the cost.
+        self.assertGreater(fleet.LIVES_MINUTES * 60, bench.MOST_SECONDS_DRIVING)

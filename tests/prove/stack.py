@@ -97,15 +97,15 @@ def start(bench, **given):
     return bench.state.note("execution", None, execution["executionArn"])
 
 
-def ended(bench, execution):
+def ended(bench, execution, within=ENDS_WITHIN_SECONDS):
     """An execution once it is over."""
-    deadline = time.monotonic() + ENDS_WITHIN_SECONDS
+    deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         found = bench.look("stepfunctions", "describe_execution", executionArn=execution)
         if found["status"] != "RUNNING":
             return found
         bench.sleep(LOOK_EVERY_SECONDS)
-    raise ValueError(f"{execution} goes on after {ENDS_WITHIN_SECONDS} s")
+    raise ValueError(f"{execution} goes on after {within} s")
 
 
 def weights(bench):
@@ -158,21 +158,21 @@ def _(bench):
     shown = sorted({"error", "cause"} & found.keys())
     deadline, began = time.monotonic() + RESTORED_WITHIN_SECONDS, time.monotonic()
     while time.monotonic() < deadline:
-        if restored(bench, execution):
+        if restore_of(bench, execution):
             evidence = f"a restore began within {time.monotonic() - began:.0f} s; shown beside ABORTED: {shown or 'nothing'}"
             return (REFUTED if shown else PROVEN), evidence
         bench.sleep(LOOK_EVERY_SECONDS)
     return REFUTED, f"no restore began within {RESTORED_WITHIN_SECONDS} s"
 
 
-def restored(bench, execution):
-    """Whether an execution restores this one."""
+def restore_of(bench, execution):
+    """The execution that restores this one, or None."""
     listed = bench.look("stepfunctions", "list_executions", stateMachineArn=bench.machine, maxResults=20)
     for other in (found["executionArn"] for found in listed["executions"]):
         given = json.loads(bench.look("stepfunctions", "describe_execution", executionArn=other).get("input") or "{}")
         if given.get("operation") == "restore" and given.get("execution") == execution:
-            return True
-    return False
+            return other
+    return None
 
 
 class Leavings:
