@@ -151,8 +151,8 @@ fn decision(verdict: Verdict, reason: &str) -> Decision {
     }
 }
 
-/// A run that has been through all its stages, a probe and an approval in between.
-fn at_the_end(plan: &Plan, reason: &str) -> (Progress, Value) {
+/// A run that has been through all its stages, a probe and an approval in between; its last figures and reason.
+fn at_the_end(plan: &Plan, reason: &str) -> (Progress, Value, String) {
     let now = plan.execution.started_at;
     let mut run = Progress::default();
     loop {
@@ -164,7 +164,7 @@ fn at_the_end(plan: &Plan, reason: &str) -> (Progress, Value) {
         let check = check.unwrap();
         run = check.progress;
         if check.fully_shifted {
-            return (run, json!(check.figures));
+            return (run, json!(check.figures), check.reason);
         }
     }
 }
@@ -176,11 +176,11 @@ fn most(signs_in: bool, reason: &str) -> usize {
     let execution = Execution { arn: EXECUTION.into(), started_at: "2026-11-22T10:00:00Z".parse().unwrap() };
     let plan = plan(&Input::parse(&given).unwrap(), &execution, &found(signs_in)).unwrap();
     assert_eq!((plan.apps.len(), plan.routes.len()), (APPS, APPS * ROUTES));
-    let (run, figures) = at_the_end(&plan, reason);
+    let (run, figures, why) = at_the_end(&plan, reason);
     let done = outcome::done(&plan, &run.timeline, None, execution.started_at);
     let dry = outcome::untouched(&plan, true);
     let ended = json!({
-        "ending": "Completed", "why": reason, "rolledBack": null, "outcome": done, "figures": figures
+        "ending": "Completed", "why": why, "rolledBack": null, "outcome": done, "figures": figures
     });
     let sizes = [
         (
@@ -196,6 +196,13 @@ fn most(signs_in: bool, reason: &str) -> usize {
         ),
     ]
     .map(|(what, value)| (what, value.to_string().len()));
+    // As much as Step Functions says of an error, and as much as a rollback says of itself.
+    let why = json!({ "Error": "AwsRefused", "Cause": "x".repeat(32_768) });
+    let back = json!({ "ending": "RolledBack", "cause": "x".repeat(32_768), "settled": false });
+    let ended = json!({ "ending": "RollBackFailed", "why": why, "rolledBack": back, "outcome": done, "figures": figures });
+    let worst = json!({ "input": given, "plan": plan, "progress": run, "claimed": true, "ended": ended });
+    let worst = worst.to_string().len();
+    assert!(worst < LIMIT, "{worst} bytes at the end of a rollback that failed");
     println!("signing in: {signs_in}, bytes: {sizes:?}");
     sizes.into_iter().map(|(_, size)| size).max().unwrap()
 }
