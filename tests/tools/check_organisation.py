@@ -10,10 +10,11 @@ import sys
 # Beyond this AWS takes no service control policy: AWS Organizations user guide, quotas.
 MOST = 5120
 ROLE = "arn:aws:iam::123456789012:role/"
-RUNS = ["failover-ClaimRoutesRole-1AB", "failover-SwapRolesRole-1AB", "failover-ReleaseRoutesRole-1AB"]
+WRITE = ["ClaimRoutes", "SetWeights", "SwapRoles", "ReleaseRoutes"]
+RUNS = [f"failover-{name}Role-1AB" for name in WRITE]
 PEOPLE = ["failover-OperatorRole-1AB", "the-role-that-approves"]
 DEPLOYS = "the-role-that-deploys"
-STRANGERS = ["admin", "failover-SetWeightsRole-1AB", "failover-OperatorRole"]
+STRANGERS = ["admin", "failover-CheckMetricsRole-1AB", "failover-OperatorRole"]
 OURS = ["failover:claim", "failover:before", "failover:stages", "failover:live", "failover:anything"]
 
 
