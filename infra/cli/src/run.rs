@@ -232,7 +232,7 @@ pub mod tests {
             "app": "web",
             "apps": [{
                 "name": "web", "liveGroup": "arn:one", "standbyGroup": "arn:two",
-                "before": { "prod1": 100, "prod2": 0 }, "slowSeconds": 0.3
+                "before": { "prod1": 100, "prod2": 0 }, "slowSeconds": 0.3, "hungSeconds": 4.0
             }],
             "operation": "shift", "release": "v42",
             "execution": { "arn": "arn:aws:states:eu-central-1:1:execution:failover:web-shift-v42",
