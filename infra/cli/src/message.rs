@@ -80,7 +80,7 @@ pub fn ended(about: About<'_>, run: &Run, ended: &Ended, traffic: &Traffic) -> (
         ending: completed.or(ended.error.as_deref()).unwrap_or(&ended.status),
         outcome: ended.outcome.as_ref(),
         plan: run.plan.as_ref(),
-        moved: run.weights().is_some() || run.rolled_back.is_some(),
+        moved: run.may_have_written,
         figures: run.poll.as_ref().map(|poll| &poll.figures),
     };
     let (app, verb) = (about.app, about.operation.map_or("run", Operation::word));
@@ -127,7 +127,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::run::tests::run;
+    use crate::run::tests::{entered, run};
 
     const ABOUT: About<'_> = About { app: "web", operation: Some(Operation::Shift), options: " --stack dev" };
 
@@ -192,6 +192,16 @@ mod tests {
             "not any more; failed during the run: 0.93 % (4 of 430) on prod2, 0.076 % (1 of 1,308) on prod1"
         );
         assert_eq!(message.r#do, ["Look into v42 on prod2, repair it, then: failover shift web --stack dev"]);
+    }
+
+    #[test]
+    fn a_first_write_that_failed_may_have_moved_users() {
+        let mut run = Run { plan: run().plan, ..Run::default() };
+        for state in ["SetWeights", "RollBack"] {
+            run.see(&entered(state)).unwrap();
+        }
+        let (message, _) = ended(ABOUT, &run, &failed("RollBackFailed"), &Traffic::Unread("denied".into()));
+        assert!(message.users.starts_with("perhaps"), "{}", message.users);
     }
 
     #[test]

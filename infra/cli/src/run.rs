@@ -23,6 +23,8 @@ pub struct Run {
     pub poll: Option<Poll>,
     /// Where its rollback got to.
     pub rolled_back: Option<RollBackEnding>,
+    /// Whether a state that writes weights has begun: what it got done before it failed nobody knows.
+    pub may_have_written: bool,
     /// How many polls have begun.
     pub polls_begun: u32,
     /// Whether its last event was seen.
@@ -107,6 +109,7 @@ impl Run {
     }
 
     fn entered(&mut self, before: &str, at: Timestamp) -> Option<News> {
+        self.may_have_written |= matches!(self.state.as_str(), "SetWeights" | "RollBack" | "RollBackOn");
         match self.state.as_str() {
             "CheckMetrics" => {
                 self.polls_begun += 1;
@@ -285,7 +288,7 @@ pub mod tests {
         let fleet = |requests: u64, failures: u64| json!({ "requests": requests, "failures": failures, "slow": 2, "healthyTargets": 2, "registeredTargets": 2 });
         json!({
             "verdict": verdict, "reason": "nothing against prod2", "fullyShifted": false, "ask": false,
-            "probeApp": false, "progress": progress(stage, percent),
+            "probeApp": false, "callHook": false, "progress": progress(stage, percent),
             "figures": { "web": {
                 "live": fleet(1308, 1), "standby": fleet(430, 4), "balancerErrors": 0,
                 "runLive": fleet(1308, 1), "runStandby": fleet(430, 4),

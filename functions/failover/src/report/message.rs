@@ -146,7 +146,12 @@ fn next(outcome: &Outcome, command: &dyn Fn(&str) -> String) -> Vec<String> {
         Status::Drained => {
             let group = outcome.standby_target_group.as_deref().and_then(|arn| arn.split('/').nth(1));
             let group = group.map(|group| format!(" (target group {group})")).unwrap_or_default();
-            vec![format!("Deploy to {standby}{group}, then: {}", command("shift"))]
+            vec![
+                format!("Deploy to {standby}{group}, then: {}", command("shift")),
+                format!(
+                    "{standby} gets no new request; WebSockets and long requests on it end by themselves."
+                ),
+            ]
         }
         Status::Shifted => vec![
             format!("Deploy the same release to {standby}, then: {}", command("balance")),
