@@ -98,7 +98,7 @@ lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates, de
 	    infra/organisation.json
 	$(BIN)/python tests/tools/check_organisation.py infra/organisation.json
 	for checker in requests answers metrics patterns; do $(BIN)/python tests/tools/check_$$checker.py --self-test; done
-	$(BIN)/python tests/tools/check_patterns.py infra/template.yaml statemachine/failover.asl.json
+	$(BIN)/python tests/tools/check_patterns.py infra/template.yaml functions/failover/src/model/error.rs
 	$(BIN)/shellcheck infra/deploy.sh .ci/run tests/tools/validate-definition.sh
 	tests/tools/validate-definition.sh
 	$(BIN)/node tests/tools/expressions.mjs

@@ -1,13 +1,14 @@
 """Holds the event pattern for interrupted runs against events as AWS was recorded to put them.
 
-    check_patterns.py TEMPLATE DEFINITION
+    check_patterns.py TEMPLATE ERRORS
     check_patterns.py --self-test
 
 The pattern is evaluated as moto does, since the local AWS of rehearsals agrees with itself. It must meet every run that
-ended without an ending of its own, and no other; the endings are the Fail states of the definition.
+ended without an ending of its own, and no other; the endings are those of `ENDINGS` in the functions' error.rs.
 """
 
 import json
+import re
 
 import checks
 from moto.events.models import EventPattern, EventPatternParser
@@ -98,15 +99,15 @@ def filled(part):
 
 
 def check(files):
-    """What is wrong with the pattern of a template, given a definition, and how many events were tried."""
-    template, definition = files
+    """What is wrong with the pattern of a template, given the functions' endings, and how many events were tried."""
+    template, errors = files
     with open(template, encoding="utf-8") as text:
         pattern = checks.template(text.read())["Resources"]["RestoreRule"]["Properties"]["EventPattern"]
-    with open(definition, encoding="utf-8") as text:
-        states = json.load(text)["States"].values()
-    endings = sorted({state["Error"] for state in states if state["Type"] == "Fail"})
-    if not endings:
-        return ["the definition has no ending"], 0
+    with open(errors, encoding="utf-8") as text:
+        names = re.search(r"ENDINGS: \[&str; (\d+)\] =\s*\[(.*?)\];", text.read(), re.DOTALL)
+    endings = re.findall(r'"(\w+)"', names[2]) if names else []
+    if not endings or len(endings) != int(names[1]):
+        return [f"{errors} names no endings"], 0
     return faults((filled(pattern), endings)), len(list(expected(endings)))
 
 
