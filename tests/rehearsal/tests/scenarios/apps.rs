@@ -501,7 +501,7 @@ pub async fn sixteen_apps_with_sixty_four_routes_stay_within_the_limits(ground: 
     });
     // A poll is one call. What the fleets have carried in fifteen days is read once, by the plan.
     let queries: BTreeSet<usize> = queries.filter(|(of_loads, _)| !of_loads).map(|(_, ids)| ids).collect();
-    ensure!(queries == [3 + 14 * APPS].into(), "{queries:?} queries in one call");
+    ensure!(queries == [3 + 16 * APPS].into(), "{queries:?} queries in one call");
     Ok(())
 }
 
