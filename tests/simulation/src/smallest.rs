@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::plot::Plot;
+use crate::plot::{APPS, Plot};
 use crate::run::Stage;
 
 type Change = Box<dyn Fn(&mut Plot)>;
@@ -28,6 +28,15 @@ fn changes(plot: &Plot) -> Vec<(&'static str, Change)> {
     let mut change = |what, change: Change| all.push((what, change));
     for index in (1..plot.inputs.len()).rev() {
         change("a run", Box::new(move |plot| plot.inputs.truncate(index)));
+    }
+    for number in 1..plot.apps.len() {
+        let fewer = move |plot: &mut Plot| {
+            plot.apps.truncate(number);
+            for input in &mut plot.inputs {
+                input["app"] = json!(&APPS[..plot.apps.len()]);
+            }
+        };
+        change("apps", Box::new(fewer));
     }
     for stages in [json!([100]), json!([50, 100]), json!([10, 50, 100])] {
         let shorter = move |plot: &mut Plot| {
