@@ -6,7 +6,7 @@ import time
 
 import fleet
 from bench import forward
-from rows import NOT_RUN, PROVEN, REFUTED, Row
+from rows import NOT_RUN, PROVEN, REFUTED, lists
 from stack import LOOK_EVERY_SECONDS, ended, restore_of, start
 
 # Stages of two minutes, looked at every twenty seconds: as short as CloudWatch, which is a minute or two late, allows.
@@ -17,14 +17,7 @@ RUN_WITHIN_SECONDS = 15 * 60
 # CloudWatch has counted a minute for good after so many more.
 COUNTED_AFTER_SECONDS = 3 * 60
 ROWS = []
-
-
-def row(name, operation, claim):
-    def listed(ask):
-        ROWS.append(Row(name, operation, claim, ask))
-        return ask
-
-    return listed
+row = lists(ROWS)
 
 
 def paths(bench):

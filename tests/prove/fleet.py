@@ -103,8 +103,8 @@ def user_data(host, port, paths):
     """What the instance does when it starts."""
     with open(TARGET, encoding="utf-8") as file:
         program = file.read()
-    command = f"python3 /root/target.py {LIVES_MINUTES * 60} {host} {port} {','.join(paths)} {PORTS[0]} {PORTS[1]}"
-    return f"#!/bin/bash\nshutdown -h +{LIVES_MINUTES}\ncat >/root/target.py <<'END'\n{program}END\nsystemd-run --unit prove {command}\n"
+    command = f"python3 /opt/target.py {LIVES_MINUTES * 60} {host} {port} {','.join(paths)} {PORTS[0]} {PORTS[1]}"
+    return f"#!/bin/bash\nshutdown -h +{LIVES_MINUTES}\ncat >/opt/target.py <<'END'\n{program}END\nsystemd-run --unit prove {command}\n"
 
 
 def attach(bench, address, ports):

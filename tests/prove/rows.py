@@ -50,12 +50,20 @@ class Row:
             return NOT_RUN, f"an answer of another shape: {error!r}"
 
 
-def row(name, operation, claim):
-    def listed(ask):
-        ROWS.append(Row(name, operation, claim, ask))
-        return ask
+def lists(rows):
+    """A decorator for the rows of one list: what is decorated asks for its row's claim."""
 
-    return listed
+    def row(name, operation, claim):
+        def listed(ask):
+            rows.append(Row(name, operation, claim, ask))
+            return ask
+
+        return listed
+
+    return row
+
+
+row = lists(ROWS)
 
 
 def answers(error):

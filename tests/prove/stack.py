@@ -12,7 +12,7 @@ import time
 
 from bench import CannotRun, code, forward
 from botocore.exceptions import ClientError
-from rows import NOT_RUN, PROVEN, REFUTED, Row
+from rows import NOT_RUN, PROVEN, REFUTED, lists
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 
@@ -27,14 +27,7 @@ STOPS = 5
 LOOK_EVERY_SECONDS = 2
 
 ROWS = []
-
-
-def row(name, operation, claim):
-    def listed(ask):
-        ROWS.append(Row(name, operation, claim, ask))
-        return ask
-
-    return listed
+row = lists(ROWS)
 
 
 def parameters(bench, architecture):

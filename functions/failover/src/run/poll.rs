@@ -227,18 +227,22 @@ impl<'a> Poll<'a> {
         Decision { ending: judgement.ending, ..decision }
     }
 
+    /// Whether a period was over when the first weights of the run were set.
+    fn is_before_the_run(&self, sample: &Sample) -> bool {
+        let began = self.progress.timeline.first().map_or(self.known, |record| record.started_at.as_second());
+        sample.at + self.period <= began
+    }
+
     /// What the live fleet and the balancer did before the run, period by period. A period without
     /// requests says nothing and is left out.
     fn history(&self) -> (Vec<Counts>, Vec<u64>) {
-        let began = self.progress.timeline.first().map_or(self.known, |record| record.started_at.as_second());
-        let before = self.samples.live.samples.iter().filter(|sample| sample.at + self.period <= began);
+        let before = self.samples.live.samples.iter().filter(|sample| self.is_before_the_run(sample));
         before.map(|sample| (sample.counts(), self.samples.balancer_errors_at(sample.at))).unzip()
     }
 
     /// What both fleets did in the periods before the run in which both had traffic, that of this role first.
     fn beside(&self, judged: Role) -> Vec<(Counts, Counts)> {
-        let began = self.progress.timeline.first().map_or(self.known, |record| record.started_at.as_second());
-        let before = |sample: &&Sample| sample.at + self.period <= began;
+        let before = |sample: &&Sample| self.is_before_the_run(sample);
         let counts = |role: Role| self.of(role).samples.iter().filter(before).map(|s| (s.at, s.counts()));
         let mut other = counts(judged.other()).peekable();
         counts(judged)
