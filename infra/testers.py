@@ -62,12 +62,11 @@ def target_groups(elb, given, app):
 
 
 def standby(elb, fleets, routes):
-    """The fleet that is the standby: by the weights, and where these do not tell by the tag of the routes."""
+    """The fleet that is the standby: by the weights, and where these do not tell by the tags of the target groups."""
     given = {arn: sum(weights(rule).get(arn, 0) for _, rule in routes) for arn in fleets.values()}
     silent = [fleet for fleet, arn in fleets.items() if given[arn] == 0]
     if len(silent) != 1:
-        arns = [listener["ListenerArn"] if rule["IsDefault"] else rule["RuleArn"] for listener, rule in routes]
-        tags = elb.describe_tags(ResourceArns=arns[:20])["TagDescriptions"]
+        tags = elb.describe_tags(ResourceArns=list(fleets.values()))["TagDescriptions"]
         live = {tag["Value"] for found in tags for tag in found["Tags"] if tag["Key"] == "failover:live"}
         silent = [fleet for fleet in fleets if live and fleet not in live]
     if len(silent) != 1:

@@ -10,12 +10,12 @@ import sys
 # Beyond this AWS takes no service control policy: AWS Organizations user guide, quotas.
 MOST = 5120
 ROLE = "arn:aws:iam::123456789012:role/"
-WRITE = ["ClaimRoutes", "SetWeights", "SwapRoles", "ReleaseRoutes"]
+WRITE = ["ClaimRoutes", "SetWeights", "SwapRoles", "RollBack", "ReleaseRoutes"]
 RUNS = [f"failover-{name}Role-1AB" for name in WRITE]
 PEOPLE = ["failover-OperatorRole-1AB", "the-role-that-approves"]
 DEPLOYS = "the-role-that-deploys"
 STRANGERS = ["admin", "failover-CheckMetricsRole-1AB", "failover-OperatorRole"]
-OURS = ["failover:claim", "failover:before", "failover:stages", "failover:live", "failover:anything"]
+OURS = ["failover:claim", "failover:live", "failover:anything"]
 
 
 def cases():

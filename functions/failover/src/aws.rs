@@ -8,6 +8,7 @@ pub mod error;
 #[cfg(test)]
 mod fake;
 pub mod health;
+pub mod history;
 pub mod listener;
 pub mod loads;
 pub mod metrics;

@@ -13,10 +13,12 @@ mod stages;
 mod testers;
 
 use crate::input::Input;
-use crate::model::claim::{Claim, Record};
+use crate::model::claim::Claim;
 use crate::model::duration::Seconds;
 use crate::model::error::Error;
+use crate::model::hold::{Held, Reached};
 use crate::model::hooks::Hooks;
+use crate::model::record::{self, Record};
 use crate::model::samples::Health;
 use crate::model::weights::{GroupWeight, Percent, share, weight_of};
 use crate::model::{Execution, Headroom, Operation, Plan, PlannedApp, Route, RouteWeights, Weights};
@@ -33,6 +35,8 @@ use self::stages::{approval, check_poll, may_write, pace, stages};
 use self::testers::{check_testers, testers};
 
 pub use self::headroom::Load;
+#[cfg(feature = "aws")]
+pub(crate) use self::restore::targets;
 pub use self::stages::total_bake;
 
 /// A fleet as the balancer holds it.
@@ -71,12 +75,6 @@ pub struct FoundRoute {
     pub groups: Vec<GroupWeight>,
     /// Whether clients are bound to a group by a cookie.
     pub group_stickiness: bool,
-    /// The value of the tag `failover:live`.
-    pub live_tag: Option<String>,
-    /// Whose claim it carries.
-    pub claim: Claim,
-    /// What the run that claimed it last has recorded.
-    pub record: Option<Record>,
     /// The AWS CLI command that puts back what was found.
     pub put_back: String,
 }
@@ -111,11 +109,41 @@ pub struct Past {
     pub load_seconds: u32,
 }
 
+/// What the tags of an app's target groups say, and what follows from them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundLock {
+    /// The value of the tag `failover:live`.
+    pub live_tag: Option<String>,
+    /// What the tag `failover:claim` says.
+    pub held: Option<Held>,
+    /// Whose claim that is.
+    pub claim: Claim,
+    /// Whose claim the other target group carries: it is also one of another app, if anybody's.
+    pub other: Claim,
+    /// For a restore: what is to be put back, if anything.
+    pub behind: Option<FoundBehind>,
+}
+
+/// What is to be put back on an app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundBehind {
+    /// The execution that had found it.
+    pub execution: String,
+    /// Whether it was interrupted, so that nobody else may have the app meanwhile.
+    pub interrupted: bool,
+    /// What it has reached.
+    pub reached: Reached,
+    /// What it had found, or why that cannot be put back.
+    pub record: Result<Record, String>,
+}
+
 /// What is found of an app.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FoundApp {
     /// Its name.
     pub name: String,
+    /// Who holds it, and what is to be put back.
+    pub lock: FoundLock,
     /// Both fleets, in the order of their names.
     pub fleets: [FoundFleet; 2],
     /// What both did before the run.
@@ -273,6 +301,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
     let of_app = |(index, app)| route_of(found, index, app);
 
     Ok(Plan {
+        version: record::VERSION,
         app: input.app.clone(),
         apps: found
             .apps
@@ -287,6 +316,8 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         settle_seconds: found.settle_seconds,
         predecessors: Vec::new(),
         done: false,
+        gone: Vec::new(),
+        lost: Vec::new(),
         excepted: Vec::new(),
         stages,
         probing: None,
@@ -358,6 +389,7 @@ fn planned(app: &FoundApp, live: usize, thresholds: &Thresholds) -> PlannedApp {
         headroom: None,
         slow_seconds: thresholds.slow,
         hung_seconds: thresholds.hung,
+        left_alone: false,
     }
 }
 

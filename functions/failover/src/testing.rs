@@ -20,7 +20,7 @@ pub(crate) fn lockstep(names: &[&str], fields: Value) -> Plan {
     };
     let apps: Vec<Value> = names.iter().zip(groups).map(app).collect();
     let mut plan = json!({
-        "app": if let [name] = names { json!(name) } else { json!(names) }, "apps": apps,
+        "version": 1, "app": if let [name] = names { json!(name) } else { json!(names) }, "apps": apps,
         "operation": "shift", "loadBalancerArn": "arn:balancer",
         "execution": { "arn": "arn:execution", "startedAt": "2026-11-22T10:00:00Z" },
         "live": "prod1", "standby": "prod2", "routes": [], "stages": [], "mayWrite": [],

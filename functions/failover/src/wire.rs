@@ -329,8 +329,8 @@ pub struct ReleaseRequest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Released {
-    /// The routes that were released.
-    pub routes: Vec<String>,
+    /// The apps that were given back.
+    pub apps: Vec<String>,
     /// How the run ended.
     pub conclusion: Conclusion,
 }

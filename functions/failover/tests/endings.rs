@@ -57,7 +57,7 @@ fn plan(operation: &str, start: &Balancer) -> Plan {
     let stage = json!({ "standbyPercent": end, "bakeSeconds": 300, "mustShow": gate });
     let stages = if operation == "restore" { vec![] } else { vec![stage] };
     serde_json::from_value(json!({
-        "app": if names.len() == 1 { json!(names[0]) } else { json!(names) }, "operation": operation,
+        "version": 1, "app": if names.len() == 1 { json!(names[0]) } else { json!(names) }, "operation": operation,
         "apps": apps.collect::<Vec<_>>(), "routes": routes.collect::<Vec<_>>(), "stages": stages,
         "loadBalancerArn": "arn:balancer", "live": "prod1", "standby": "prod2", "mayWrite": [end],
         "execution": { "arn": "arn:execution", "startedAt": "2026-11-22T10:00:00Z" },

@@ -2,11 +2,10 @@
 
 use failover::input::Input;
 use failover::model::Execution;
-use failover::model::claim::Claim;
 use failover::model::samples::Health;
 use failover::model::weights::GroupWeight;
 use failover::plan::calendar::Permit;
-use failover::plan::{Found, FoundApp, FoundFleet, FoundRoute, Past, plan};
+use failover::plan::{Found, FoundApp, FoundFleet, FoundLock, FoundRoute, Past, plan};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -144,14 +143,12 @@ fn found() -> Found {
         hosts: Vec::new(),
         groups: vec![GroupWeight::new("arn:prod1", 100), GroupWeight::new("arn:prod2", 0)],
         group_stickiness: false,
-        live_tag: None,
-        claim: Claim::Free,
-        record: None,
         put_back: String::new(),
     };
     Found {
         apps: vec![FoundApp {
             name: "web".into(),
+            lock: FoundLock::default(),
             fleets: [fleet("prod1"), fleet("prod2")],
             past: [Past::default(), Past::default()],
             routes: vec![route],

@@ -13,7 +13,7 @@ fn plan(operation: &str, stages: &[(u8, &str)]) -> Value {
         json!({ "standbyPercent": percent, "bakeSeconds": 300, "mustShow": must_show })
     });
     json!({
-        "app": "web", "operation": operation, "release": "4f2a", "loadBalancerArn": "arn:balancer",
+        "version": 1, "app": "web", "operation": operation, "release": "4f2a", "loadBalancerArn": "arn:balancer",
         "execution": { "arn": ARN, "startedAt": "2026-11-22T10:00:00Z" },
         "live": "prod1", "standby": "prod2",
         "apps": [{
@@ -155,7 +155,7 @@ fn where_it_waits_for_a_person_it_says_what_was_measured_and_what_to_type() {
         "waits for an approval before prod1 0 %, prod2 100 %",
         "until 2026-11-22 11:15:00 UTC the run ends and leaves the weights as they are",
         "prod1 90 %, prod2 10 %; accepted; nothing against prod2",
-        "add-tags --resource-arns arn:rule --tags 'Key=failover:request,Value=approve 100'",
+        "add-tags --resource-arns arn:one --tags 'Key=failover:request,Value=approve 100'",
         "Value=rollBack'",
         "To go on, either of:\n  failover approve web\n",
         "To go back, either of:\n  failover rollback web\n",

@@ -8,12 +8,11 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use failover::aws::command;
 use failover::input::Input;
-use failover::model::claim::Claim;
 use failover::model::samples::{Figures, Health, Odds};
 use failover::model::weights::GroupWeight;
 use failover::model::{Execution, Plan, Progress};
 use failover::plan::calendar::Permit;
-use failover::plan::{Found, FoundApp, FoundFleet, FoundRoute, Past, plan};
+use failover::plan::{Found, FoundApp, FoundFleet, FoundLock, FoundRoute, Past, plan};
 use failover::report::outcome;
 use failover::run::poll::Decision;
 use failover::run::precedence::Voice;
@@ -94,15 +93,13 @@ fn found(signs_in: bool) -> Found {
                 hosts: Vec::new(),
                 groups: vec![GroupWeight::new(groups[0], 100), GroupWeight::new(groups[1], 0)],
                 group_stickiness: false,
-                live_tag: None,
-                claim: Claim::Free,
-                record: None,
                 put_back: command::put_back(None, &rule, &actions(groups, signs_in)),
             }
         };
         let past = [Past::default(), Past::default()];
         FoundApp {
             name: name.clone(),
+            lock: FoundLock::default(),
             routes: (0..ROUTES).map(route).collect(),
             fleets,
             past,

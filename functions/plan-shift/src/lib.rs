@@ -88,8 +88,11 @@ pub async fn handle(
     let plan = hooks::planned(plan, &input, &request.hooking)?;
     let outcome = outcome::untouched(&plan, input.dry_run);
     tracing::info!(app = %plan.app, execution = plan.execution.arn, "{}", outcome.summary);
-    let something =
-        if input.operation == Operation::Restore { !plan.routes.is_empty() } else { !plan.stages.is_empty() };
+    let something = if input.operation == Operation::Restore {
+        plan.held_apps().next().is_some()
+    } else {
+        !plan.stages.is_empty()
+    };
     let proceed = !input.dry_run && something;
     let probe_standby = probes::before_the_run(&plan);
     let call_hook = plan.hooks.before_run.is_some();

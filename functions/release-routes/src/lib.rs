@@ -1,5 +1,5 @@
-//! Removes the run's claims from its routes and puts into words how it ended: the last thing that every run
-//! does, however it ends.
+//! Gives the run's apps back and puts into words how it ended: the last thing that every run does, however it
+//! ends.
 
 #![deny(clippy::disallowed_methods)]
 
@@ -19,16 +19,16 @@ pub async fn handle(client: Client, request: ReleaseRequest) -> Result<Released,
     let ReleaseRequest { input, plan, progress, claimed, ended } = request;
     let conclusion = conclude(plan.as_ref(), progress.as_ref(), &input, &ended);
     let Some(plan) = plan.filter(|_| claimed) else {
-        return Ok(Released { routes: Vec::new(), conclusion });
+        return Ok(Released { apps: Vec::new(), conclusion });
     };
-    // Routes that somebody else took meanwhile are left to them.
-    let released = tags::release(&client, &plan, plan.keeps_record(&ended.ending)).await?;
+    // Apps that somebody else took meanwhile are left to them.
+    let released = tags::release(&client, &plan, &plan.claim_after(&ended.ending)).await?;
     tracing::info!(
         app = %plan.app,
         execution = plan.execution.arn,
         ending = ended.ending,
-        "released {} route(s)",
+        "released {} app(s)",
         released.len()
     );
-    Ok(Released { routes: released.into_iter().map(|route| route.arn.clone()).collect(), conclusion })
+    Ok(Released { apps: released.into_iter().map(|app| app.name.clone()).collect(), conclusion })
 }

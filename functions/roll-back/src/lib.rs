@@ -4,29 +4,38 @@
 #![deny(clippy::disallowed_methods)]
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws;
-use failover::aws::listener::Current;
-use failover::aws::{SdkConfig, claims, health, listener};
+use aws_sdk_sfn::Client as StepFunctions;
+use failover::aws::listener::{self, Current};
+use failover::aws::{self, SdkConfig, health, tags};
+use failover::model::Operation;
+use failover::model::Route;
 use failover::model::error::{Error, Kind};
-use failover::model::{Operation, Route, weights};
+use failover::model::weights;
 use failover::report::publish;
 use failover::run::roll_back;
 use failover::run::roll_back::Seen;
 use failover::wire::{RollBackRequest, RolledBack};
 
-/// The client of a process.
-pub fn clients(config: &SdkConfig) -> Client {
-    Client::new(config)
+/// What a process calls AWS with.
+pub type Clients = (Client, StepFunctions);
+
+/// The clients of a process.
+pub fn clients(config: &SdkConfig) -> Clients {
+    (Client::new(config), StepFunctions::new(config))
 }
 
 /// Answers one request.
-pub async fn handle(client: Client, request: RollBackRequest) -> Result<RolledBack, Error> {
+pub async fn handle(
+    (client, step_functions): Clients,
+    request: RollBackRequest,
+) -> Result<RolledBack, Error> {
     let RollBackRequest { plan, why, earlier } = request;
     let (targets, unread) = health::if_readable(&client, &plan).await;
     // In this order: the weights that are read belong to whoever holds the claim.
-    let fence = claims::fence(&client, &plan).await;
-    let (plan, current, gone) = listener::still_there(&client, plan).await?;
-    let fence = match fence {
+    let fence = tags::fence_back((&client, &step_functions), &plan).await;
+    let (plan, current, more) = listener::still_there(&client, plan).await?;
+    let gone = plan.gone.iter().cloned().chain(more).collect();
+    let (fence, claimed_anew) = match fence {
         Err(error) if error.kind == Kind::Overtaken && plan.operation == Operation::Restore => {
             let as_wanted = |(route, current): (&Route, &Current)| {
                 weights::gives(&current.groups, &plan.before_groups(route))
@@ -40,7 +49,7 @@ pub async fn handle(client: Client, request: RollBackRequest) -> Result<RolledBa
     };
     let allowed = |route: &_| roll_back::may_hold(&plan, route);
     listener::check_not_overtaken(&plan, &plan.routes, &current, allowed)?;
-    let seen = Seen { targets, unread, gone };
+    let seen = Seen { targets, unread, gone, claimed_anew };
     let ways = roll_back::ways(&plan, &seen, earlier.as_ref());
     // A route that sends its traffic as wanted is left alone, even if it was found as a fixed forward.
     let desired = |route: &Route| ways[route.app].groups(&plan, route);

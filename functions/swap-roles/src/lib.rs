@@ -4,8 +4,9 @@
 #![deny(clippy::disallowed_methods)]
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws;
-use failover::aws::{SdkConfig, newcomers, tags, testers};
+use aws_sdk_sfn::Client as StepFunctions;
+use failover::aws::{self, SdkConfig, listener, newcomers, tags, testers};
+use failover::model::Operation;
 use failover::model::Plan;
 use failover::model::error::{Error, Kind};
 use failover::model::weights::Percent;
@@ -13,18 +14,22 @@ use failover::report::outcome;
 use failover::run::newcomers::contradict;
 use failover::wire::{Outcome, SwapRequest};
 
-/// The client of a process.
-pub fn clients(config: &SdkConfig) -> Client {
-    Client::new(config)
+/// What a process calls AWS with.
+pub type Clients = (Client, StepFunctions);
+
+/// The clients of a process.
+pub fn clients(config: &SdkConfig) -> Clients {
+    (Client::new(config), StepFunctions::new(config))
 }
 
 /// Answers one request.
-pub async fn handle(client: Client, request: SwapRequest) -> Result<Outcome, Error> {
+pub async fn handle((client, step_functions): Clients, request: SwapRequest) -> Result<Outcome, Error> {
     let SwapRequest { plan, progress, figures } = request;
-    let weights = progress.timeline.last().map(|record| record.weights.clone()).unwrap_or_default();
+    let plan =
+        if plan.operation == Operation::Restore { without_what_is_gone(&client, plan).await? } else { plan };
     let outcome = outcome::done(&plan, &progress.timeline, figures.as_ref(), aws::now());
-    tags::record(&client, &plan, &weights, &outcome.live).await.map_err(|error| {
-        let way_out = "allow the function to tag the routes, and the next run records it";
+    tags::record((&client, &step_functions), &plan, &outcome.live).await.map_err(|error| {
+        let way_out = "allow the function to tag the target groups, and the next run records it";
         unfinished(error, "which fleet is live could not be recorded", way_out)
     })?;
     testers::lead_on(&client, &plan).await.map_err(|error| {
@@ -36,6 +41,13 @@ pub async fn handle(client: Client, request: SwapRequest) -> Result<Outcome, Err
     }
     tracing::info!(app = %plan.app, execution = plan.execution.arn, "{}", outcome.summary);
     Ok(outcome)
+}
+
+/// A restore names the routes that it has left out, also those that are gone since it made its plan.
+async fn without_what_is_gone(client: &Client, plan: Plan) -> Result<Plan, Error> {
+    let (mut plan, _, gone) = listener::still_there(client, plan).await?;
+    plan.gone.extend(gone);
+    Ok(plan)
 }
 
 /// No run says that a fleet carries all traffic while a rule of the app, made since the run began, says

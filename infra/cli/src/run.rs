@@ -233,6 +233,7 @@ pub mod tests {
         );
         let mut plan = json!({
             "app": "web",
+            "version": 1,
             "apps": [{
                 "name": "web", "liveGroup": "arn:one", "standbyGroup": "arn:two",
                 "before": { "prod1": 100, "prod2": 0 }, "slowSeconds": 0.3, "hungSeconds": 4.0

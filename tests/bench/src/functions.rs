@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use aws_sdk_elasticloadbalancingv2::types::Tag;
 use jiff::Timestamp;
 use rehearsal::{App, Forward, Ground, RouteKind, Site, aim, root, tool};
 use serde_json::{Value, json};
@@ -201,7 +200,8 @@ impl Subject {
     ) -> Result<()> {
         let (mut first, mut warm, mut memory, mut calls) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for _ in 0..WORKING_ROUNDS {
-            claim(ground, app).await?;
+            // As a run does that is at its first stage.
+            app.tag("failover:claim", EXECUTION).await.context("cannot claim the app")?;
             if let Some((function, event)) = undo {
                 function.once(ground, event).await?;
             }
@@ -247,16 +247,6 @@ impl Subject {
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// Claims the app's routes as a run does that is at its first stage.
-async fn claim(ground: &Ground, app: &App<'_>) -> Result<()> {
-    let tag = Tag::builder().key("failover:claim").value(EXECUTION).build();
-    for route in &app.routes {
-        let call = ground.balancer.add_tags().resource_arns(route).tags(tag.clone());
-        call.send().await.context("cannot claim the routes")?;
-    }
-    Ok(())
-}
-
 /// An event for every function that can be asked again and again, each made by the function before
 /// it. Claiming is not among them: it waits on purpose, and wants an execution that is running.
 async fn events(ground: &Ground, app: &App<'_>, functions: &[Subject]) -> Result<Vec<(&'static str, Value)>> {
@@ -272,7 +262,8 @@ async fn events(ground: &Ground, app: &App<'_>, functions: &[Subject]) -> Result
     };
     let planned = ask("plan-shift", &plan_shift).await?;
     let plan = &planned["plan"];
-    claim(ground, app).await?;
+    // As a run does that is at its first stage.
+    app.tag("failover:claim", EXECUTION).await.context("cannot claim the app")?;
     let set_weights = json!({ "plan": plan, "progress": planned["progress"] });
     let progress = ask(SET_WEIGHTS, &set_weights).await?;
     let check_metrics = json!({ "plan": plan, "progress": progress });

@@ -50,14 +50,12 @@ def handler(event, _context):
 
 
 def check_claims(plan):
-    """Every route is still claimed by this execution."""
-    arns = [route["arn"] for route in plan["routes"]]
-    for at in range(0, len(arns), 20):
-        answer = BALANCER.describe_tags(ResourceArns=arns[at : at + 20])
-        for description in answer["TagDescriptions"]:
-            tags = {tag["Key"]: tag["Value"] for tag in description["Tags"]}
-            if tags.get("failover:claim") != plan["execution"]["arn"]:
-                raise Overtaken(f"This run no longer holds {description['ResourceArn']}")
+    """Every app is still claimed by this execution."""
+    locks = [min(app["liveGroup"], app["standbyGroup"]) for app in plan["apps"]]
+    for description in BALANCER.describe_tags(ResourceArns=locks)["TagDescriptions"]:
+        tags = {tag["Key"]: tag["Value"] for tag in description["Tags"]}
+        if tags.get("failover:claim") != plan["execution"]["arn"]:
+            raise Overtaken(f"This run no longer holds {description['ResourceArn']}")
 
 
 def read(plan):

@@ -1,6 +1,6 @@
 //! One execution: where it is, and what it remembers.
 
-use crate::world::{ExecutionId, MOST_ROUTES, PerRoute, Record, START, Weights, Window};
+use crate::world::{ExecutionId, Held, MOST_ROUTES, PerApp, PerRoute, START, Weights, Window};
 
 /// What an execution is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +49,22 @@ pub enum Status {
     Ended(Ending),
 }
 
+/// How far an execution has come, by its own history. From the plan on that tells its apps, what it goes back to,
+/// and whether that is what a finished run has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Come {
+    /// It has made no plan.
+    Nowhere,
+    /// It has made its plan.
+    Planned,
+    /// `ClaimRoutes` is over.
+    Claimed,
+    /// `SwapRoles` is over.
+    Swapped,
+    /// `ReleaseRoutes` is over.
+    Released,
+}
+
 /// A state of the state machine: one invocation of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
@@ -71,14 +87,20 @@ pub enum Step {
 /// The call that an invocation makes next. Between two calls anything may happen elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
-    /// Reads the tags of all routes.
+    /// Reads the tags of all apps.
     ReadTags,
+    /// Reads the histories of the executions that hold what it is to restore.
+    ReadHistories,
     /// Asks what became of the executions that hold claims.
     LookAtHolders,
     /// Reads the weights of all routes.
     ReadWeights,
-    /// Changes one route.
+    /// Changes one route, or the tags of one app.
     Write,
+    /// Asks whether its own execution is still running, before it writes where the claim is not its own one.
+    LookAtSelfFirst,
+    /// `RollBack` claims anew an app whose claim somebody has removed, or a predecessor has overwritten.
+    ClaimAnew,
     /// Waits until every write that was checked before the wait has landed or is lost.
     Settle,
     /// The same, but it is the state machine that waits, before it invokes the function.
@@ -104,48 +126,51 @@ pub struct Execution {
     pub step: Step,
     /// What it does next there.
     pub call: Call,
-    /// The route that is written next.
-    pub route: usize,
+    /// The route or the app that is written next.
+    pub at: usize,
     /// The stage that it is at.
     pub stage: usize,
     /// Whether `RollBack` has settled and is at it once more.
     pub second_pass: bool,
+    /// Whether it has claimed anew, so that this pass is not the last. An invocation that crashes forgets it.
+    pub again: bool,
     /// How it ends once its claims are given back.
     pub then: Option<Ending>,
-    /// Its routes: all, or those that a restore found interrupted.
-    pub routes: PerRoute<bool>,
-    /// What it goes back to: the weights it found, or for a restore those of the tag `before`.
+    /// What stands in its history.
+    pub come: Come,
+    /// Its apps: all, or those that a restore found.
+    pub apps: PerApp<bool>,
+    /// What it goes back to: the weights it found, or for a restore what is to be put back.
     pub found: PerRoute<Weights>,
     /// For a restore, whether that is what a finished run has left.
     pub finished: bool,
+    /// Which of its apps `RollBack` claims anew.
+    pub anew: PerApp<bool>,
     /// The claims it read and has not judged.
-    pub holders: PerRoute<Option<ExecutionId>>,
-    /// Where, when it read the claims, nothing of the holder could be at work or on its way any more.
-    pub long_ago: PerRoute<bool>,
-    /// The records it read with the claims.
-    pub untouched: PerRoute<Option<Record>>,
+    pub holders: PerApp<Option<Held>>,
     /// The check that its next write relies on.
     pub window: Option<Window>,
 }
 
 impl Execution {
     /// An execution that was just started.
-    pub const fn new(kind: Kind, routes: PerRoute<bool>) -> Self {
+    pub const fn new(kind: Kind, apps: PerApp<bool>) -> Self {
         Self {
             kind,
             status: Status::Running,
             step: Step::PlanShift,
             call: if matches!(kind, Kind::Restore { .. }) { Call::ReadTags } else { Call::ReadWeights },
-            route: 0,
+            at: 0,
             stage: 0,
             second_pass: false,
+            again: false,
             then: None,
-            routes,
+            come: Come::Nowhere,
+            apps,
             found: START,
             finished: false,
+            anew: [false; MOST_ROUTES],
             holders: [None; MOST_ROUTES],
-            long_ago: [false; MOST_ROUTES],
-            untouched: [None; MOST_ROUTES],
             window: None,
         }
     }
@@ -159,15 +184,24 @@ impl Execution {
     pub const fn begin(&mut self, step: Step) {
         self.step = step;
         self.call = Call::ReadTags;
-        self.route = 0;
+        self.at = 0;
         self.second_pass = false;
+        self.again = false;
         self.window = None;
     }
 
-    /// Nothing of it is at work any more; what it remembered is of no interest.
-    pub const fn forget(&mut self) {
+    /// Nothing of it is at work any more. What it remembered is of no interest, but for its plan where it
+    /// was interrupted: that stands in its history.
+    pub fn forget(&mut self) {
         let Self { kind, status, step, .. } = *self;
-        *self = Self { status, step, call: Call::Nothing, ..Self::new(kind, [false; MOST_ROUTES]) };
+        let gone = Self { status, step, call: Call::Nothing, ..Self::new(kind, [false; MOST_ROUTES]) };
+        *self = match *self {
+            Self { come: Come::Nowhere, .. } => gone,
+            Self { status: Status::Interrupted, come, apps, found, finished, .. } => {
+                Self { come, apps, found, finished, ..gone }
+            }
+            _ => gone,
+        };
     }
 
     /// Whether its next call is a write of weights that its check has allowed.

@@ -6,17 +6,9 @@
 pub struct Fences {
     /// A claim of a running execution turns others away.
     pub running_holds: bool,
-    /// A claim of an interrupted execution turns others away while the weights are not `before`.
+    /// A claim of an interrupted execution turns others away until its restore is over, whatever the weights are.
     pub interrupted_holds: bool,
-    /// ... and always once the run is recorded as finished: a restore that was planned earlier may
-    /// be about to put back what was there before.
-    pub done_holds: bool,
-    /// ... and always once a restore is recorded to have put the route back, for the same reason.
-    pub restored_holds: bool,
-    /// ... and until it is long ago. To wait for SETTLE is not enough: an invocation may have begun
-    /// just before the stop, with its check yet to come.
-    pub interrupted_long_ago: bool,
-    /// `ClaimRoutes` makes sure of the planned weights before it writes `before`.
+    /// `ClaimRoutes` makes sure of the planned weights before it claims.
     pub weights_before_claim: bool,
     /// `ClaimRoutes` settles after its claim.
     pub settle_after_claim: bool,
@@ -26,14 +18,14 @@ pub struct Fences {
     pub claim_read_back: bool,
     /// `ClaimRoutes` reads the weights back.
     pub weights_read_back: bool,
-    /// `ClaimRoutes` takes its claim away when its execution was stopped meanwhile.
+    /// `ClaimRoutes` gives its claim back when its execution was stopped meanwhile.
     pub look_at_self: bool,
-    /// A restore claims no route that nobody of its own chain claims: not even one that is free.
+    /// A restore claims no app that somebody outside its own chain has claimed since, or that was given back.
     pub restore_claims_only_its_own: bool,
-    /// A restore that was stopped in `ClaimRoutes` takes no claims away: the next restore needs them.
+    /// A restore that was stopped in `ClaimRoutes` gives no claims back: the next restore needs them.
     pub stopped_restore_keeps_claims: bool,
-    /// A restore that cannot write its claims ends as a rollback that fails: `before` stays for people.
-    pub failed_restore_keeps_before: bool,
+    /// A restore that cannot write its claims ends as a rollback that fails: it is left to people.
+    pub failed_restore_is_left: bool,
     /// A restore that finds a finished run records that again as finished when it claims.
     pub claim_keeps_done: bool,
     /// `SetWeights` checks the claims.
@@ -46,26 +38,35 @@ pub struct Fences {
     pub bake_settles: bool,
     /// `SwapRoles` checks the claims.
     pub swap_checks_claim: bool,
-    /// `SwapRoles` records, with the live fleet, that the run is finished and at which weights.
+    /// `SwapRoles` records, with the live fleet, that the run is finished.
     pub swap_marks_done: bool,
-    /// A restore that puts back what each route had marks each as restored, and none as finished:
-    /// that would count for all routes.
-    pub restore_speaks_for_one_route: bool,
+    /// A restore that puts back what each app had marks each as restored, and none as finished:
+    /// that would count for all apps.
+    pub restore_speaks_for_one_app: bool,
     /// `RollBack` checks the claims.
     pub roll_back_checks_claim: bool,
     /// `RollBack` checks the weights.
     pub roll_back_checks_weights: bool,
     /// `RollBack` settles and does the same once more.
     pub second_pass: bool,
-    /// A restore takes a claim that has vanished for a sign that it is not to write any more.
-    pub vanished_is_lost: bool,
     /// A restore takes the claims of those whose work it finishes for its own.
     pub predecessors_are_mine: bool,
     /// Before `ReleaseRoutes` SETTLE passes wherever an earlier attempt may still be writing: with
     /// every ending that has not settled through `RollBack`, but for a success.
     pub settle_before_release: bool,
-    /// `ReleaseRoutes` removes no claim but its own.
+    /// `ReleaseRoutes` gives no claim back but its own.
     pub release_checks_claim: bool,
+    /// ... and says so in the tag, which it does not remove: a claim that is gone was removed by somebody
+    /// else.
+    pub release_leaves_a_trace: bool,
+    /// A claim that somebody has removed ends no way back: what is to be put back stands in the history.
+    pub stripped_goes_back: bool,
+    /// Nobody but a run that goes on writes where the claim is gone, or is a predecessor's.
+    pub anew_looks_at_self: bool,
+    /// Where `RollBack` has claimed anew it settles once more.
+    pub anew_settles: bool,
+    /// A history that does not show a plan yet is read again; it does not mean that nothing was touched.
+    pub unseen_is_not_nothing: bool,
 }
 
 impl Fences {
@@ -73,9 +74,6 @@ impl Fences {
     pub const ALL: Self = Self {
         running_holds: true,
         interrupted_holds: true,
-        done_holds: true,
-        restored_holds: true,
-        interrupted_long_ago: true,
         weights_before_claim: true,
         settle_after_claim: true,
         claim_retry_settles: true,
@@ -84,7 +82,7 @@ impl Fences {
         look_at_self: true,
         restore_claims_only_its_own: true,
         stopped_restore_keeps_claims: true,
-        failed_restore_keeps_before: true,
+        failed_restore_is_left: true,
         claim_keeps_done: true,
         set_checks_claim: true,
         set_checks_weights: true,
@@ -92,14 +90,18 @@ impl Fences {
         bake_settles: true,
         swap_checks_claim: true,
         swap_marks_done: true,
-        restore_speaks_for_one_route: true,
+        restore_speaks_for_one_app: true,
         roll_back_checks_claim: true,
         roll_back_checks_weights: true,
         second_pass: true,
-        vanished_is_lost: true,
         predecessors_are_mine: true,
         settle_before_release: true,
         release_checks_claim: true,
+        release_leaves_a_trace: true,
+        stripped_goes_back: true,
+        anew_looks_at_self: true,
+        anew_settles: true,
+        unseen_is_not_nothing: true,
     };
 }
 
@@ -108,12 +110,9 @@ pub type Switch = fn(&mut Fences) -> &mut bool;
 
 impl Fences {
     /// Every switch by its name.
-    pub const EACH: [(&str, Switch); 29] = [
+    pub const EACH: [(&str, Switch); 30] = [
         ("running_holds", |fences| &mut fences.running_holds),
         ("interrupted_holds", |fences| &mut fences.interrupted_holds),
-        ("done_holds", |fences| &mut fences.done_holds),
-        ("restored_holds", |fences| &mut fences.restored_holds),
-        ("interrupted_long_ago", |fences| &mut fences.interrupted_long_ago),
         ("weights_before_claim", |fences| &mut fences.weights_before_claim),
         ("settle_after_claim", |fences| &mut fences.settle_after_claim),
         ("claim_retry_settles", |fences| &mut fences.claim_retry_settles),
@@ -122,7 +121,7 @@ impl Fences {
         ("look_at_self", |fences| &mut fences.look_at_self),
         ("restore_claims_only_its_own", |fences| &mut fences.restore_claims_only_its_own),
         ("stopped_restore_keeps_claims", |fences| &mut fences.stopped_restore_keeps_claims),
-        ("failed_restore_keeps_before", |fences| &mut fences.failed_restore_keeps_before),
+        ("failed_restore_is_left", |fences| &mut fences.failed_restore_is_left),
         ("claim_keeps_done", |fences| &mut fences.claim_keeps_done),
         ("set_checks_claim", |fences| &mut fences.set_checks_claim),
         ("set_checks_weights", |fences| &mut fences.set_checks_weights),
@@ -130,14 +129,18 @@ impl Fences {
         ("bake_settles", |fences| &mut fences.bake_settles),
         ("swap_checks_claim", |fences| &mut fences.swap_checks_claim),
         ("swap_marks_done", |fences| &mut fences.swap_marks_done),
-        ("restore_speaks_for_one_route", |fences| &mut fences.restore_speaks_for_one_route),
+        ("restore_speaks_for_one_app", |fences| &mut fences.restore_speaks_for_one_app),
         ("roll_back_checks_claim", |fences| &mut fences.roll_back_checks_claim),
         ("roll_back_checks_weights", |fences| &mut fences.roll_back_checks_weights),
         ("second_pass", |fences| &mut fences.second_pass),
-        ("vanished_is_lost", |fences| &mut fences.vanished_is_lost),
         ("predecessors_are_mine", |fences| &mut fences.predecessors_are_mine),
         ("settle_before_release", |fences| &mut fences.settle_before_release),
         ("release_checks_claim", |fences| &mut fences.release_checks_claim),
+        ("release_leaves_a_trace", |fences| &mut fences.release_leaves_a_trace),
+        ("stripped_goes_back", |fences| &mut fences.stripped_goes_back),
+        ("anew_looks_at_self", |fences| &mut fences.anew_looks_at_self),
+        ("anew_settles", |fences| &mut fences.anew_settles),
+        ("unseen_is_not_nothing", |fences| &mut fences.unseen_is_not_nothing),
     ];
 
     /// The protocol with one fence taken out.

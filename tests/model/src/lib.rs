@@ -1,5 +1,5 @@
-//! The protocol by which executions keep out of each other's way, as a model that a checker
-//! explores completely.
+//! The protocol by which executions keep out of each other's way, as a model that a checker explores
+//! completely. "One run at a time" in the README of the state machine has it in short.
 //!
 //! # Why
 //!
@@ -11,50 +11,66 @@
 //!
 //! # The protocol
 //!
-//! A route carries three tags besides its weights: `claim` (who is changing it), `before` (what to go
-//! back to) and `live`. An execution goes through `PlanShift` (reads only), `ClaimRoutes`,
-//! `SetWeights` and `CheckMetrics` for each stage, `SwapRoles` and `ReleaseRoutes`; or, when the
-//! release is not well, `RollBack` and `ReleaseRoutes`. Before each write it reads the claim and the
-//! weights, in this order, and goes on only if both are as they must be. Such a check is a **fence**:
-//! [`fences`] lists them all.
+//! An app has two target groups and any number of routes. The tags of one of the groups, its **lock**, say who
+//! changed the app last and what that one has reached, in one value that one call writes, together with `live`.
+//! What an execution had found when it made its plan stands in its history. An execution goes through `PlanShift`
+//! (reads only), `ClaimRoutes`, `SetWeights` and `CheckMetrics` for each stage, `SwapRoles` and `ReleaseRoutes`; or,
+//! when the release is not well, `RollBack` and `ReleaseRoutes`. Before each write it reads the claims and the
+//! weights, in this order, and goes on only if both are as they must be. Such a check is a **fence**: [`fences`]
+//! lists them all.
 //!
-//! `ClaimRoutes` reads the tags, asks what became of whoever holds a claim, reads the weights, writes
-//! claim and `before` together, settles once, and reads tags and weights back. At every exit it asks
-//! whether its own execution was stopped, and if so takes the claim away itself. An attempt that fails
-//! is repeated only after SETTLE, so that nothing of it is on its way any more when the next one begins.
+//! What a claim is to whoever finds it, and whether a run has come to its end, are not said here a second time:
+//! [`failover::model::hold`] of the product is called. A fence that is down keeps something from it.
 //!
-//! `SwapRoles` writes two tags of a route in one call: `live`, and `before` with the final weights and
-//! the mark **done**. From then on there is nothing to put back on any of its routes.
+//! `ClaimRoutes` reads the tags, asks what became of whoever holds a claim, reads the weights, claims, settles
+//! once, and reads tags and weights back. At every exit it asks whether its own execution was stopped, and if so
+//! gives the claim back itself. An attempt that fails is repeated only after SETTLE, so that nothing of it is on its
+//! way any more when the next one begins.
 //!
-//! Whether a claim keeps an execution out, and whether a run has come to its end, are not said here a second time:
-//! [`failover::model::claim`] of the product is called. A fence that is down keeps something from it.
+//! `SwapRoles` writes `live` and the mark **done**. From then on there is nothing to put back on any of its apps.
+//! `ReleaseRoutes` writes the mark **released**, or **left** where people have to decide. Nobody removes a claim.
 //!
 //! # Restores
 //!
-//! An interrupted execution is followed by a **restore**, which takes over its claims and puts back
-//! `before`. A restore may be interrupted as well, and then the next one finishes the work of both: the
+//! An interrupted execution is followed by a **restore**, which takes over its claims and puts back what its history
+//! tells. A restore may be interrupted as well, and then the next one finishes the work of both: the
 //! claims of all that come before it in such a chain are as good as its own. It goes the way of any
 //! other: `ClaimRoutes`, `RollBack`, SETTLE, `RollBack` again, `SwapRoles`, `ReleaseRoutes`; only that
 //! it makes haste and does not settle after its claim.
 //!
-//! * If one of the routes that the chain claims is marked as done, its weights are the target on all
-//!   of them, and the claim of the restore carries the mark on. So an execution that was stopped after
+//! * A history may not show yet what has happened. Then it is read again.
+//! * If one of the claims of the chain is marked as done, what that execution leaves at its end is the target on all
+//!   routes, and the claim of the restore carries the mark on. So an execution that was stopped after
 //!   the first such write of `SwapRoles` is not moved back, and one that was stopped before it is.
 //!   (If that write is still on its way when the restore makes its plan, it is moved back, too.)
-//! * A restore that has put back what each route had marks each as **restored** in its `SwapRoles`. That
-//!   counts for this route alone, since others may have had other weights: the next restore, should this
-//!   one be stopped between two such writes, puts back the same.
-//! * If a claim has vanished, the predecessor came to its end after all. The restore writes nothing
-//!   more, gives back what it still holds, and ends as overtaken. It never claims a route that nobody of
-//!   its chain holds.
-//! * If it finds no claim it ends at once. The claim of an execution that was stopped in `ClaimRoutes`
-//!   may arrive later and stay, but only where the weights are its `before`: see [`properties`].
+//! * A restore that has put back what each app had marks each as **restored** in its `SwapRoles`, and none as done,
+//!   which would count for the others.
+//! * If a claim was given back, the predecessor came to its end after all. If somebody else has claimed, it is none
+//!   of the restore's business. In both cases it writes nothing more, gives back what it still holds, and ends as
+//!   overtaken; where it finds so at once, it ends at once.
 //! * If it is stopped in `ClaimRoutes` it leaves the claims to the next restore, and if it cannot write
-//!   them it ends as a rollback that failed, with `before` left for people. To clean up as other
-//!   executions do would throw away what its predecessor recorded.
+//!   them it ends as a rollback that failed, and the app is left to people.
 //!
-//! Anybody else may take the claim of an interrupted execution if that is long ago, the weights are
-//! `before`, and the route is marked neither as done nor as restored.
+//! Nobody else may take the claim of an interrupted execution, whatever the weights are: a restore may be about to
+//! move them. What an execution leaves that was stopped so late, or whose invocation died, that its restore has found
+//! nothing is taken up by a restore that a person starts.
+//!
+//! # Claims that are gone, or late
+//!
+//! Infrastructure code removes tags that it does not know. Whoever comes then sees the app as free. So an execution
+//! that finds its claim gone goes back instead of on, and `RollBack` claims anew. A restore that finds no claim goes by
+//! the history: the newest of its chain whose `ClaimRoutes` is over is what it restores, unless that has left
+//! `ReleaseRoutes`.
+//!
+//! An invocation of a stopped execution may go on for as long as it likes, and come to a claim that is gone, or that a
+//! late write of a predecessor has put there, when its restore is long over. So whoever is to write where the claim is
+//! not its own one looks first whether its own execution is still running; and `RollBack`, where it has claimed anew,
+//! settles once more. (An invocation that crashes right between the two forgets that. With the two crashes that this
+//! takes nothing is promised.)
+//!
+//! What holds once tags were removed is shown for one execution and its restores. With a rival it does not hold that
+//! both never write: a rival that has taken the claim of an interrupted execution at the same moment as its restore is
+//! not seen by that restore any more when the tags are removed.
 //!
 //! # Time
 //!
@@ -67,10 +83,6 @@
 //! * A bake is at least SETTLE long.
 //! * SETTLE passes before `ClaimRoutes` is tried again, between the two passes of `RollBack`, and
 //!   before `ReleaseRoutes` after every failing end that has not settled through `RollBack`.
-//! * An interruption is **long ago** when nothing of the execution, nor of those whose work it was to
-//!   finish, can be at work or on its way any more, at the moment when its claim is *read*. Its status
-//!   is read later, by up to SETTLE. So by the clock of whoever asks it takes the longest invocation and
-//!   twice SETTLE.
 //!
 //! # What is left out
 //!
@@ -78,7 +90,7 @@
 //! that without compare-and-swap; the properties excuse it, and nothing else. Foreign weights that
 //! equal weights of ours cannot be told from ours and are not modelled. Neither are metrics
 //! (`CheckMetrics` may decide either way at any time), the health of fleets (so there is no way to roll
-//! back but to `before`, and `RollBackFailed` stands for `Halted`), probes, and restores that people
+//! back but to what was found, and `RollBackFailed` stands for `Halted`), probes, and restores that people
 //! start. A stopped execution that comes to an ending of its own in the same moment counts as stopped.
 //!
 //! # Where to read on

@@ -42,10 +42,7 @@ pub struct Observer {
     pub committed: Executions,
     /// Whether the foreign writer has written, or a rollback has failed for good.
     pub unknown: bool,
-    /// Who was stopped in `ClaimRoutes`.
-    pub stopped_claiming: Executions,
-    /// Whose claims nobody takes away: its invocation died after a stop, or crashed with a claim on
-    /// its way.
+    /// Whose invocation died after a stop, or crashed with a claim on its way.
     pub left_for_dead: Executions,
     /// Whether the records could not be written.
     pub records_unknown: bool,
@@ -69,7 +66,6 @@ impl Observer {
             settled: START,
             committed: Executions::default(),
             unknown: false,
-            stopped_claiming: Executions::default(),
             left_for_dead: Executions::default(),
             records_unknown: false,
             faults: 0,
@@ -91,8 +87,7 @@ impl Observer {
     }
 
     /// An execution was stopped, and a restore of it was started.
-    pub fn stopped(&mut self, id: ExecutionId, restore: ExecutionId, claiming: bool) {
-        self.stopped_claiming.set(id, claiming);
+    pub fn stopped(&mut self, id: ExecutionId, restore: ExecutionId) {
         self.kin[usize::from(restore.0)].insert(restore);
         let kin = self.kin[usize::from(id.0)];
         let mine = &mut self.kin[usize::from(restore.0)];
@@ -145,7 +140,7 @@ impl Observer {
 
     /// An execution's weights land.
     pub fn landed(&mut self, flight: &Flight, changes: bool, executions: &[Execution]) {
-        let Flight { by, route, .. } = *flight;
+        let Flight { by, to: route, .. } = *flight;
         self.wrote.insert(by);
         if !changes {
             return;

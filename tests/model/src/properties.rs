@@ -2,11 +2,10 @@
 
 use stateright::Property;
 
-use crate::execution::{Ending, Execution, Status};
+use crate::execution::{Ending, Execution, Status, Step};
 use crate::observer::Fault;
 use crate::protocol::Protocol;
 use crate::state::State;
-use crate::world::Route;
 
 /// What must hold in every state.
 pub fn always() -> Vec<Property<Protocol>> {
@@ -38,10 +37,10 @@ pub fn always() -> Vec<Property<Protocol>> {
         ),
         Property::always(
             "once all is over, without a foreign writer, the only claims left are harmless ones",
-            |_, state: &State| {
+            |model: &Protocol, state: &State| {
                 !state.is_quiet()
                     || state.observer.unknown
-                    || state.routes.iter().all(|route| claim_is_harmless(state, route))
+                    || (0..model.apps()).all(|app| claim_is_harmless(model, state, app))
             },
         ),
         Property::always("without a foreign writer only a restore is ever overtaken", |_, state: &State| {
@@ -53,11 +52,14 @@ pub fn always() -> Vec<Property<Protocol>> {
         Property::always("no last stage passes at other weights than its own", |_, state: &State| {
             !state.observer.has_seen(Fault::PassedElsewhere)
         }),
-        Property::always("once all is over the records agree with the weights", |_, state: &State| {
-            let agree = |route: &Route| route.live == route.weights;
-            let unknown = state.observer.unknown || state.observer.records_unknown;
-            !state.is_quiet() || unknown || state.routes.iter().all(agree)
-        }),
+        Property::always(
+            "once all is over the records agree with the weights",
+            |model: &Protocol, state: &State| {
+                let agree = |app: usize| state.locks[app].live == state.routes[model.routes_of(app).start];
+                let unknown = state.observer.unknown || state.observer.records_unknown;
+                !state.is_quiet() || unknown || (0..model.apps()).all(agree)
+            },
+        ),
     ]
 }
 
@@ -97,16 +99,21 @@ pub fn sometimes(protocol: &Protocol) -> Vec<Property<Protocol>> {
     properties
 }
 
-/// Whether a route is free, or claimed by an execution that was stopped in `ClaimRoutes`, its claim
-/// still on its way when its restore found nothing and ended; and that has changed nothing: the
-/// weights are `before`. A change takes such a claim away itself, unless its invocation dies or has
-/// crashed. Once the interruption is long ago anybody may take it, but for one whose record is marked
-/// as done or restored: that takes a restore that a person starts.
-fn claim_is_harmless(state: &State, route: &Route) -> bool {
-    let observer = &state.observer;
-    route.claim.is_none_or(|claim| {
-        observer.stopped_claiming.contains(claim)
-            && (state.execution(claim).is_restore() || observer.left_for_dead.contains(claim))
-            && route.before.is_some_and(|before| before.weights == route.weights)
+/// Whether an app was given back, or carries a claim that does no harm: of an execution that was interrupted, where
+/// the weights are already what a restore of it would put back. Its last write came so late that its restore was
+/// over, or had found nothing. A restore that a person starts gives the app back.
+/// One that was stopped in `ClaimRoutes` gives its claim back itself, unless its invocation dies or has crashed.
+/// Nobody's is also what an execution that has ended had on its way when it crashed.
+fn claim_is_harmless(model: &Protocol, state: &State, app: usize) -> bool {
+    state.locks[app].claim.is_none_or(|held| {
+        let holder = state.execution(held.by);
+        let left_for_dead = state.observer.left_for_dead.contains(held.by);
+        let claiming = holder.step == Step::ClaimRoutes && !holder.is_restore();
+        match holder.status {
+            _ if held.reached.is_over() => true,
+            Status::Running => false,
+            Status::Ended(_) => left_for_dead,
+            Status::Interrupted => model.is_as_restored(state, held) && (!claiming || left_for_dead),
+        }
     })
 }

@@ -1,5 +1,6 @@
 //! The model that the checker explores: who takes part, what may happen next.
 
+use failover::model::hold::Reached;
 use stateright::{Model, Property};
 
 use crate::execution::{Call, Execution, Kind, Status, Step};
@@ -8,13 +9,16 @@ use crate::observer::Observer;
 use crate::properties;
 use crate::state::State;
 use crate::turn::{Turn, Verdict, in_flight};
-use crate::world::{ExecutionId, MOST_ROUTES, Route, START, Weights};
+use crate::world::{ExecutionId, Held, Lock, MOST_ROUTES, PerApp, START, Weights};
 
 /// Who takes part, and which fences are up.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // A row of switches is what it is.
 pub struct Protocol {
-    /// How many routes the app has.
+    /// How many routes there are.
     pub routes: usize,
+    /// Whether each is the only one of an app of its own, so that all executions move several apps.
+    pub lockstep: bool,
     /// The stages of each execution that is started at the beginning.
     pub wants: Vec<Vec<Weights>>,
     /// How many executions may be stopped, restores included.
@@ -23,6 +27,8 @@ pub struct Protocol {
     pub crashes: u8,
     /// Whether somebody else writes weights, once.
     pub foreigner: bool,
+    /// Whether infrastructure code removes the tags of an app, once.
+    pub strips: bool,
     /// Whether a write may fail however often it is tried.
     pub refusals: bool,
     /// The fences.
@@ -52,9 +58,23 @@ pub enum Action {
     Lose(usize),
     /// The foreign writer writes.
     Foreign(usize),
+    /// A history does not show yet what a restore has to know.
+    Unseen(ExecutionId),
+    /// The tags of an app are removed.
+    Strip(usize),
 }
 
 impl Protocol {
+    /// How many apps there are.
+    pub const fn apps(&self) -> usize {
+        if self.lockstep { self.routes } else { 1 }
+    }
+
+    /// The routes of an app.
+    pub fn routes_of(&self, app: usize) -> std::ops::Range<usize> {
+        if self.lockstep { app..app + 1 } else { 0..self.routes }
+    }
+
     /// The stages of an execution; none for a restore.
     pub fn stages(&self, execution: &Execution) -> &[Weights] {
         match execution.kind {
@@ -73,6 +93,25 @@ impl Protocol {
         self.stages(execution).last().copied().unwrap_or(execution.found[0])
     }
 
+    /// Whether these weights are on all apps of an interrupted execution what a restore of it would put back.
+    pub fn is_as_restored(&self, state: &State, held: Held) -> bool {
+        let holder = state.execution(held.by);
+        let ended = held.reached == Reached::Done;
+        let target = |route: usize| if ended { self.end_of(holder) } else { holder.found[route] };
+        self.routes_of_apps(&holder.apps).all(|route| state.routes[route] == target(route))
+    }
+
+    /// The routes of some apps.
+    pub fn routes_of_apps(&self, apps: &PerApp<bool>) -> impl Iterator<Item = usize> {
+        (0..self.apps()).filter(|app| apps[*app]).flat_map(|app| self.routes_of(app))
+    }
+
+    /// What an execution that is marked as done leaves on all routes; for the restore of one, what that puts back.
+    pub fn end_of(&self, execution: &Execution) -> Weights {
+        let first = || self.routes_of_apps(&execution.apps).next().unwrap_or(0);
+        self.stages(execution).last().copied().unwrap_or_else(|| execution.found[first()])
+    }
+
     /// Whether no stage comes after the one that an execution is at.
     pub fn is_last_stage(&self, execution: &Execution) -> bool {
         execution.stage + 1 >= self.stages(execution).len()
@@ -85,10 +124,10 @@ impl Protocol {
         let routes = &state.routes[..self.routes];
         let committed = state.ids().filter(|id| observer.committed.contains(*id));
         observer.unknown
-            || routes.iter().zip(observer.settled).all(|(route, settled)| route.weights == settled)
+            || routes.iter().zip(observer.settled).all(|(route, settled)| *route == settled)
             || committed
                 .map(|id| self.last_weights(state.execution(id)))
-                .any(|last| routes.iter().all(|route| route.weights == last))
+                .any(|last| routes.iter().all(|route| *route == last))
     }
 
     /// Whether SETTLE passes before what an execution is at is tried again.
@@ -105,7 +144,10 @@ impl Protocol {
         if !waits || state.has_settled(id) {
             actions.push(Action::Turn(id));
         }
-        let writes = execution.call == Call::Write;
+        if execution.call == Call::ReadHistories {
+            actions.push(Action::Unseen(id));
+        }
+        let writes = matches!(execution.call, Call::Write | Call::ClaimAnew);
         if execution.step == Step::CheckMetrics && !waits {
             actions.push(Action::RollBack(id));
         }
@@ -135,16 +177,18 @@ impl Model for Protocol {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let mut routes = [false; MOST_ROUTES];
-        routes[..self.routes].fill(true);
-        let executions = (0..self.wants.len()).map(|stages| Execution::new(Kind::Change { stages }, routes));
+        let mut apps = [false; MOST_ROUTES];
+        apps[..self.apps()].fill(true);
+        let executions = (0..self.wants.len()).map(|stages| Execution::new(Kind::Change { stages }, apps));
         vec![State {
-            routes: START.map(Route::untouched),
+            routes: START,
+            locks: START.map(|live| Lock { claim: None, live }),
             executions: executions.collect(),
             strays: Vec::new(),
             stops_left: self.stops,
             crashes_left: self.crashes,
             foreigner_left: self.foreigner,
+            strips_left: self.strips,
             observer: Observer::new(self.wants.len()),
         }]
     }
@@ -156,6 +200,10 @@ impl Model for Protocol {
         }
         if state.foreigner_left {
             actions.extend((0..self.routes).map(Action::Foreign));
+        }
+        if state.strips_left {
+            let claimed = |app: &usize| state.locks[*app].claim.is_some();
+            actions.extend((0..self.apps()).filter(claimed).map(Action::Strip));
         }
     }
 
@@ -174,7 +222,7 @@ impl Model for Protocol {
             Action::Crash(id) => state.crash(id, None, self.retry_settles(last, id)),
             Action::CrashInFlight(id) => {
                 let sent = in_flight(self, last, id);
-                if last.execution(id).step == Step::ClaimRoutes {
+                if matches!(last.execution(id).step, Step::ClaimRoutes | Step::SwapRoles) {
                     state.observer.left_for_dead.insert(id);
                 }
                 state.crash(id, Some(sent), self.retry_settles(last, id));
@@ -185,6 +233,8 @@ impl Model for Protocol {
             }
             Action::Lose(stray) => drop(state.strays.remove(stray)),
             Action::Foreign(route) => state.land_foreign(route),
+            Action::Unseen(id) => turn(&mut state, id).histories_are_unseen(),
+            Action::Strip(app) => state.strip(app),
         }
         (state != *last).then_some(state)
     }

@@ -2,13 +2,17 @@
 
 use crate::execution::{Call, Ending, Execution, Kind, Status, Step};
 use crate::observer::Observer;
-use crate::world::{ExecutionId, FOREIGN, Flight, MOST_ROUTES, PerRoute, Record, Route, Window, Write};
+use crate::world::{
+    ExecutionId, FOREIGN, Flight, Held, Lock, MOST_ROUTES, PerApp, PerRoute, Weights, Window, Write,
+};
 
 /// Routes, executions, and what may still happen to them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    /// The routes.
-    pub routes: PerRoute<Route>,
+    /// What the balancer does on each route.
+    pub routes: PerRoute<Weights>,
+    /// What the tags of each app say.
+    pub locks: PerApp<Lock>,
     /// The executions, in the order in which they were started.
     pub executions: Vec<Execution>,
     /// Writes of invocations that crashed, which may land all the same.
@@ -19,6 +23,8 @@ pub struct State {
     pub crashes_left: u8,
     /// Whether the foreign writer has yet to write.
     pub foreigner_left: bool,
+    /// Whether infrastructure code has yet to remove the tags of an app.
+    pub strips_left: bool,
     /// What the observer has noted.
     pub observer: Observer,
 }
@@ -49,18 +55,6 @@ impl State {
         self.strays.is_empty() && self.executions.iter().all(|execution| execution.call == Call::Nothing)
     }
 
-    /// Whether nothing of an execution is at work any more, nor of those whose work it was to finish:
-    /// they were stopped before it.
-    pub fn is_gone(&self, id: ExecutionId) -> bool {
-        let execution = self.execution(id);
-        execution.call == Call::Nothing
-            && self.strays.iter().all(|stray| stray.by != id)
-            && match execution.kind {
-                Kind::Restore { of } => self.is_gone(of),
-                Kind::Change { .. } => true,
-            }
-    }
-
     /// Begins a wait: every write that was checked by now is waited for.
     pub fn begin_to_settle(&mut self, id: ExecutionId) {
         let own = self.executions.iter_mut().filter_map(|execution| execution.window.as_mut());
@@ -77,34 +71,34 @@ impl State {
 
     /// A write lands.
     pub fn land(&mut self, flight: &Flight) {
-        let route = &mut self.routes[flight.route];
         match flight.write {
-            Write::Claim { before } => {
-                (route.claim, route.before) = (Some(flight.by), Some(before));
-                route.live = before.weights;
+            Write::Tags { reached, live } => {
+                let lock = &mut self.locks[flight.to];
+                lock.claim = Some(Held { by: flight.by, reached });
+                lock.live = live.unwrap_or(lock.live);
             }
-            Write::Finish { weights, mark } => {
-                route.live = weights;
-                if let Some(reached) = mark {
-                    route.before = Some(Record { weights, reached });
-                }
-            }
-            Write::Release { keep_before } => {
-                route.claim = None;
-                route.before = route.before.filter(|_| keep_before);
-            }
+            Write::Removal => self.locks[flight.to].claim = None,
             Write::Weights(weights) => {
-                let changes = route.weights != weights;
-                route.weights = weights;
+                let route = &mut self.routes[flight.to];
+                let changes = *route != weights;
+                *route = weights;
                 self.observer.landed(flight, changes, &self.executions);
             }
         }
     }
 
+    /// Infrastructure code removes the tags of an app, which it does not know.
+    pub fn strip(&mut self, app: usize) {
+        self.strips_left = false;
+        self.locks[app].claim = None;
+        // What was recorded is gone as well.
+        self.observer.records_unknown = true;
+    }
+
     /// The foreign writer writes.
     pub fn land_foreign(&mut self, route: usize) {
         self.foreigner_left = false;
-        self.routes[route].weights = FOREIGN;
+        self.routes[route] = FOREIGN;
         self.observer.foreigner_landed(route, &self.executions);
         // A check that has yet to read the weights sees the foreign ones and is not excused.
         let own = self.executions.iter_mut().filter(|execution| execution.is_writing_weights());
@@ -117,8 +111,7 @@ impl State {
     pub fn stop(&mut self, id: ExecutionId) {
         self.stops_left -= 1;
         let restore = ExecutionId(u8::try_from(self.executions.len()).unwrap_or(u8::MAX));
-        let claiming = self.execution(id).step == Step::ClaimRoutes;
-        self.observer.stopped(id, restore, claiming);
+        self.observer.stopped(id, restore);
         let execution = self.execution_mut(id);
         execution.status = Status::Interrupted;
         if matches!(execution.step, Step::PlanShift | Step::CheckMetrics) || execution.call == Call::Wait {

@@ -1,11 +1,12 @@
 //! A path through the model as people read it.
 
+use failover::model::hold::Reached;
 use stateright::Path;
 
 use crate::execution::Call;
 use crate::protocol::{Action, Protocol};
 use crate::state::State;
-use crate::world::{Reached, Route};
+use crate::world::Lock;
 
 /// One line for each thing that happened, with the routes as they were after it.
 pub fn tell(protocol: &Protocol, path: Path<State, Action>) -> String {
@@ -13,8 +14,10 @@ pub fn tell(protocol: &Protocol, path: Path<State, Action>) -> String {
     let after = steps.iter().skip(1).map(|(state, _)| state);
     let lines = steps.iter().zip(after).filter_map(|((state, action), after)| {
         let what = describe(state, (*action)?);
-        let routes: Vec<_> = after.routes[..protocol.routes].iter().map(describe_route).collect();
-        Some(format!("  {what:<58} {}\n", routes.join(" | ")))
+        let routes: Vec<_> =
+            after.routes[..protocol.routes].iter().map(|w| format!("{:>3} %", w.0)).collect();
+        let locks: Vec<_> = after.locks[..protocol.apps()].iter().map(describe_lock).collect();
+        Some(format!("  {what:<58} {} | {}\n", routes.join(", "), locks.join(", ")))
     });
     lines.collect()
 }
@@ -24,7 +27,7 @@ fn describe(state: &State, action: Action) -> String {
         Action::Turn(id) => {
             let execution = state.execution(id);
             match execution.call {
-                Call::Write => format!("{id:?} {:?}: writes route {}", execution.step, execution.route),
+                Call::Write => format!("{id:?} {:?}: writes number {}", execution.step, execution.at),
                 call => format!("{id:?} {:?}: {call:?}", execution.step),
             }
         }
@@ -43,21 +46,15 @@ fn describe(state: &State, action: Action) -> String {
             format!("the write of {:?} that was on the way is lost", state.strays[stray].by)
         }
         Action::Foreign(route) => format!("the foreign writer changes route {route}"),
+        Action::Unseen(id) => format!("{id:?} is not shown the histories yet"),
+        Action::Strip(app) => format!("the tags of app {app} are removed"),
     }
 }
 
-fn describe_route(route: &Route) -> String {
-    let claim = route.claim.map_or_else(|| String::from("-"), |claim| format!("{claim:?}"));
-    let before = route
-        .before
-        .map_or_else(|| String::from("-"), |before| format!("{}{}", before.weights.0, mark(before.reached)));
-    format!("{:>3} %, claim {claim}, before {before}", route.weights.0)
-}
-
-const fn mark(reached: Reached) -> &'static str {
-    match reached {
-        Reached::Nothing => "",
-        Reached::Restored => " restored",
-        Reached::Done => " done",
+fn describe_lock(lock: &Lock) -> String {
+    match lock.claim {
+        None => "no claim".into(),
+        Some(held) if held.reached == Reached::Nothing => format!("claim {:?}", held.by),
+        Some(held) => format!("claim {:?} {:?}", held.by, held.reached),
     }
 }

@@ -4,10 +4,12 @@ mod claim;
 mod release;
 mod weights;
 
-use crate::execution::{Call, Ending, Execution, Kind, Status, Step};
+use failover::model::hold::Reached;
+
+use crate::execution::{Call, Come, Ending, Execution, Kind, Status, Step};
 use crate::protocol::Protocol;
 use crate::state::State;
-use crate::world::{ExecutionId, Flight, PerRoute, Reached, Record, Weights, Write};
+use crate::world::{ExecutionId, Flight, PerRoute, Weights, Write};
 
 /// What `CheckMetrics` concludes; a third, to wait, changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +53,7 @@ impl Turn<'_> {
     fn wait_is_over(&mut self) {
         let me = self.me_mut();
         me.second_pass = me.step == Step::RollBack;
+        me.again = false;
         me.call = Call::ReadTags;
     }
 
@@ -62,14 +65,19 @@ impl Turn<'_> {
         self.state.execution_mut(self.id)
     }
 
-    /// My routes, by number.
-    pub(crate) fn my_routes(&self) -> impl Iterator<Item = usize> + use<> {
-        self.me().routes.into_iter().enumerate().filter_map(|(route, mine)| mine.then_some(route))
+    /// My apps, by number.
+    pub(crate) fn my_apps(&self) -> impl Iterator<Item = usize> + use<> {
+        self.me().apps.into_iter().enumerate().filter_map(|(app, mine)| mine.then_some(app))
+    }
+
+    /// Their routes, by number.
+    pub(crate) fn my_routes(&self) -> impl Iterator<Item = usize> + use<'_> {
+        self.my_apps().flat_map(|app| self.protocol.routes_of(app))
     }
 
     /// What is read of the weights.
     pub(crate) fn weights(&self) -> PerRoute<Weights> {
-        self.state.routes.map(|route| route.weights)
+        self.state.routes
     }
 
     pub(crate) fn next(&mut self, call: Call) {
@@ -78,11 +86,19 @@ impl Turn<'_> {
 
     /// The invocation returns. Where the execution was interrupted, nobody hears it.
     pub(crate) fn go(&mut self, step: Step) {
-        if self.me().status == Status::Interrupted {
-            self.me_mut().forget();
-        } else {
-            self.me_mut().begin(step);
+        let me = self.me_mut();
+        if me.status == Status::Interrupted {
+            return me.forget();
         }
+        me.come = match (me.step, step) {
+            (Step::PlanShift, _) => Come::Planned,
+            (Step::ClaimRoutes, Step::SetWeights | Step::RollBack) => Come::Claimed,
+            (Step::SwapRoles, _) if matches!(me.then, Some(Ending::Success | Ending::Restored)) => {
+                Come::Swapped
+            }
+            _ => me.come,
+        };
+        me.begin(step);
     }
 
     /// On to the ending, by way of `ReleaseRoutes`.
@@ -132,28 +148,34 @@ impl Turn<'_> {
     }
 }
 
-/// The write that an execution has on its way when its call is `Write`.
+/// The write that an execution has on its way when its call is `Write` or `ClaimAnew`.
 pub fn in_flight(protocol: &Protocol, state: &State, id: ExecutionId) -> Flight {
     let execution = state.execution(id);
-    let route = execution.route;
-    let found = execution.found[route];
-    let fences = protocol.fences;
-    let reached =
+    let (fences, to) = (protocol.fences, execution.at);
+    let found = |app: usize| protocol.routes_of(app).next().map(|route| execution.found[route]);
+    let claimed =
         if execution.finished && fences.claim_keeps_done { Reached::Done } else { Reached::Nothing };
     let write = match (execution.step, execution.kind) {
-        (Step::ClaimRoutes, _) => Write::Claim { before: Record { weights: found, reached } },
+        (Step::ClaimRoutes, _) => Write::Tags { reached: claimed, live: found(to) },
+        (Step::RollBack, _) if execution.call == Call::ClaimAnew => {
+            Write::Tags { reached: claimed, live: found(to) }
+        }
         (Step::SetWeights, _) => Write::Weights(protocol.stage_weights(execution)),
         (Step::SwapRoles, Kind::Change { .. }) => {
-            let mark = fences.swap_marks_done.then_some(Reached::Done);
-            Write::Finish { weights: protocol.last_weights(execution), mark }
+            let reached = if fences.swap_marks_done { Reached::Done } else { Reached::Nothing };
+            Write::Tags { reached, live: Some(protocol.last_weights(execution)) }
         }
         (Step::SwapRoles, Kind::Restore { .. }) => {
-            let for_all = execution.finished || !fences.restore_speaks_for_one_route;
-            let mark = if for_all { Reached::Done } else { Reached::Restored };
-            Write::Finish { weights: found, mark: fences.swap_marks_done.then_some(mark) }
+            let for_all = execution.finished || !fences.restore_speaks_for_one_app;
+            let reached = if for_all { Reached::Done } else { Reached::Restored };
+            Write::Tags { reached, live: found(to) }
         }
-        (Step::RollBack, _) => Write::Weights(found),
-        _ => Write::Release { keep_before: execution.then == Some(Ending::RollBackFailed) },
+        (Step::RollBack, _) => Write::Weights(execution.found[to]),
+        _ if !fences.release_leaves_a_trace => Write::Removal,
+        _ => {
+            let left = execution.then == Some(Ending::RollBackFailed);
+            Write::Tags { reached: if left { Reached::Left } else { Reached::Released }, live: None }
+        }
     };
-    Flight { by: id, route, write, window: execution.window.unwrap_or_default() }
+    Flight { by: id, to, write, window: execution.window.unwrap_or_default() }
 }

@@ -1,8 +1,9 @@
-//! What everybody shares: the routes, and the writes that are on their way to them.
+//! What everybody shares: the routes with their weights, the tags of the apps, and the writes that are on
+//! their way to them.
 
 use std::fmt;
 
-pub use failover::model::claim::Reached;
+use failover::model::hold::Reached;
 
 /// What a route's fleets get: the percent of the standby.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +20,9 @@ pub const MOST_ROUTES: usize = 2;
 
 /// A value for each route.
 pub type PerRoute<T> = [T; MOST_ROUTES];
+
+/// A value for each app.
+pub type PerApp<T> = [T; MOST_ROUTES];
 
 /// One execution of the state machine, in the order in which they were started.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,57 +76,38 @@ impl Executions {
     }
 }
 
-/// A route: its weights, and its tags.
+/// What the tags of an app's lock say: those of the first of its two target groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Route {
-    /// What the balancer does.
-    pub weights: Weights,
-    /// The execution that is changing the route.
-    pub claim: Option<ExecutionId>,
-    /// What to go back to.
-    pub before: Option<Record>,
-    /// The weights at which the live fleet was recorded last.
+pub struct Lock {
+    /// Who wrote the claim last, and what that one has reached.
+    pub claim: Option<Held>,
+    /// The weights of its first route at which the live fleet was recorded last.
     pub live: Weights,
 }
 
-/// The tag `before`: what a restore of the run that wrote it has to put back.
+/// A claim as the model has it; the rules of the product have names instead of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Record {
-    /// The weights.
-    pub weights: Weights,
-    /// What that run has reached.
+pub struct Held {
+    /// Whose it is.
+    pub by: ExecutionId,
+    /// What that one has reached.
     pub reached: Reached,
 }
 
-impl Route {
-    /// A route that nobody has touched.
-    pub const fn untouched(weights: Weights) -> Self {
-        Self { weights, claim: None, before: None, live: weights }
-    }
-}
-
-/// One call that changes one route. A call either happens as a whole or not at all.
+/// One call that changes one route, or the tags of one lock. A call either happens as a whole or not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Write {
-    /// The tags `claim`, `before` and `live`, together.
-    Claim {
-        /// What `before` becomes.
-        before: Record,
-    },
-    /// The weights.
+    /// The weights of a route.
     Weights(Weights),
-    /// The tags `live` and `before` of a run that has come to its end, together.
-    Finish {
-        /// What both become.
-        weights: Weights,
-        /// The mark with which `before` is written, if it is.
-        mark: Option<Reached>,
+    /// The tags of a lock: the claim with what is reached, and which fleet is live, if that is known.
+    Tags {
+        /// What is reached.
+        reached: Reached,
+        /// What the live fleet is recorded at.
+        live: Option<Weights>,
     },
-    /// Takes `claim` away, and `before` with it unless that is to be kept.
-    Release {
-        /// Whether people still need `before`.
-        keep_before: bool,
-    },
+    /// Removes the claim. No execution does so, unless the fence that keeps it from that is down.
+    Removal,
 }
 
 /// A write that is on its way, after the check that allowed it.
@@ -130,8 +115,8 @@ pub enum Write {
 pub struct Flight {
     /// Whose write it is.
     pub by: ExecutionId,
-    /// Where it goes.
-    pub route: usize,
+    /// The route or the app to which it goes.
+    pub to: usize,
     /// What it changes.
     pub write: Write,
     /// How long its check is past.

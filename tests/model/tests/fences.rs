@@ -6,7 +6,6 @@ use common::{alone, quiet};
 use model::fences::Fences;
 use model::protocol::Protocol;
 use model::story;
-use model::world::Weights;
 use stateright::{Checker, HasDiscoveries, Model};
 
 /// The smallest world in which a fence is needed.
@@ -18,13 +17,16 @@ fn world(fence: &str) -> Protocol {
         }
         "bake_settles" => Protocol { crashes: 1, ..quiet() },
         "settle_after_claim" | "claim_retry_settles" => Protocol { stops: 1, crashes: 1, ..quiet() },
-        "failed_restore_keeps_before" => Protocol { stops: 1, refusals: true, ..quiet() },
+        "failed_restore_is_left" => Protocol { stops: 1, refusals: true, ..quiet() },
         "settle_before_release" => Protocol { stops: 1, crashes: 1, refusals: true, ..quiet() },
-        "swap_marks_done" => Protocol { routes: 2, stops: 1, ..alone() },
-        "claim_keeps_done" | "restore_speaks_for_one_route" => Protocol { routes: 2, stops: 2, ..alone() },
-        "restored_holds" => {
-            Protocol { wants: vec![vec![Weights(100)], vec![Weights(50)]], stops: 2, ..quiet() }
+        "swap_marks_done" => Protocol { routes: 2, lockstep: true, stops: 1, ..alone() },
+        "claim_keeps_done" | "restore_speaks_for_one_app" => {
+            Protocol { routes: 2, lockstep: true, stops: 2, ..alone() }
         }
+        "anew_looks_at_self" => Protocol { routes: 2, stops: 2, strips: true, ..alone() },
+        "anew_settles" => Protocol { stops: 1, crashes: 1, ..alone() },
+        "stripped_goes_back" => Protocol { stops: 1, strips: true, ..alone() },
+        "unseen_is_not_nothing" => Protocol { stops: 1, ..alone() },
         "predecessors_are_mine" | "stopped_restore_keeps_claims" => Protocol { stops: 2, ..alone() },
         _ => Protocol { stops: 1, ..quiet() },
     }

@@ -54,6 +54,24 @@ fn a_stop_with_two_routes() {
 }
 
 #[test]
+fn a_stop_with_two_apps() {
+    check("a stop, two apps", Protocol { routes: 2, lockstep: true, stops: 1, ..quiet() });
+}
+
+#[test]
+fn tags_that_are_removed() {
+    check("removed tags, two routes", Protocol { routes: 2, stops: 2, strips: true, ..alone() });
+}
+
+#[test]
+fn tags_that_are_removed_of_one_of_two_apps() {
+    check(
+        "removed tags, two apps",
+        Protocol { routes: 2, lockstep: true, stops: 1, strips: true, ..alone() },
+    );
+}
+
+#[test]
 fn a_restore_that_is_stopped_too() {
     let wants = vec![vec![Weights(100)], vec![Weights(50)]];
     check("two stops", Protocol { wants, stops: 2, ..quiet() });
@@ -62,6 +80,11 @@ fn a_restore_that_is_stopped_too() {
 #[test]
 fn a_restore_that_is_stopped_too_with_two_routes() {
     check("two routes, two stops, one shift", Protocol { routes: 2, stops: 2, ..alone() });
+}
+
+#[test]
+fn a_restore_that_is_stopped_too_with_two_apps() {
+    check("two apps, two stops, one shift", Protocol { routes: 2, lockstep: true, stops: 2, ..alone() });
 }
 
 #[test]

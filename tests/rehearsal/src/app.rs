@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, RuleCondition, Tag, TargetGroupAttribute,
 };
+use failover::model::hold::Held;
 use failover::model::probe::STANDBY_HEADER;
 use failover::model::weights::GroupWeight;
 use jiff::Timestamp;
@@ -271,10 +272,7 @@ impl<'a> App<'a> {
     /// # Errors
     /// If the balancer refuses.
     pub async fn request(&self, value: &str) -> Result<()> {
-        let tag = Tag::builder().key("failover:request").value(value).build();
-        let route = self.routes.first().context("an app without routes")?;
-        self.ground.balancer.add_tags().resource_arns(route).tags(tag).send().await?;
-        Ok(())
+        self.tag("failover:request", value).await
     }
 
     /// Switches the session cookies of a fleet's target group on.
@@ -329,18 +327,51 @@ impl<'a> App<'a> {
         Ok(weights)
     }
 
-    /// The tags of each route now.
+    /// The target group whose tags say who holds the app: the first by its ARN.
+    pub fn lock(&self) -> &String {
+        (&self.groups[0]).min(&self.groups[1])
+    }
+
+    /// The tags of that group now.
     ///
     /// # Errors
     /// If the balancer does not answer.
-    pub async fn tags(&self) -> Result<Vec<BTreeMap<String, String>>> {
-        let mut all = Vec::new();
-        for arn in &self.standing() {
-            let answer = self.ground.balancer.describe_tags().resource_arns(arn).send().await?;
-            let tags = answer.tag_descriptions().first().map(|d| d.tags().to_vec()).unwrap_or_default();
-            all.push(tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect());
+    pub async fn tags(&self) -> Result<BTreeMap<String, String>> {
+        let answer = self.ground.balancer.describe_tags().resource_arns(self.lock()).send().await?;
+        let tags = answer.tag_descriptions().first().map(|d| d.tags().to_vec()).unwrap_or_default();
+        Ok(tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect())
+    }
+
+    /// The claim of a run that has not given the app back yet.
+    ///
+    /// # Errors
+    /// If the balancer does not answer.
+    pub async fn claim(&self) -> Result<Option<Held>> {
+        let claim = self.tags().await?.get("failover:claim").map(|claim| Held::parse(claim));
+        Ok(claim.filter(|held| !held.reached.is_over()))
+    }
+
+    /// Writes a tag, as a person or another run does.
+    ///
+    /// # Errors
+    /// If the balancer refuses.
+    pub async fn tag(&self, key: &str, value: &str) -> Result<()> {
+        let tag = Tag::builder().key(key).value(value).build();
+        self.ground.balancer.add_tags().resource_arns(self.lock()).tags(tag).send().await?;
+        Ok(())
+    }
+
+    /// Removes the tags of both groups, as infrastructure code does that does not know them.
+    ///
+    /// # Errors
+    /// If the balancer refuses.
+    pub async fn strip_tags(&self) -> Result<()> {
+        for group in &self.groups {
+            let call = self.ground.balancer.remove_tags().resource_arns(group);
+            let keys = ["failover:claim", "failover:live", "failover:request", "failover:release"];
+            call.set_tag_keys(Some(keys.map(Into::into).to_vec())).send().await?;
         }
-        Ok(all)
+        Ok(())
     }
 
     /// The actions of a route now.

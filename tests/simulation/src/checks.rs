@@ -8,8 +8,11 @@ mod words;
 
 pub(crate) use limits::Limits;
 
+use failover::model::hold::Held;
+
 use crate::plot::Incident;
 use crate::run::{ABORTED, Scene, of_neighbour};
+use crate::site::App;
 
 /// Something that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,20 +67,21 @@ fn foreign_weights(scene: &Scene<'_>) -> Option<String> {
         .then(|| format!("{:?} was set by hand, and became {weights:?}", Incident::BY_HAND))
 }
 
-/// Claims of what has ended, that nobody is about to remove.
+/// Claims of what has ended and did not say so.
 fn claims(scene: &Scene<'_>) -> Option<String> {
     let report = scene.report;
     // A stop of which no event came leaves a claim for a restore by hand.
     if report.ending == ABORTED || report.ending == "Endless" {
         return None;
     }
-    let held: Vec<String> = scene.cloud.site.routes().filter_map(|route| claim(scene, route)).collect();
+    let held: Vec<String> = scene.cloud.site.apps.iter().filter_map(|app| claim(scene, app)).collect();
     (!held.is_empty()).then(|| format!("{} left {held:?}", report.ending))
 }
 
-/// Whose claim a route carries: the one place that knows where claims are kept.
-fn claim(scene: &Scene<'_>, route: &str) -> Option<String> {
-    scene.cloud.alb.tags(route).get("failover:claim").cloned()
+/// The claim of a run that has not given an app back: the one place that knows where claims are kept.
+fn claim(scene: &Scene<'_>, app: &App) -> Option<String> {
+    let claim = scene.cloud.alb.tags(app.lock()).get("failover:claim").cloned();
+    claim.filter(|claim| !Held::parse(claim).reached.is_over())
 }
 
 fn others(scene: &Scene<'_>) -> Option<String> {

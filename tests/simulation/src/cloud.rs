@@ -36,6 +36,8 @@ pub struct Execution {
     pub ended: Option<Timestamp>,
     /// The name of the error with which it failed.
     pub error: Option<String>,
+    /// What is shown of its history once it is over.
+    pub history: Vec<Value>,
 }
 
 /// What both fleets of an app got from a moment on.
@@ -215,6 +217,9 @@ impl Cloud {
             "DescribeExecution" => {
                 self.describe_execution(asked["executionArn"].as_str().unwrap_or_default())
             }
+            "GetExecutionHistory" => {
+                self.execution_history(asked["executionArn"].as_str().unwrap_or_default())
+            }
             "PutEvents" => {
                 let entries = asked["Entries"].as_array().cloned().unwrap_or_default();
                 let count = entries.len();
@@ -233,12 +238,16 @@ impl Cloud {
         response.body(answer.to_string().into()).expect("an answer")
     }
 
+    fn execution_history(&self, arn: &str) -> (u16, Value) {
+        match lock(&self.executions).get(arn) {
+            Some(execution) => (200, json!({ "events": execution.history })),
+            None => no_execution(arn),
+        }
+    }
+
     fn describe_execution(&self, arn: &str) -> (u16, Value) {
         let executions = lock(&self.executions);
-        let Some(execution) = executions.get(arn) else {
-            let message = format!("Execution Does Not Exist: '{arn}'");
-            return (400, json!({ "__type": "ExecutionDoesNotExist", "message": message }));
-        };
+        let Some(execution) = executions.get(arn) else { return no_execution(arn) };
         let mut answer = json!({
             "executionArn": arn,
             "stateMachineArn": "arn:aws:states:eu-central-1:123456789012:stateMachine:failover",
@@ -255,6 +264,11 @@ impl Cloud {
         }
         (200, answer)
     }
+}
+
+fn no_execution(arn: &str) -> (u16, Value) {
+    let message = format!("Execution Does Not Exist: '{arn}'");
+    (400, json!({ "__type": "ExecutionDoesNotExist", "message": message }))
 }
 
 /// The action of a call in the query protocol.

@@ -103,6 +103,8 @@ pub struct Functions {
     claim_routes: claim_routes::Clients,
     check_metrics: check_metrics::Clients,
     balancer: aws_sdk_elasticloadbalancingv2::Client,
+    swap_roles: swap_roles::Clients,
+    roll_back: roll_back::Clients,
     send_notice: send_notice::Clients,
 }
 
@@ -117,6 +119,8 @@ impl Functions {
             claim_routes: claim_routes::clients(config),
             check_metrics: check_metrics::clients(config),
             balancer: set_weights::clients(config),
+            swap_roles: swap_roles::clients(config),
+            roll_back: roll_back::clients(config),
             send_notice: send_notice::clients(config),
         })
     }
@@ -189,8 +193,8 @@ impl Functions {
             "check-metrics" => {
                 Box::pin(aws::answer(self.check_metrics.clone(), check_metrics::handle, payload))
             }
-            "swap-roles" => Box::pin(aws::answer(balancer, swap_roles::handle, payload)),
-            "roll-back" => Box::pin(aws::answer(balancer, roll_back::handle, payload)),
+            "swap-roles" => Box::pin(aws::answer(self.swap_roles.clone(), swap_roles::handle, payload)),
+            "roll-back" => Box::pin(aws::answer(self.roll_back.clone(), roll_back::handle, payload)),
             "release-routes" => Box::pin(aws::answer(balancer, release_routes::handle, payload)),
             "send-notice" => Box::pin(aws::answer(self.send_notice.clone(), send_notice::handle, payload)),
             other => {

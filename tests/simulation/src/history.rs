@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use clock::Instant;
+use serde_json::{Value, json};
 
 /// A history that is being written.
 #[derive(Debug)]
@@ -14,11 +15,13 @@ pub struct History {
     pub path: Vec<String>,
     /// A line for every event.
     pub text: String,
+    /// What `GetExecutionHistory` shows of the execution, as far as functions of ours read it.
+    shown: Vec<Value>,
 }
 
 impl Default for History {
     fn default() -> Self {
-        Self { began: Instant::now(), events: 0, path: Vec::new(), text: String::new() }
+        Self { began: Instant::now(), events: 0, path: Vec::new(), text: String::new(), shown: Vec::new() }
     }
 }
 
@@ -29,7 +32,28 @@ impl History {
         if kind == "StateEntered" && self.path.last().is_none_or(|last| last != subject) {
             self.path.push(subject.to_owned());
         }
+        match kind {
+            "StateExited" => {
+                self.show("TaskStateExited", "stateExitedEventDetails", &json!({ "name": subject }));
+            }
+            "LambdaFunctionSucceeded" => {
+                self.show(kind, "lambdaFunctionSucceededEventDetails", &json!({ "output": detail }));
+            }
+            _ => {}
+        }
         self.line(kind, subject, detail);
+    }
+
+    fn show(&mut self, kind: &str, details: &str, value: &Value) {
+        let id = self.shown.len() + 1;
+        let at = clock::now().as_second();
+        self.shown.push(json!({ "id": id, "type": kind, "timestamp": at, details: value }));
+    }
+
+    /// What is shown of the execution, which has ended like this; another one may follow.
+    pub fn over(&mut self, ending: &str) -> Vec<Value> {
+        self.show(ending, "executionAbortedEventDetails", &json!({}));
+        std::mem::take(&mut self.shown)
     }
 
     /// Something that no history of an execution shows.

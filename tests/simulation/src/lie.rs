@@ -51,7 +51,7 @@ impl Lie {
     pub fn instead(self, action: &str, body: &str) -> Option<Response<Bytes>> {
         let nothing = match (self, action) {
             (Self::RolesWereRecorded, "AddTags") => body.contains("done"),
-            (Self::ClaimsWereRemoved, "RemoveTags") => body.contains("claim"),
+            (Self::ClaimsWereRemoved, "AddTags") => body.contains("released"),
             _ => false,
         };
         let text = format!("<{action}Response><{action}Result/></{action}Response>");

@@ -148,6 +148,7 @@ impl Stage {
         let runtime = runtime.expect("a runtime");
         // What the SDK draws: jitter of its retries, and ids of its calls.
         fastrand::seed(plot.seed);
+        failover::aws::pace::begin_anew();
         METRICS.with_borrow_mut(Vec::clear);
         let report = runtime.block_on(async {
             clock::virtual_time::begin(plot.begins);
@@ -229,7 +230,14 @@ impl Stage {
         (run, history): (&mut Run, &mut History),
     ) -> Ended {
         let (arn, began) = (run.execution.clone(), clock::now());
-        let running = Execution { status: "RUNNING", input: input.clone(), began, ended: None, error: None };
+        let running = Execution {
+            status: "RUNNING",
+            input: input.clone(),
+            began,
+            ended: None,
+            error: None,
+            history: Vec::new(),
+        };
         lock(&cloud.executions).insert(arn.clone(), running);
         let invoke = |name: &str, payload: String| -> Answer { functions.invoke(name, payload) };
         let rng = generator(cloud.plot.seed, &arn);
@@ -254,6 +262,11 @@ impl Stage {
             execution.status = status;
             execution.ended = (status != "RUNNING").then(clock::now);
             execution.error = ended.as_ref().err().map(|failure| failure.error.clone());
+            execution.history = history.over(match status {
+                ABORTED_STATUS => "ExecutionAborted",
+                "SUCCEEDED" => "ExecutionSucceeded",
+                _ => "ExecutionFailed",
+            });
         }
         ended
     }
@@ -283,7 +296,7 @@ async fn strike(cloud: &Cloud, incident: &Incident) {
         Incident::ByHand => cloud.set_weights(0, 0, Incident::BY_HAND).await,
         Incident::Ask(what) => {
             let tag = [
-                ("ResourceArns.member.1", cloud.site.apps[0].routes[0].as_str()),
+                ("ResourceArns.member.1", cloud.site.apps[0].lock()),
                 ("Tags.member.1.Key", "failover:request"),
                 ("Tags.member.1.Value", what),
             ];

@@ -38,6 +38,13 @@ pub struct App {
     pub targets: [Vec<SocketAddr>; 2],
 }
 
+impl App {
+    /// The target group whose tags say who holds the app: the first by its ARN.
+    pub fn lock(&self) -> &str {
+        self.groups.iter().min().map_or("", String::as_str)
+    }
+}
+
 impl Site {
     /// The rules of all apps.
     pub fn routes(&self) -> impl Iterator<Item = &String> {

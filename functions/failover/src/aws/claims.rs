@@ -1,4 +1,4 @@
-//! Claims on routes: who holds them, and the fence before every write.
+//! Claims on apps: who holds them, and the fence before every write.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::config::{Builder, Config, timeout::TimeoutConfig};
 use aws_sdk_sfn::Client as StepFunctions;
 use clock::Instant;
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::error::{code, named};
 use super::tags::{self, Marks};
 use crate::model::claim::{Claim, Standing};
 use crate::model::error::{Error, Kind};
-use crate::model::{Plan, Route};
+use crate::model::hold::{Held, Hold};
+use crate::model::{Plan, PlannedApp};
 use crate::run::request::Requests;
 
 /// A look at the claims, after which there is a limited time to write.
@@ -37,76 +37,110 @@ impl Fence {
     pub fn in_time(&self) -> Result<Builder, Error> {
         let left = self.ends.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            let message = "AWS took so long to answer that the claims on the routes must be read again";
+            let message = "AWS took so long to answer that the claims on the apps must be read again";
             return Err(Error::new(Kind::AwsUnavailable, message));
         }
         Ok(Config::builder().timeout_config(TimeoutConfig::builder().operation_timeout(left).build()))
     }
 }
 
-/// Looks whether every route is still claimed by the plan's execution. A write must follow in time.
+/// Looks whether every app is still claimed by the plan's execution. A write must follow in time.
 ///
 /// # Errors
-/// `Overtaken`, with who holds the route; otherwise as AWS answers.
+/// `Overtaken`, with who holds the app; `AwsRefused` where somebody has removed the claim, so that others take
+/// the app for free; otherwise as AWS answers.
 pub async fn fence(client: &Client, plan: &Plan) -> Result<Fence, Error> {
-    fence_of(client, plan, plan.routes.iter().collect()).await.map(|(fence, _)| fence)
+    let (fence, holds) = look(client, plan, plan.held_apps()).await?;
+    match holds.into_iter().find(|(_, hold)| *hold == Hold::Stripped) {
+        None => Ok(fence),
+        Some((app, _)) => Err(Error::new(
+            Kind::AwsRefused,
+            format!(
+                "the tag failover:claim of {} was removed, so that nobody sees that {} is taken; infrastructure code \
+                 has to leave tags alone that begin with failover:",
+                app.lock(),
+                app.name
+            ),
+        )),
+    }
 }
 
-/// The same for some of the routes, which are written to next: those of them that are not gone.
+/// The same for the way back, and for what claims the apps anyway: with those of the apps whose claim is not the
+/// run's own one. Somebody has removed it, or it is that of the run that it restores.
+///
+/// Only a run that goes on writes there: an invocation of one that was stopped may come here when its restore is
+/// long over.
 ///
 /// # Errors
-/// As [`fence`].
-pub async fn fence_of<'a>(
+/// As [`fence`], but for a claim that was removed.
+pub async fn fence_back<'a>(
+    (client, step_functions): (&Client, &StepFunctions),
+    plan: &'a Plan,
+    apps: impl Iterator<Item = &'a PlannedApp>,
+) -> Result<(Fence, Vec<&'a PlannedApp>), Error> {
+    let (fence, holds) = look(client, plan, apps).await?;
+    let others: Vec<&PlannedApp> =
+        holds.into_iter().filter(|(_, hold)| *hold != Hold::Own).map(|(app, _)| app).collect();
+    if !others.is_empty() && !is_running(step_functions, &plan.execution.arn).await? {
+        return Err(Error::new(Kind::AwsRefused, "The execution was stopped; it writes nothing more."));
+    }
+    Ok((fence, others))
+}
+
+/// What the run finds of its claims on these apps, none of which is somebody else's.
+async fn look<'a>(
     client: &Client,
     plan: &Plan,
-    routes: Vec<&'a Route>,
-) -> Result<(Fence, Vec<&'a Route>), Error> {
+    apps: impl Iterator<Item = &'a PlannedApp>,
+) -> Result<(Fence, Vec<(&'a PlannedApp, Hold)>), Error> {
     let fence = Fence::now(plan.settle_seconds);
-    let mut held = Vec::new();
-    for (route, marks) in marks_of(client, routes).await? {
-        let holder = match marks.claim {
-            Some(claim) if plan.owns(&claim) => {
-                held.push(route);
-                continue;
-            }
-            Some(other) => format!("{other} holds it"),
-            // Not even a restore goes on: the interrupted run may have come to its end after all, and
-            // another one may have been there since.
-            None => "the tag failover:claim was removed".into(),
-        };
-        return Err(Error::new(
-            Kind::Overtaken,
-            format!(
-                "This run no longer holds {} ({}): {holder}. It writes nothing more; the weights are left to \
-                 whoever took the route.",
-                route.label, route.arn
-            ),
-        ));
+    let mut holds = Vec::new();
+    for (app, marks) in marks_of(client, apps).await? {
+        let hold = plan.hold(marks.held.as_ref());
+        if let (Hold::Lost, Some(Held { execution, .. })) = (hold, &marks.held) {
+            // Not even a restore goes on where its own run has given the app back: it may have come to its end
+            // after all, and another one may have been there since.
+            return Err(Error::new(
+                Kind::Overtaken,
+                format!(
+                    "This run no longer holds {} ({}): {execution} held it last. It writes nothing more; the weights \
+                     are left to whoever took the app.",
+                    app.name,
+                    app.lock()
+                ),
+            ));
+        }
+        holds.push((app, hold));
     }
-    Ok((fence, held))
+    Ok((fence, holds))
 }
 
-/// Those of these routes that the plan's execution holds.
+/// Those of these apps that the plan's execution holds, for a write that must follow in time.
 ///
 /// # Errors
 /// As AWS answers.
 pub async fn held_of<'a>(
     client: &Client,
     plan: &Plan,
-    routes: Vec<&'a Route>,
-) -> Result<Vec<&'a Route>, Error> {
-    let routes = marks_of(client, routes).await?.into_iter();
-    Ok(routes.filter(|(_, m)| m.claim.as_ref().is_some_and(|c| plan.owns(c))).map(|(r, _)| r).collect())
+    apps: impl Iterator<Item = &'a PlannedApp>,
+) -> Result<(Fence, Vec<&'a PlannedApp>), Error> {
+    let fence = Fence::now(plan.settle_seconds);
+    let apps = marks_of(client, apps).await?.into_iter();
+    Ok((fence, apps.filter(|(_, m)| plan.hold(m.held.as_ref()).is_held()).map(|(app, _)| app).collect()))
 }
 
-/// These routes, each with what its tags say; without those that are gone.
+/// These apps, each with what the tags of its lock say: nothing where that group is gone.
 ///
 /// # Errors
 /// As AWS answers.
-pub async fn marks_of<'a>(client: &Client, routes: Vec<&'a Route>) -> Result<Vec<(&'a Route, Marks)>, Error> {
-    let arns: Vec<&str> = routes.iter().map(|route| route.arn.as_str()).collect();
-    let marks = tags::read(client, &arns).await?;
-    Ok(routes.into_iter().zip(marks).filter_map(|(route, marks)| Some((route, marks?))).collect())
+pub async fn marks_of<'a>(
+    client: &Client,
+    apps: impl Iterator<Item = &'a PlannedApp>,
+) -> Result<Vec<(&'a PlannedApp, Marks)>, Error> {
+    let apps: Vec<&PlannedApp> = apps.collect();
+    let locks: Vec<&str> = apps.iter().map(|app| app.lock().as_str()).collect();
+    let marks = tags::read(client, &locks).await?.into_iter().map(Option::unwrap_or_default);
+    Ok(apps.into_iter().zip(marks).collect())
 }
 
 /// What people ask of the run.
@@ -114,8 +148,8 @@ pub async fn marks_of<'a>(client: &Client, routes: Vec<&'a Route>) -> Result<Vec
 /// # Errors
 /// As AWS answers.
 pub async fn requests(client: &Client, plan: &Plan) -> Result<Requests, Error> {
-    let routes = marks_of(client, plan.routes.iter().collect()).await?;
-    Ok(routes.iter().filter_map(|(_, marks)| marks.request.as_deref()).collect())
+    let apps = marks_of(client, plan.held_apps()).await?;
+    Ok(apps.iter().filter_map(|(_, marks)| marks.request.as_deref()).collect())
 }
 
 /// Whose claims these are, in their order. Each execution is asked for once.
@@ -124,30 +158,30 @@ pub async fn requests(client: &Client, plan: &Plan) -> Result<Requests, Error> {
 /// As AWS answers, but for an execution that is unknown or not ours to look at.
 pub async fn owners(
     client: &StepFunctions,
-    claims: impl IntoIterator<Item = Option<String>>,
+    claims: impl IntoIterator<Item = Option<Held>>,
     own: &str,
-    now: Timestamp,
 ) -> Result<Vec<Claim>, Error> {
     let mut known: HashMap<String, Claim> = HashMap::new();
     let mut owners = Vec::new();
     for claim in claims {
         owners.push(match claim {
             None => Claim::Free,
-            Some(arn) if arn == own => Claim::Own,
-            Some(arn) => {
-                if !known.contains_key(&arn) {
-                    known.insert(arn.clone(), owner(client, &arn, now).await?);
+            Some(held) if held.reached.is_over() => Claim::Free,
+            Some(held) if held.execution == own => Claim::Own,
+            Some(Held { execution, .. }) => {
+                if !known.contains_key(&execution) {
+                    known.insert(execution.clone(), owner(client, &execution).await?);
                 }
-                known[&arn].clone()
+                known[&execution].clone()
             }
         });
     }
     Ok(owners)
 }
 
-async fn owner(client: &StepFunctions, arn: &str, now: Timestamp) -> Result<Claim, Error> {
+async fn owner(client: &StepFunctions, arn: &str) -> Result<Claim, Error> {
     match standing(client, arn).await {
-        Ok((standing, _)) => Ok(standing.claim(arn, now)),
+        Ok((standing, _)) => Ok(standing.claim(arn)),
         // Step Functions forgets an execution after 90 days.
         Err(Lookup::Gone) => Ok(Claim::Ended(arn.to_owned())),
         Err(Lookup::Refused(why)) => Ok(Claim::Unclear(arn.to_owned(), why)),
@@ -203,11 +237,7 @@ async fn standing(client: &StepFunctions, arn: &str) -> Result<(Standing, String
             _ => Lookup::Failed(named),
         }
     })?;
-    let stopped_at = answer.stop_date().and_then(|at| Timestamp::from_second(at.secs()).ok());
-    let standing = Standing {
-        status: answer.status().as_str().to_owned(),
-        error: answer.error().map(Into::into),
-        stopped_at,
-    };
+    let standing =
+        Standing { status: answer.status().as_str().to_owned(), error: answer.error().map(Into::into) };
     Ok((standing, answer.input().unwrap_or_default().to_owned()))
 }

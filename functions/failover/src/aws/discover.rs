@@ -1,6 +1,8 @@
 //! Finding what a plan is made from: the fleets' target groups and every route to them, those of
 //! testers apart.
 
+mod locks;
+
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_elasticloadbalancingv2::Client;
@@ -12,16 +14,15 @@ use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use super::error::{code, named};
-use super::pace::paced;
-use super::tags::Marks;
-use super::{claims, command, health, listener, tags, testers};
+use super::pace::{self, paced};
+use super::{command, health, listener, testers};
 use crate::input::Input;
 use crate::model::Operation;
-use crate::model::claim::{Claim, Record, end_of_run};
+use crate::model::RouteWeights;
 use crate::model::error::{Error, Kind};
 use crate::model::weights::{GroupWeight, weight_of};
 use crate::plan::calendar::Permit;
-use crate::plan::{Found, FoundApp, FoundFleet, FoundRoute, FoundTesters, Past};
+use crate::plan::{Found, FoundApp, FoundFleet, FoundLock, FoundRoute, FoundTesters, Past, targets};
 
 /// For whom something is looked up.
 #[derive(Clone, Copy, Debug)]
@@ -60,20 +61,19 @@ pub async fn find(
     let rules = try_join_all(balancers.into_iter().map(|arn| rules(client, arn, &apps))).await?;
     let (routes, testers): (Vec<_>, Vec<_>) = rules.into_iter().flatten().unzip();
     let (mut routes, testers) = (routes.concat(), testers.concat());
-    let arns: Vec<&str> = routes.iter().map(|(_, route, _)| route.arn.as_str()).collect();
-    let marks = tags::read(client, &arns).await?.into_iter().map(Option::unwrap_or_default);
-    let marks: Vec<Marks> = marks.collect();
-    let claims = marks.iter().map(|marks| marks.claim.clone());
-    let claims = claims::owners(step_functions, claims, asking.execution, asking.now).await?;
-    let end = end_of_run(marks.iter().filter_map(|marks| marks.record.as_ref())).cloned();
-    for (((app, route, actions), marks), claim) in routes.iter_mut().zip(marks).zip(claims) {
-        (route.live_tag, route.record, route.claim) = (marks.live, marks.record, claim);
-        let recorded = end.as_ref().or(route.record.as_ref());
-        let recorded = recorded.filter(|_| asking.input.operation == Operation::Restore);
-        route.put_back = put_back(recorded, route, actions, &apps[*app].fleets);
-    }
-    for (app, route, _) in routes {
+    let actions: HashMap<String, Vec<Action>> =
+        routes.iter().map(|(_, route, actions)| (route.arn.clone(), actions.clone())).collect();
+    for (app, route, _) in routes.drain(..) {
         apps[app].routes.push(route);
+    }
+    locks::find(client, step_functions, asking, &mut apps).await?;
+    let targets: HashMap<String, RouteWeights> =
+        targets(&apps).into_iter().map(|(arn, weights)| (arn.to_owned(), weights)).collect();
+    for app in &mut apps {
+        for route in &mut app.routes {
+            let actions = actions.get(&route.arn).map(Vec::as_slice).unwrap_or_default();
+            route.put_back = put_back(targets.get(&route.arn), route, actions, &app.fleets);
+        }
     }
     for (app, found) in testers {
         apps[app].testers.push(found);
@@ -109,19 +109,18 @@ async fn apps(client: &Client, wanted: &[Wanted], put_back_only: bool) -> Result
         paced(found.iter().map(|(_, group)| is_sticky(client, arn_of(group)))).await?
     };
     let health = paced(found.iter().map(|(_, group)| health::of(client, arn_of(group)))).await?;
-    let arns: Vec<&str> = found.iter().map(|(_, group)| arn_of(group)).collect();
-    let releases = tags::read(client, &arns).await?;
-    let mut fleets = found.iter().zip(health.into_iter().zip(sticky)).zip(releases).map(
-        |(((name, group), (health, sticky)), marks)| FoundFleet {
-            name: name.clone(),
-            target_group_arn: arn_of(group).to_owned(),
-            load_balancer_arns: group.load_balancer_arns().to_vec(),
-            health,
-            release: marks.and_then(|marks| marks.release),
-            target_stickiness: sticky,
-            foreign_protocol: foreign_protocol(group),
-        },
-    );
+    let mut fleets =
+        found.iter().zip(health.into_iter().zip(sticky)).map(|((name, group), (health, sticky))| {
+            FoundFleet {
+                name: name.clone(),
+                target_group_arn: arn_of(group).to_owned(),
+                load_balancer_arns: group.load_balancer_arns().to_vec(),
+                health,
+                release: None,
+                target_stickiness: sticky,
+                foreign_protocol: foreign_protocol(group),
+            }
+        });
     let mut apps = Vec::new();
     for (app, wanted) in wanted {
         let of_app: Vec<FoundFleet> = fleets.by_ref().take(wanted.len()).collect();
@@ -131,6 +130,7 @@ async fn apps(client: &Client, wanted: &[Wanted], put_back_only: bool) -> Result
         let past = [Past::default(), Past::default()];
         apps.push(FoundApp {
             name: app.clone(),
+            lock: FoundLock::default(),
             fleets: of_app,
             past,
             routes: Vec::new(),
@@ -142,14 +142,14 @@ async fn apps(client: &Client, wanted: &[Wanted], put_back_only: bool) -> Result
 
 /// The command for what a rollback puts back: what is found, or for a restore what was recorded.
 fn put_back(
-    recorded: Option<&Record>,
+    recorded: Option<&RouteWeights>,
     route: &FoundRoute,
     actions: &[Action],
     fleets: &[FoundFleet; 2],
 ) -> String {
     let groups = fleets.each_ref().map(|fleet| {
         let found = weight_of(&route.groups, &fleet.target_group_arn);
-        let recorded = recorded.and_then(|record| record.before.get(&fleet.name).copied());
+        let recorded = recorded.and_then(|weights| weights.get(&fleet.name).copied());
         GroupWeight::new(&fleet.target_group_arn, recorded.or(found).unwrap_or(0))
     });
     command::put_back(route.default_of.as_deref(), &route.rule_arn, &listener::with_weights(actions, &groups))
@@ -179,7 +179,7 @@ async fn groups(
             Err(error) => Err(named("looking up the target groups", &error)),
         }
     });
-    let found = try_join_all(calls).await?.concat();
+    let found = paced(calls).await?.concat();
     Ok(found
         .into_iter()
         .flat_map(|group| {
@@ -249,15 +249,18 @@ async fn rules(client: &Client, balancer: &str, apps: &[FoundApp]) -> Result<Vec
 /// Every listener of a balancer with all its rules.
 pub(super) async fn listeners(client: &Client, balancer: &str) -> Result<Vec<(Listener, Vec<Rule>)>, Error> {
     let pages = client.describe_listeners().load_balancer_arn(balancer).into_paginator().items().send();
-    let listeners: Result<Vec<Listener>, _> = pages.collect().await;
-    let listeners = listeners.map_err(|error| named("reading the listeners", &error))?;
+    let listeners: Vec<Listener> = pace::read(async {
+        let listeners: Result<Vec<Listener>, _> = pages.collect().await;
+        listeners.map_err(|error| named("reading the listeners", &error))
+    })
+    .await?;
     let with_rules = async |listener: Listener| {
         let arn = listener.listener_arn().unwrap_or_default();
         let pages = client.describe_rules().listener_arn(arn).into_paginator().items().send();
         let rules: Result<Vec<Rule>, _> = pages.collect().await;
         Ok((listener, rules.map_err(|error| named("reading the listener rules", &error))?))
     };
-    try_join_all(listeners.into_iter().map(with_rules)).await
+    paced(listeners.into_iter().map(with_rules)).await
 }
 
 /// The port that a listener listens on.
@@ -328,9 +331,6 @@ fn route(
         hosts: hosts(rule),
         groups,
         group_stickiness: listener::is_sticky(rule.actions()),
-        live_tag: None,
-        claim: Claim::Free,
-        record: None,
         put_back: String::new(),
     };
     Some((found, rule.actions().to_vec()))

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use aws_sdk_elasticloadbalancingv2::config::http::{HttpRequest, HttpResponse};
 use aws_sdk_elasticloadbalancingv2::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
 use aws_sdk_elasticloadbalancingv2::{Client, Config};
+use aws_sdk_sfn::Client as StepFunctions;
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::model::Plan;
 use crate::testing;
@@ -47,12 +48,14 @@ pub(super) fn world(routes: usize) -> (Plan, Fake) {
         testing::plan(json!({ "routes": numbers().map(route).collect::<Vec<_>>(), "mayWrite": [50, 100] }));
     let fake = Fake::default();
     for number in numbers() {
-        let claim = ("failover:claim".to_owned(), plan.execution.arn.clone());
         fake.state().rules.insert(arn(number), [100, 0]);
-        fake.state().tags.insert(arn(number), BTreeMap::from([claim]));
     }
     for app in &plan.apps {
-        fake.state().tags.insert(app.standby_group.clone(), BTreeMap::new());
+        let claim = ("failover:claim".to_owned(), plan.claim().tag());
+        fake.state().tags.insert(app.lock().clone(), BTreeMap::from([claim]));
+        for group in [&app.live_group, &app.standby_group] {
+            fake.state().tags.entry(group.clone()).or_default();
+        }
     }
     (plan, fake)
 }
@@ -62,11 +65,20 @@ impl Fake {
         self.0.lock().unwrap()
     }
 
-    /// Deletes a rule, with its tags.
+    /// Deletes a rule.
     pub fn delete(&self, number: usize) {
-        let arn = format!("arn:rule-{number}");
-        self.state().rules.remove(&arn);
-        self.state().tags.remove(&arn);
+        self.state().rules.remove(&format!("arn:rule-{number}"));
+    }
+
+    /// Removes the tags of the first app, as infrastructure code does.
+    pub fn strip(&self, plan: &Plan) {
+        self.state().tags.get_mut(plan.apps[0].lock()).unwrap().clear();
+    }
+
+    /// Puts a claim on the first app.
+    pub fn claim(&self, plan: &Plan, claim: &str) {
+        let lock = plan.apps[0].lock();
+        self.state().tags.get_mut(lock).unwrap().insert("failover:claim".into(), claim.into());
     }
 
     /// How often an action was called.
@@ -104,6 +116,44 @@ impl HttpConnector for Fake {
     }
 }
 
+/// Step Functions, to which every execution stands like this.
+pub(super) fn executions(status: &'static str) -> StepFunctions {
+    histories(status, &[])
+}
+
+/// The same, with a history that is shown one event a page.
+pub(super) fn histories(status: &'static str, events: &[Value]) -> StepFunctions {
+    let connector = SharedHttpConnector::new(Executions(status, Arc::from(events)));
+    let config = aws_sdk_sfn::Config::builder()
+        .behavior_version(aws_sdk_sfn::config::BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
+        .retry_config(RetryConfig::disabled())
+        .http_client(http_client_fn(move |_, _| connector.clone()));
+    StepFunctions::from_conf(config.build())
+}
+
+#[derive(Clone, Debug)]
+struct Executions(&'static str, Arc<[Value]>);
+
+impl HttpConnector for Executions {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let asked: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap();
+        let Self(status, events) = self;
+        let page = asked["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+        let body = if request.headers().get("x-amz-target") == Some("AWSStepFunctions.GetExecutionHistory") {
+            let more = (page + 1 < events.len()).then(|| (page + 1).to_string());
+            json!({ "events": events.get(page).into_iter().collect::<Vec<_>>(), "nextToken": more })
+        } else {
+            json!({
+                "executionArn": "arn:execution", "stateMachineArn": "arn:machine", "status": status,
+                "startDate": 1_795_000_000, "input": "{}",
+            })
+        };
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().unwrap(), body.to_string().into())))
+    }
+}
+
 fn answer(state: &mut State, form: &[(String, String)]) -> Result<String, (String, String)> {
     let all = |begins: &str, ends: &str| -> Vec<String> {
         let of = |(key, _): &&(String, String)| key.starts_with(begins) && key.ends_with(ends);
@@ -131,17 +181,13 @@ fn answer(state: &mut State, form: &[(String, String)]) -> Result<String, (Strin
     let known =
         |arn: &String| if rules { state.rules.contains_key(arn) } else { state.tags.contains_key(arn) };
     if let Some(gone) = resources.iter().find(|arn| !known(arn)) {
-        return fail("RuleNotFound", &format!("One or more rules not found: {gone}"));
+        let code = if rules { "RuleNotFound" } else { "TargetGroupNotFound" };
+        return fail(code, &format!("One or more of them not found: {gone}"));
     }
     let result = match action.as_str() {
         "AddTags" => {
             let tags = all("Tags.", ".Key").into_iter().zip(all("Tags.", ".Value"));
             state.tags.entry(resources[0].clone()).or_default().extend(tags);
-            String::new()
-        }
-        "RemoveTags" => {
-            let keys = all("TagKeys.", "");
-            state.tags.entry(resources[0].clone()).or_default().retain(|key, _| !keys.contains(key));
             String::new()
         }
         "DescribeTags" => {

@@ -7,10 +7,10 @@ use aws_sdk_elasticloadbalancingv2::types::{
     DescribeTargetHealthInputIncludeEnum as Include, TargetAdministrativeOverrideStateEnum as Override,
     TargetHealthDescription, TargetHealthReasonEnum as Reason, TargetHealthStateEnum as State,
 };
-use futures_util::future::try_join;
+use futures_util::future::{try_join, try_join_all};
 
 use super::error::named;
-use super::pace::paced;
+use super::pace::{self, paced};
 use crate::model::error::Error;
 use crate::model::samples::Health;
 use crate::model::{Plan, PlannedApp};
@@ -31,14 +31,16 @@ const MAY_KEEP_WAITING: Duration = Duration::from_secs(5);
 /// The same for a rollback: of every app what is known, and why it is not where it could not be read.
 pub async fn if_readable(client: &Client, plan: &Plan) -> (Vec<Option<[Health; 2]>>, Option<String>) {
     let of_app = async |app: &PlannedApp| {
-        let both = try_join(of(client, &app.live_group), of(client, &app.standby_group));
+        let [live, standby] =
+            [&app.live_group, &app.standby_group].map(|group| pace::read(of(client, group)));
+        let both = try_join(live, standby);
         match tokio::time::timeout(MAY_KEEP_WAITING, both).await {
             Ok(Ok((live, standby))) => Ok::<_, Error>(Ok([live, standby])),
             Ok(Err(error)) => Ok(Err(error.message)),
             Err(_) => Ok(Err(format!("AWS did not answer within {} s", MAY_KEEP_WAITING.as_secs()))),
         }
     };
-    let all = paced(plan.apps.iter().map(of_app)).await.unwrap_or_default();
+    let all = try_join_all(plan.apps.iter().map(of_app)).await.unwrap_or_default();
     let unread = all.iter().find_map(|targets| targets.as_ref().err()).cloned();
     (all.into_iter().map(Result::ok).collect(), unread)
 }

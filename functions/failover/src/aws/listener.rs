@@ -13,13 +13,10 @@ use aws_sdk_elasticloadbalancingv2::types::{
 
 use super::claims::{self, Fence};
 use super::error::{code, named};
-use super::pace::{Writes, lots, paced};
+use super::pace::{changed, described};
 use crate::model::error::{Error, Kind};
-use crate::model::weights::GroupWeight;
-use crate::model::{Plan, Route, weights};
-
-/// As many rules as one call reads.
-const RULES_PER_CALL: usize = 20;
+use crate::model::weights::{self, GroupWeight};
+use crate::model::{Plan, Route};
 
 /// A route as the balancer holds it now.
 #[derive(Clone, Debug)]
@@ -109,18 +106,7 @@ pub async fn look<'a>(
     routes: impl IntoIterator<Item = &'a Route>,
 ) -> Result<Vec<Option<Current>>, Error> {
     let routes: Vec<&Route> = routes.into_iter().collect();
-    let answers = paced(routes.chunks(RULES_PER_CALL).map(|some| describe(client, some))).await?;
-    let mut rules = Vec::new();
-    for (some, answer) in routes.chunks(RULES_PER_CALL).zip(answers) {
-        let found = if let Some(found) = answer {
-            found
-        } else {
-            // One that is gone fails the reading of all: only one by one do the others answer.
-            let one_by_one = paced(some.chunks(1).map(|one| describe(client, one))).await?;
-            one_by_one.into_iter().flatten().flatten().collect()
-        };
-        rules.extend(found);
-    }
+    let rules = described(&routes, |some| describe(client, some)).await?;
     among(&rules, routes)
 }
 
@@ -281,18 +267,21 @@ pub async fn write(
     if changes.is_empty() {
         return Ok(());
     }
-    let mut writes = Writes::default();
-    for (number, lot) in lots(&changes, plan.settle_seconds).enumerate() {
-        if number == 0 {
-            modify_all(client, lot.iter().copied(), &fence, &desired, &mut writes).await?;
-            continue;
+    let mut first = Some(fence);
+    changed(&changes, plan.settle_seconds, async |lot| {
+        let write = |route, current: &Current, fence| {
+            modify(client, route, with_weights(&current.actions, &desired(route)), fence)
+        };
+        if let Some(fence) = first.take() {
+            return Ok(lot.iter().map(|(route, current)| write(*route, current, fence)).collect());
         }
         let routes: Vec<&Route> = lot.iter().map(|(route, _)| *route).collect();
-        let (fence, _) = claims::fence_of(client, plan, routes.clone()).await?;
+        let fence = claims::fence(client, plan).await?;
         let current = read(client, plan, routes.iter().copied()).await?;
         check_not_overtaken(plan, routes.iter().copied(), &current, &allowed)?;
-        modify_all(client, routes.into_iter().zip(&current), &fence, &desired, &mut writes).await?;
-    }
+        Ok(routes.into_iter().zip(&current).map(|(route, current)| write(route, current, fence)).collect())
+    })
+    .await?;
     verify(plan, &read(client, plan, &plan.routes).await?, stand, desired)
 }
 
@@ -300,21 +289,7 @@ pub async fn write(
 /// what the traffic gets.
 type Stand = fn(&[GroupWeight], &[GroupWeight]) -> bool;
 
-async fn modify_all<'a>(
-    client: &Client,
-    changes: impl Iterator<Item = (&'a Route, &'a Current)>,
-    fence: &Fence,
-    desired: impl Fn(&Route) -> Vec<GroupWeight>,
-    writes: &mut Writes,
-) -> Result<(), Error> {
-    let modifying = changes.map(|(route, current)| {
-        let actions = with_weights(&current.actions, &desired(route));
-        modify(client, route, actions, fence)
-    });
-    writes.make(modifying).await
-}
-
-async fn modify(client: &Client, route: &Route, actions: Vec<Action>, fence: &Fence) -> Result<(), Error> {
+async fn modify(client: &Client, route: &Route, actions: Vec<Action>, fence: Fence) -> Result<(), Error> {
     let doing = || format!("changing the weights of {} ({})", route.label, route.arn);
     match &route.default_of {
         None => {

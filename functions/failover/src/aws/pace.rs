@@ -4,6 +4,7 @@
 //! Reads have a bucket of 40, refilled with ten a second; changes one of 20, refilled with three. That
 //! tags count as changes is assumed: nothing says so.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use clock::Instant;
@@ -12,11 +13,14 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::model::error::Error;
 
-/// Reads that are sent at once: a poll and the stage that it leads to must both find room.
+/// Reads that are sent at once, whatever of: a poll and the stage that it leads to must both find room.
 const READS_AT_ONCE: u32 = 12;
 
 /// One more every so often, as fast as the bucket is refilled.
 const READ_EVERY: Duration = Duration::from_millis(100);
+
+/// As many rules, or resources for their tags, as AWS describes in one call.
+const RESOURCES_PER_CALL: usize = 20;
 
 /// Changes that are sent at once: half of the bucket, so that a stage and the rollback that follows it
 /// at once both find room.
@@ -28,26 +32,97 @@ const WRITE_EVERY: Duration = Duration::from_millis(350);
 /// Changes that are under way side by side.
 const WRITES_SIDE_BY_SIDE: usize = 4;
 
-/// Makes all of these reads, the first ones at once. The answers come in their order.
+thread_local! {
+    /// One budget for all reads of a function, as there is one bucket. A function has one thread.
+    static READS: Budget = const { Budget(Cell::new(None)) };
+}
+
+/// When all reads so far will have been made as slowly as the bucket is refilled.
+struct Budget(Cell<Option<Instant>>);
+
+impl Budget {
+    /// How long the read that asks has to wait. Who asks has its turn.
+    fn wait(&self, now: Instant) -> Duration {
+        let turn = self.0.get().unwrap_or(now).max(now);
+        self.0.set(Some(turn + READ_EVERY));
+        turn.saturating_duration_since(now).saturating_sub(READ_EVERY * (READS_AT_ONCE - 1))
+    }
+}
+
+/// Lets this thread read as if it had not read yet: for whoever begins another time on it, as the simulation does
+/// for each of its worlds.
+pub fn begin_anew() {
+    READS.with(|reads| reads.0.set(None));
+}
+
+/// Makes a read of the balancer when it is its turn.
+///
+/// # Errors
+/// As the read.
+pub async fn read<Answer>(call: impl Future<Output = Result<Answer, Error>>) -> Result<Answer, Error> {
+    let wait = READS.with(|reads| reads.wait(Instant::now()));
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
+    call.await
+}
+
+/// Makes all of these reads, each when it is its turn. The answers come in their order.
 ///
 /// # Errors
 /// As the first call that fails.
 pub async fn paced<Answer>(
     calls: impl IntoIterator<Item = impl Future<Output = Result<Answer, Error>>>,
 ) -> Result<Vec<Answer>, Error> {
-    let calls = calls.into_iter().zip(1_u32..).map(|(call, number)| async move {
-        let late = number.saturating_sub(READS_AT_ONCE);
-        if late > 0 {
-            tokio::time::sleep(READ_EVERY * late).await;
+    try_join_all(calls.into_iter().map(read)).await
+}
+
+/// Describes all of these resources, as many in a call as AWS takes. `describe` says nothing where one of its
+/// resources is gone: that fails the reading of all, and only one by one do the others answer.
+///
+/// # Errors
+/// As the first call that fails.
+pub async fn described<'a, Resource, Answer, Call>(
+    all: &'a [Resource],
+    describe: impl Fn(&'a [Resource]) -> Call,
+) -> Result<Vec<Answer>, Error>
+where
+    Call: Future<Output = Result<Option<Vec<Answer>>, Error>>,
+{
+    let mut found = Vec::new();
+    let answers = paced(all.chunks(RESOURCES_PER_CALL).map(&describe)).await?;
+    for (some, answer) in all.chunks(RESOURCES_PER_CALL).zip(answers) {
+        match answer {
+            Some(answer) => found.extend(answer),
+            None => found.extend(paced(some.chunks(1).map(&describe)).await?.into_iter().flatten().flatten()),
         }
-        call.await
-    });
-    try_join_all(calls).await
+    }
+    Ok(found)
+}
+
+/// Makes changes lot by lot. `changes` looks at the claims of a lot, and says what is to be changed of it while
+/// that look is valid.
+///
+/// # Errors
+/// As a look, or as the first change that fails; the others of its lot may have been sent.
+pub async fn changed<'a, Item, Change>(
+    all: &'a [Item],
+    settle_seconds: u32,
+    mut changes: impl AsyncFnMut(&'a [Item]) -> Result<Vec<Change>, Error>,
+) -> Result<(), Error>
+where
+    Change: Future<Output = Result<(), Error>>,
+{
+    let mut writes = Writes::default();
+    for lot in lots(all, settle_seconds) {
+        writes.make(changes(lot).await?).await?;
+    }
+    Ok(())
 }
 
 /// The changes that one invocation makes, in all of its lots.
 #[derive(Debug)]
-pub struct Writes {
+struct Writes {
     began: Instant,
     made: u32,
 }
@@ -60,10 +135,7 @@ impl Default for Writes {
 
 impl Writes {
     /// Makes all of these changes, each when it is due. Which of them ends first is not said.
-    ///
-    /// # Errors
-    /// As the first one that fails; the others may have been sent.
-    pub async fn make(
+    async fn make(
         &mut self,
         changes: impl IntoIterator<Item = impl Future<Output = Result<(), Error>>>,
     ) -> Result<(), Error> {
@@ -87,7 +159,7 @@ fn due(number: u32) -> Duration {
 
 /// Splits what is written into lots that one look at the claims is enough for: half of the time that a
 /// fence gives goes to waiting for the bucket, the other half is left for AWS to be slow.
-pub fn lots<T>(all: &[T], settle_seconds: u32) -> impl Iterator<Item = &[T]> {
+fn lots<T>(all: &[T], settle_seconds: u32) -> impl Iterator<Item = &[T]> {
     let in_time = Duration::from_secs(settle_seconds.into()) / 3;
     let in_time = usize::try_from(in_time.as_millis() / WRITE_EVERY.as_millis()).unwrap_or(1).max(1);
     // The first ones wait for nothing.
@@ -99,7 +171,9 @@ pub fn lots<T>(all: &[T], settle_seconds: u32) -> impl Iterator<Item = &[T]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::claim::LONGEST_WRITER_SECONDS;
+
+    /// The longest time-out of a function that writes, in `infra/template.yaml`.
+    const LONGEST_WRITER_SECONDS: u64 = 60;
 
     /// As many routes as 16 apps may have.
     const MOST_ROUTES: u32 = 64;
@@ -129,25 +203,39 @@ mod tests {
         assert_eq!(lots(&all[..0], 15).count(), 0);
     }
 
-    /// What an invocation with 64 routes takes, call by call with a generous 150 ms each. The time-outs
-    /// of the functions in `infra/template.yaml` must be longer.
+    #[test]
+    fn all_reads_together_ask_for_no_more_than_the_bucket_holds() {
+        let (budget, now) = (Budget(Cell::new(None)), Instant::now());
+        let waits: Vec<Duration> = (0..40).map(|_| budget.wait(now)).collect();
+        assert!(waits[..12].iter().all(Duration::is_zero));
+        for (number, wait) in waits.iter().enumerate().skip(12) {
+            assert_eq!(*wait, READ_EVERY * u32::try_from(number - 11).unwrap());
+        }
+        // Much later all of them are free again.
+        let later = now + READ_EVERY * 60;
+        assert!((0..12).all(|_| budget.wait(later).is_zero()) && !budget.wait(later).is_zero());
+    }
+
+    /// What an invocation with 64 routes of 16 apps takes, call by call with a generous 150 ms each. The
+    /// time-outs of the functions in `infra/template.yaml` must be longer.
     #[test]
     fn the_most_routes_fit_the_time_outs_of_the_functions() {
         let call = Duration::from_millis(150);
-        // Of tags and of rules 20 are read by a call, one lot after the other, and each lot is looked at
-        // again before it is written.
-        let (read_all, looks) = (call * 4, call * 3 * 5);
+        let reads = |number: u32| READ_EVERY * number.saturating_sub(READS_AT_ONCE) + call;
+        // Of rules 20 are read by a call, and one reads the claims of all apps. Each lot is looked at again
+        // before it is written.
+        let (read_all, claims, looks) = (call * 4, call, call * 3 * 5);
         let writes = |number: u32| due(number - 1) + looks + call;
-        // 32 target groups.
-        let health = READ_EVERY * (32 - READS_AT_ONCE) + call;
+        // With the claims and the rules that are read next, out of one budget.
+        let health = reads(32 + 1 + 4);
         let settle = Duration::from_secs(20);
-        let claim = read_all * 3 + writes(MOST_ROUTES) + settle + read_all * 2;
-        let weights = health + read_all * 2 + writes(MOST_ROUTES) + read_all;
+        let claim = (read_all + claims) * 2 + writes(16) + settle + read_all + claims;
+        let weights = health + claims + read_all + writes(MOST_ROUTES) + read_all;
         // Besides, the releases of 16 standbys and 16 rules for testers, of which each is read twice.
-        let swap = read_all + writes(MOST_ROUTES + 32) + call * 3 * 16;
-        let release = read_all + writes(MOST_ROUTES);
+        let swap = claims + writes(16 + 32) + call * 3 * 16;
+        let release = claims + writes(16);
         let seconds = [claim, weights, swap, release].map(|sum| sum.as_secs());
-        assert_eq!(seconds, [44, 25, 40, 21]);
-        assert!(seconds.iter().all(|seconds| *seconds < LONGEST_WRITER_SECONDS.unsigned_abs()));
+        assert_eq!(seconds, [26, 25, 23, 4]);
+        assert!(seconds.iter().all(|seconds| *seconds < LONGEST_WRITER_SECONDS));
     }
 }

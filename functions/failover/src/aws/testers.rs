@@ -8,10 +8,11 @@ use aws_sdk_elasticloadbalancingv2::types::{HttpHeaderConditionConfig, Rule};
 
 use super::claims;
 use super::error::{code, named};
-use super::listener;
+use super::{listener, pace};
 use crate::model::error::{Error, Kind};
 use crate::model::probe::STANDBY_HEADER;
-use crate::model::{Plan, PlannedApp, Route, TestersRule, weights};
+use crate::model::weights;
+use crate::model::{Plan, PlannedApp, TestersRule};
 
 /// What testers are known by. Shown as nothing but its name.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,9 +63,8 @@ fn condition(rule: &Rule) -> Option<&HttpHeaderConditionConfig> {
 /// testers any more, `AwsUnavailable` when it does not read back as written.
 pub async fn lead_on(client: &Client, plan: &Plan) -> Result<(), Error> {
     for testers in &plan.testers {
-        let routes: Vec<&Route> = plan.routes.iter().filter(|route| route.app == testers.app).collect();
         // An app of which a restore holds nothing is somebody else's.
-        if routes.is_empty() {
+        if plan.apps[testers.app].left_alone {
             continue;
         }
         let target_group_arn = plan.standby_group_then(&plan.apps[testers.app]);
@@ -74,7 +74,7 @@ pub async fn lead_on(client: &Client, plan: &Plan) -> Result<(), Error> {
         }
         let TestersRule { rule_arn, label, .. } = testers;
         let actions = listener::with_group(rule.actions(), target_group_arn);
-        let (fence, _) = claims::fence_of(client, plan, routes).await?;
+        let fence = claims::fence(client, plan).await?;
         let call = client.modify_rule().rule_arn(rule_arn).set_actions(Some(actions));
         let call = call.customize().config_override(fence.in_time()?);
         call.send().await.map_err(|error| {
@@ -119,12 +119,14 @@ fn leads_to(rule: &Rule, target_group_arn: &str) -> bool {
 /// would fail the reading of all.
 async fn read(client: &Client, testers: &TestersRule) -> Result<Option<Rule>, Error> {
     let TestersRule { rule_arn, label, .. } = testers;
-    let answer = match client.describe_rules().rule_arns(rule_arn).send().await {
-        Ok(answer) => answer,
-        Err(error) if code(&error) == Some("RuleNotFound") => return Ok(None),
-        Err(error) => return Err(named(&format!("reading {label} ({rule_arn})"), &error)),
-    };
-    let rule = answer.rules.unwrap_or_default().into_iter().next();
+    let answer = pace::read(async {
+        match client.describe_rules().rule_arns(rule_arn).send().await {
+            Ok(answer) => Ok(answer.rules.unwrap_or_default()),
+            Err(error) if code(&error) == Some("RuleNotFound") => Ok(Vec::new()),
+            Err(error) => Err(named(&format!("reading {label} ({rule_arn})"), &error)),
+        }
+    });
+    let rule = answer.await?.into_iter().next();
     // Without its condition it is a rule for users, whose traffic is nobody's to move here.
     if rule.as_ref().is_some_and(|rule| !is_for_testers(rule)) {
         return Err(Error::new(

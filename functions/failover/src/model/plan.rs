@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{Execution, Role, RouteWeights, Stage, Weights};
-use crate::model::claim::{Reached, Record};
+use crate::model::hold::{self, Held, Hold, Reached};
 use crate::model::hooks::Hooks;
 use crate::model::probe::{Probing, STANDBY_HEADER};
 use crate::model::weights::{GroupWeight, Percent, share, split};
@@ -37,9 +37,18 @@ pub struct PlannedApp {
     /// One that takes longer than this has hung: nobody waits for it, so that it is a failure whatever it
     /// says, in seconds. Fixed as well.
     pub hung_seconds: f64,
+    /// For a restore: whether nothing is to be put back on it, so that it is left to whoever has it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_alone: bool,
 }
 
 impl PlannedApp {
+    /// The target group whose tags say who holds the app: the first of the two by its ARN, whichever fleet is
+    /// live. One, since two calls are not one.
+    pub fn lock(&self) -> &String {
+        (&self.live_group).min(&self.standby_group)
+    }
+
     /// The groups and weights that a stage puts into a route of the app.
     pub fn groups(&self, standby: Percent) -> Vec<GroupWeight> {
         vec![
@@ -76,10 +85,12 @@ pub struct Route {
 impl Route {
     /// That its rule does not exist any more, in words.
     pub fn gone_in_words(&self) -> String {
-        format!(
-            "{} ({}) is gone: somebody deleted it; its traffic follows other rules now",
-            self.label, self.arn
-        )
+        Self::gone(&self.label, &self.arn)
+    }
+
+    /// The same of a route that only a record knows.
+    pub fn gone(label: &str, arn: &str) -> String {
+        format!("{label} ({arn}) is gone: somebody deleted it; its traffic follows other rules now")
     }
 }
 
@@ -107,6 +118,9 @@ pub struct TestersRule {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Plan {
+    /// Which version of plans it is: a restore reads it from the history of the run, perhaps one of another
+    /// release.
+    pub version: u32,
     /// The application, or several, as given.
     pub app: Apps,
     /// The same, each with what was found of it.
@@ -142,6 +156,13 @@ pub struct Plan {
     /// For a restore: whether what it puts back is what the interrupted run left at its end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub done: bool,
+    /// For a restore: the routes of the interrupted run that do not exist any more, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<String>,
+    /// For a restore: the apps of the interrupted run whose weights cannot be put back, and why, in words. They are
+    /// given free, and a person sets them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
     /// Rules, by their ARN, that forward to an app and are left as they are, as the input says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excepted: Vec<String>,
@@ -326,29 +347,34 @@ impl Plan {
             .to_vec()
     }
 
-    /// The record that a run leaves on a route before it writes weights there.
-    pub fn record(&self, route: &Route) -> Record {
-        Record {
-            before: route.before.clone(),
-            live: self.live.clone(),
-            reached: if self.done { Reached::Done } else { Reached::Nothing },
-            may_write: self.may_write.clone(),
-        }
+    /// The apps that the run holds: for a restore, those of which something is to be put back.
+    pub fn held_apps(&self) -> impl Iterator<Item = &PlannedApp> {
+        self.apps.iter().filter(|app| !app.left_alone)
     }
 
-    /// The record that a run leaves when its last weights are proven: from here on there is nothing
-    /// to put back. A restore that has put back what each route had says so of each alone: should it be
-    /// stopped between two of them, the next one puts the same back.
-    pub fn record_of_end(&self, route: &Route, weights: &Weights, live: &str) -> Record {
-        let (before, reached) = match self.operation {
-            Operation::Restore if self.done => (route.before.clone(), Reached::Done),
-            Operation::Restore => (route.before.clone(), Reached::Restored),
-            _ => {
-                let weights = weights.iter().map(|(fleet, percent)| (fleet.clone(), percent.get().into()));
-                (weights.collect(), Reached::Done)
-            }
-        };
-        Record { before, live: live.to_owned(), reached, may_write: self.may_write.clone() }
+    /// The claim that the run writes before it writes weights.
+    pub fn claim(&self) -> Held {
+        self.claim_at(if self.done { Reached::Done } else { Reached::Nothing })
+    }
+
+    /// The claim that a run writes when its last weights are proven: from here on there is nothing to put back.
+    /// A restore that has put back what each app had says so of each alone: should it be stopped between two of
+    /// them, the next one puts the same back.
+    pub fn claim_at_end(&self) -> Held {
+        let for_all = self.operation != Operation::Restore || self.done;
+        self.claim_at(if for_all { Reached::Done } else { Reached::Restored })
+    }
+
+    /// What is left of the claim when a run ends like this.
+    pub fn claim_after(&self, ending: &str) -> Held {
+        // Somebody may still want to start a `restore`.
+        let refused = self.operation == Operation::Restore && ending == "PlanRejected";
+        let left = refused || matches!(ending, "RollBackFailed" | "Halted") && self.lost.is_empty();
+        self.claim_at(if left { Reached::Left } else { Reached::Released })
+    }
+
+    fn claim_at(&self, reached: Reached) -> Held {
+        Held::new(&self.execution.arn, reached)
     }
 
     /// Whether it takes the routes of an interrupted run over, which nobody else may have meanwhile.
@@ -356,15 +382,10 @@ impl Plan {
         !self.predecessors.is_empty()
     }
 
-    /// Whether the record of what was found stays on the routes when a run ends like this: somebody may
-    /// still want to start a `restore`.
-    pub fn keeps_record(&self, ending: &str) -> bool {
-        let refused = self.operation == Operation::Restore && ending == "PlanRejected";
-        refused || matches!(ending, "RollBackFailed" | "Halted")
-    }
-
-    /// Whether a claim is this run's, or one that it has taken over.
-    pub fn owns(&self, claim: &str) -> bool {
-        claim == self.execution.arn || self.predecessors.iter().any(|earlier| earlier == claim)
+    /// What the run finds of its claim on an app.
+    pub fn hold(&self, held: Option<&Held>) -> Hold {
+        hold::hold(held, &self.execution.arn, |other| {
+            self.predecessors.iter().any(|earlier| earlier == other)
+        })
     }
 }

@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Found, FoundApp, FoundFleet, FoundRoute, Past, Refusal, found_weights};
+use super::{Found, FoundApp, FoundFleet, FoundRoute, Past, Refusal};
 use crate::input::Input;
+use crate::model::Operation;
+use crate::model::claim;
 use crate::model::duration::Seconds;
 use crate::model::error::Error;
+use crate::model::hold;
 use crate::model::release::Release;
 use crate::model::samples::Health;
 use crate::model::weights::{GroupWeight, Percent, weight_of};
-use crate::model::{Execution, MustShow, Operation, Stage, claim};
+use crate::model::{Execution, MustShow, Stage};
 use crate::plan::calendar::Permit;
-use crate::plan::roles;
-use crate::plan::roles::RouteSays;
-use crate::verdict;
-use crate::verdict::{Criteria, proposed_bake};
+use crate::plan::roles::{self, RouteSays};
+use crate::verdict::{self, Criteria, proposed_bake};
 
 /// Weights are given by the names of the fleets, so all apps must have the same. And two apps with a target
 /// group in common would be one, moved twice; a naming pattern without `{app}` makes such.
@@ -51,7 +52,7 @@ pub(super) fn check_execution(execution: &Execution) -> Result<(), String> {
     }
     let name = execution.arn.rsplit(':').next().unwrap_or_default();
     Err(format!(
-        "the execution's name, {name:?}, cannot be kept in a tag, which is how a run claims its routes; start it \
+        "the execution's name, {name:?}, cannot be kept in a tag, which is how a run claims its apps; start it \
          under a name of letters, digits and _ . = + - @, or without one"
     ))
 }
@@ -77,15 +78,15 @@ pub(super) fn check_groups(app: &FoundApp) -> Result<(), String> {
     Ok(())
 }
 
-/// One run at a time: a route that another run holds refuses this one.
+/// One run at a time: an app that another run holds refuses this one.
 pub(super) fn check_claims(app: &FoundApp) -> Result<(), String> {
-    for route in &app.routes {
-        let weights = found_weights(route, &app.fleets);
-        if let Some(why) = claim::refusal(&route.claim, route.record.as_ref(), &weights) {
-            return Err(format!("{} {why}", route.label));
-        }
+    if let Some(why) = hold::refusal(&app.lock.claim) {
+        return Err(format!("it {why}"));
     }
-    Ok(())
+    match hold::refusal(&app.lock.other) {
+        Some(why) => Err(format!("one of its target groups belongs to another app as well, which {why}")),
+        None => Ok(()),
+    }
 }
 
 /// The one balancer whose rules hold the target groups of all apps.
@@ -158,7 +159,7 @@ fn says(app: &FoundApp, route: &FoundRoute) -> RouteSays {
     RouteSays {
         label: route.label.clone(),
         weights: [0, 1].map(|i| weight_of(&route.groups, &app.fleets[i].target_group_arn).unwrap_or(0)),
-        live_tag: route.live_tag.clone(),
+        live_tag: app.lock.live_tag.clone(),
     }
 }
 

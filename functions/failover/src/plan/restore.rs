@@ -1,25 +1,32 @@
-//! From what an interrupted run has left to the plan that puts back what it had found.
+//! From what an interrupted run had found to the plan that puts it back.
 
+#[cfg(feature = "aws")]
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use super::checks::one_balancer;
 use super::{
-    Found, FoundApp, FoundFleet, FoundRoute, Refusal, Thresholds, found_weights, planned, route, testers,
-    weights,
+    Found, FoundApp, FoundBehind, FoundFleet, FoundRoute, Refusal, Thresholds, found_weights, planned, route,
+    testers, weights,
 };
 use crate::input::Input;
-use crate::model::claim::{Claim, Record, end_of_run};
+use crate::model::claim::Claim;
 use crate::model::error::{Error, Kind};
+use crate::model::hold::{Reached, has_ended};
 use crate::model::hooks::Hooks;
+use crate::model::record::{self, Record};
 use crate::model::weights::{share, weight_of};
-use crate::model::{Execution, Plan, PlannedApp, Route};
+use crate::model::{Execution, Plan, PlannedApp, Route, RouteWeights};
 
-/// The plan of a restore: the routes that an interrupted run has left claimed, or with a record of
-/// what it found. Health is not looked at here: the rollback decides by the health it finds.
+/// An app on which something is to be put back: its index, and what.
+type Left<'a> = (usize, &'a FoundApp, &'a FoundBehind);
+
+/// The plan of a restore: what an interrupted run had found on its apps, by its own history. Health is not
+/// looked at here: the rollback decides by the health it finds.
 pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Refusal> {
     let load_balancer_arn = one_balancer(found)?.to_owned();
     // Whether there is something to put back must not be guessed.
-    if let Some((execution, why)) = found.routes().find_map(|route| match &route.claim {
+    if let Some((execution, why)) = found.apps.iter().find_map(|app| match &app.lock.claim {
         Claim::Unclear(execution, why) => Some((execution, why)),
         _ => None,
     }) {
@@ -27,70 +34,70 @@ pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Re
         return Err(Refusal::Complete(Error::new(
             Kind::AwsRefused,
             format!(
-                "{app}: whether {execution}, which claims a route, is still running cannot be told ({why}). \
+                "{app}: whether {execution}, which claims it, is still running cannot be told ({why}). \
                  Nothing was touched; see the weights of the app and start a `restore` again."
             ),
         )));
     }
-    // A restore that was started for an execution is about the claims of that one, and of the restores
-    // that tried before.
-    let ours = |execution: &String| found.chain.is_empty() || found.chain.contains(execution);
-    let left = |(_, _, route): &(usize, &FoundApp, &FoundRoute)| match &route.claim {
-        Claim::Interrupted { execution, .. } => ours(execution),
-        Claim::Own => true,
-        // Left for a person by a run that could not put its weights back, or was told not to.
-        Claim::Free | Claim::Ended(_) => route.record.is_some() && input.execution.is_none(),
-        Claim::Running(_) | Claim::Unclear(..) => false,
-    };
-    let all = found.apps.iter().enumerate();
-    let all = all.flat_map(|(index, app)| app.routes.iter().map(move |route| (index, app, route)));
-    let mut left: Vec<(usize, &FoundApp, &FoundRoute)> = all.filter(left).collect();
-    // Routes of a run that was interrupted come first; what was left to a person waits for the next.
-    let taken_over =
-        |(_, _, route): &(usize, &FoundApp, &FoundRoute)| matches!(route.claim, Claim::Interrupted { .. });
-    if left.iter().any(taken_over) {
-        left.retain(taken_over);
-    }
-    let end = end_of_run(left.iter().filter_map(|(.., route)| route.record.as_ref()));
-    let interrupted = left.iter().filter_map(|(.., route)| match &route.claim {
-        Claim::Interrupted { execution, .. } => Some(execution.clone()),
-        _ => None,
-    });
-    let predecessors: BTreeSet<String> = interrupted.chain(found.chain.iter().cloned()).collect();
-    let end = end.cloned();
-    let mut routes: Vec<Route> = Vec::new();
-    let mut live = None;
+    let left = left(found);
+    let end = end(&left);
+    let (mut routes, mut gone) = (Vec::new(), Vec::new());
+    let mut live: Option<&str> = None;
     let mut may_write = BTreeSet::new();
-    for (index, app, found_route) in left {
-        let label = &found_route.label;
-        let known = |r: &&Record| app.fleets.iter().all(|fleet| r.before.contains_key(&fleet.name));
-        let record = found_route.record.as_ref().filter(known).ok_or_else(|| {
-            Refusal::of(app)(format!(
-                "the tags failover:before and failover:stages of {label} do not say what to restore; set the \
-                 weights by hand and remove the tag failover:claim"
-            ))
-        })?;
-        let record = end.as_ref().unwrap_or(record);
-        if live.is_some_and(|live| live != &record.live) {
+    let mut lost = Vec::new();
+    for (index, app, behind) in &left {
+        let record = match fitting(app, behind) {
+            Ok(record) => record,
+            // Nobody else may have the app before its restore is over, so it is given free, and a person told.
+            Err(why) if behind.interrupted => {
+                lost.push(format!(
+                    "{}: what {} had found cannot be put back, since {why}",
+                    app.name, behind.execution
+                ));
+                continue;
+            }
+            Err(why) => {
+                let what = format!("what {} had found cannot be put back, since {why}", behind.execution);
+                return Err(Refusal::of(app)(what));
+            }
+        };
+        let said = end.as_ref().map_or_else(|| record.live.as_str(), |(_, live)| live);
+        if live.is_some_and(|live| live != said) {
             let apart = if found.apps.len() > 1 { "; restore the apps one by one" } else { "" };
             return Err(Refusal::of(app)(format!(
-                "the tags failover:before of {label} and of another route disagree{apart}"
+                "the runs to be restored had different fleets live, {} and {said}{apart}",
+                live.unwrap_or_default()
             )));
         }
-        live = Some(&record.live);
+        live = Some(said);
         may_write.extend(&record.may_write);
-        let found_weights = found_weights(found_route, &app.fleets);
-        let before = record.before.clone();
-        routes.push(Route { before, ..route(found, index, found_route, found_weights) });
+        for recorded in record.routes_of(&app.name) {
+            let before = end.as_ref().map_or_else(|| recorded.before.clone(), |(weights, _)| weights.clone());
+            match app.routes.iter().find(|route| route.arn == recorded.arn) {
+                Some(now) => {
+                    let found_weights = found_weights(now, &app.fleets);
+                    routes.push(Route { before, ..route(found, *index, now, found_weights) });
+                }
+                None => gone.push(Route::gone(&recorded.label, &recorded.arn)),
+            }
+        }
     }
     let live = match live {
-        Some(name) => usize::from(found.fleet_names()[1] == *name),
+        Some(name) => usize::from(found.fleet_names()[1] == name),
         // Nothing is left to restore: the output only says what stands.
-        None => found.apps.first().map_or(0, heavier),
+        None => found.apps.first().map_or(0, |app| {
+            let tagged = |tag: &str| app.fleets.iter().position(|fleet| fleet.name == tag);
+            app.lock.live_tag.as_deref().and_then(tagged).unwrap_or_else(|| heavier(app))
+        }),
     };
+    let interrupted = left.iter().filter(|(.., behind)| behind.interrupted);
+    let predecessors = interrupted.map(|(.., behind)| behind.execution.clone());
+    let predecessors: BTreeSet<String> = predecessors.chain(found.chain.iter().cloned()).collect();
+    let held: BTreeSet<usize> = left.iter().map(|(index, ..)| *index).collect();
     Ok(Plan {
+        version: record::VERSION,
         app: input.app.clone(),
-        apps: apps(found, live, &routes),
+        apps: apps(found, live, &routes, &held),
         operation: input.operation,
         release: None,
         execution: execution.clone(),
@@ -104,6 +111,8 @@ pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Re
         settle_seconds: found.settle_seconds,
         predecessors: predecessors.into_iter().collect(),
         done: end.is_some(),
+        gone,
+        lost,
         excepted: Vec::new(),
         overridden: None,
         approval: None,
@@ -114,8 +123,56 @@ pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Re
         standby_unhealthy: None,
         probing: None,
         hooks: Hooks::default(),
-        checks: vec!["the routes of an interrupted run, and what it found there".into()],
+        checks: vec!["the apps of an interrupted run, and what it found there, by its history".into()],
     })
+}
+
+/// What a run had found on an app, or why it cannot be put back.
+fn fitting<'a>(app: &FoundApp, behind: &'a FoundBehind) -> Result<&'a Record, String> {
+    let record = behind.record.as_ref().map_err(Clone::clone)?;
+    let fleets = app.fleets.iter().map(|f| (f.name.as_str(), f.target_group_arn.as_str())).collect();
+    record.unfit(&app.name, &fleets).map_or(Ok(record), Err)
+}
+
+/// The apps on which something is to be put back. Those of a run that was interrupted come first; what was
+/// left to a person waits for the next.
+fn left(found: &Found) -> Vec<Left<'_>> {
+    let all = found.apps.iter().enumerate();
+    let mut left: Vec<Left<'_>> =
+        all.filter_map(|(index, app)| Some((index, app, app.lock.behind.as_ref()?))).collect();
+    if left.iter().any(|(.., behind)| behind.interrupted) {
+        left.retain(|(.., behind)| behind.interrupted);
+    }
+    left
+}
+
+/// What stands on all routes, and the fleet that is live then, if the run had come to its end: it has on all
+/// of its apps, even where that is not recorded yet.
+fn end(left: &[Left<'_>]) -> Option<(RouteWeights, String)> {
+    if !has_ended(left.iter().map(|(.., behind)| behind.reached)) {
+        return None;
+    }
+    let ended = left.iter().find(|(.., behind)| behind.reached == Reached::Done)?;
+    let record = ended.2.record.as_ref().ok()?;
+    Some((record.end()?, record.live_then(Reached::Done).to_owned()))
+}
+
+/// What a restore puts back on the routes that it finds, by their ARN.
+#[cfg(feature = "aws")]
+pub(crate) fn targets(found: &[FoundApp]) -> BTreeMap<&str, RouteWeights> {
+    let left = found.iter().enumerate();
+    let left: Vec<Left<'_>> =
+        left.filter_map(|(index, app)| Some((index, app, app.lock.behind.as_ref()?))).collect();
+    let end = end(&left);
+    let of_record = |app: &FoundApp, record: &Record| -> Vec<(String, RouteWeights)> {
+        let target =
+            |before: &RouteWeights| end.as_ref().map_or_else(|| before.clone(), |(end, _)| end.clone());
+        record.routes_of(&app.name).map(|route| (route.arn.clone(), target(&route.before))).collect()
+    };
+    let recorded = left.iter().filter_map(|(_, app, b)| Some(of_record(app, b.record.as_ref().ok()?)));
+    let recorded: BTreeMap<String, RouteWeights> = recorded.flatten().collect();
+    let routes = found.iter().flat_map(|app| &app.routes);
+    routes.filter_map(|route| Some((route.arn.as_str(), recorded.get(&route.arn)?.clone()))).collect()
 }
 
 /// The fleet with the greater weight on the first route, as an index.
@@ -130,9 +187,10 @@ fn heavier(app: &FoundApp) -> usize {
 }
 
 /// The apps with what is put back on each; with what stands, where there is nothing to put back.
-fn apps(found: &Found, live: usize, routes: &[Route]) -> Vec<PlannedApp> {
+fn apps(found: &Found, live: usize, routes: &[Route], held: &BTreeSet<usize>) -> Vec<PlannedApp> {
     let of_app = |(index, app): (usize, &FoundApp)| {
         let mut planned = planned(app, live, &Thresholds::UNMEASURED);
+        planned.left_alone = !held.contains(&index);
         if let Some(route) = routes.iter().find(|route| route.app == index) {
             let (live, standby) = app.roles(live);
             let weight = |fleet: &FoundFleet| route.before.get(&fleet.name).copied().unwrap_or(0);

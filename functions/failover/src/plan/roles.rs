@@ -108,7 +108,7 @@ fn says(names: [&str; 2], route: &RouteSays) -> Says {
         ),
         _ => match tagged {
             Some(live) if live != heavier => Says::Unclear(format!(
-                "{label} gives most traffic to {}, but its tag failover:live says {}, as an interrupted \
+                "{label} gives most traffic to {}, but the tag failover:live says {}, as an interrupted \
                  shift leaves it",
                 names[heavier], names[live]
             )),

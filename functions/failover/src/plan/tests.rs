@@ -4,11 +4,11 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::model::claim::Reached;
 use crate::model::weights::{gives, holds, with_weights};
 use crate::model::{MustShow, Progress};
 use crate::plan::calendar::Permit;
-use crate::run::{progress, roll_back};
+use crate::run::progress;
+use crate::run::roll_back;
 
 mod carries;
 mod thresholds;
@@ -37,9 +37,6 @@ fn route(label: &str, groups: &[(&str, u16)]) -> FoundRoute {
         hosts: vec![format!("{label}.shop.example")],
         groups: groups.iter().map(|(arn, weight)| GroupWeight::new(*arn, *weight)).collect(),
         group_stickiness: false,
-        live_tag: None,
-        claim: Claim::Free,
-        record: None,
         put_back: String::new(),
     }
 }
@@ -49,6 +46,7 @@ fn app(name: &str, groups: [&str; 2], weights: [u16; 2]) -> FoundApp {
     let label = if name == "web" { "rule 1".to_owned() } else { format!("rule of {name}") };
     FoundApp {
         name: name.into(),
+        lock: FoundLock::default(),
         fleets: [fleet("prod1", one), fleet("prod2", two)],
         past: [Past::default(), Past::default()],
         routes: vec![route(&label, &[(one, weights[0]), (two, weights[1])])],
@@ -231,7 +229,7 @@ fn an_alarm_that_rings_already_does_not_keep_a_drain_from_its_start() {
 fn an_interrupted_shift_is_taken_up_where_its_least_advanced_route_stands() {
     let mut found = found([70, 30]);
     found.apps[0].routes.push(route("rule 2", &[(ONE, 50), (TWO, 50)]));
-    found.apps[0].routes[1].live_tag = Some("prod1".into());
+    found.apps[0].lock.live_tag = Some("prod1".into());
     assert_eq!(percents(&make(json!({}), &found).unwrap()), [50, 75, 100]);
     assert_eq!(percents(&make(json!({ "stages": [30, 100] }), &found).unwrap()), [30, 100]);
 }
@@ -489,7 +487,7 @@ fn apps_that_are_not_together_are_refused_with_the_way_out() {
     // Both begin at the first of these.
     assert!(make(json!({ "stages": [30, 100] }), &stages).is_ok());
     let mut even = several(&[("web", [100, 0]), ("portal", [50, 50])]);
-    even.apps[1].routes[0].live_tag = Some("prod1".into());
+    even.apps[1].lock.live_tag = Some("prod1".into());
     refused(&even, json!({ "operation": "balance" }), &["portal with 50 % on prod2"]);
 
     // What one app says of its fleets is no evidence about another.
@@ -510,8 +508,11 @@ fn apps_that_are_not_together_are_refused_with_the_way_out() {
         &["different balancers", "web behind arn:balancer", "portal behind arn:other"],
     );
     let mut claimed = several(&[("web", [100, 0]), ("portal", [100, 0])]);
-    claimed.apps[1].routes[0].claim = Claim::Running("arn:other".into());
-    refused(&claimed, json!({}), &["portal: rule of portal is claimed by arn:other"]);
+    claimed.apps[1].lock.claim = Claim::Running("arn:other".into());
+    refused(&claimed, json!({}), &["portal: it is claimed by arn:other"]);
+    // Another pair of groups that has one of them in common is another app with the same users.
+    claimed.apps[1].lock = FoundLock { other: Claim::Running("arn:other".into()), ..FoundLock::default() };
+    refused(&claimed, json!({}), &["portal: one of its target groups belongs to another app", "arn:other"]);
     let mut shared = several(&[("web", [100, 0]), ("portal", [100, 0])]);
     shared.apps[1].fleets[1].target_group_arn = TWO.into();
     refused(&shared, json!({}), &["web and portal have the target group arn:two in common"]);
@@ -520,107 +521,165 @@ fn apps_that_are_not_together_are_refused_with_the_way_out() {
     refused(&renamed, json!({}), &["those of portal are called blue and prod2, others prod1 and prod2"]);
 }
 
+/// What `PlanShift` of the run has answered that is to be restored: a shift of these apps, by the weights that it
+/// had found on each.
+fn record(apps: &[(&FoundApp, [u16; 2])], live: &str) -> Record {
+    let standby = if live == "prod1" { "prod2" } else { "prod1" };
+    let group = |app: &FoundApp, fleet: &str| {
+        app.fleets.iter().find(|f| f.name == fleet).map(|f| f.target_group_arn.clone()).unwrap()
+    };
+    let groups = |(app, _): &(&FoundApp, [u16; 2])| json!({ "name": app.name, "liveGroup": group(app, live), "standbyGroup": group(app, standby) });
+    let routes = apps.iter().enumerate().map(|(index, (app, [prod1, prod2]))| {
+        let route = &app.routes[0];
+        json!({
+            "app": index, "arn": route.arn, "ruleArn": route.arn, "label": route.label,
+            "before": { "prod1": prod1, "prod2": prod2 }, "thatIsNotKnownHere": [1, 2],
+        })
+    });
+    let plan = json!({
+        "version": record::VERSION, "operation": "shift", "live": live, "standby": standby,
+        "apps": apps.iter().map(groups).collect::<Vec<_>>(), "routes": routes.collect::<Vec<_>>(),
+        "stages": [{ "standbyPercent": 50, "bakeSeconds": 1 }, { "standbyPercent": 100, "bakeSeconds": 1 }],
+        "mayWrite": [10, 50, 100], "thatIsNotKnownHere": {},
+    });
+    Record::parse(&json!({ "proceed": true, "plan": plan }).to_string()).unwrap().unwrap()
+}
+
+fn behind(record: Record, reached: Reached) -> FoundBehind {
+    FoundBehind { execution: "arn:other".into(), interrupted: true, reached, record: Ok(record) }
+}
+
 #[test]
 fn a_restore_of_several_puts_back_on_each_what_that_one_had() {
     let mut left = several(&[("web", [50, 50]), ("portal", [50, 50]), ("api", [100, 0])]);
-    let before = |prod1: u16, prod2: u16| {
-        let before = [("prod1".to_owned(), prod1), ("prod2".to_owned(), prod2)].into();
-        Some(Record { before, ..record() })
-    };
-    for (app, record) in left.apps.iter_mut().zip([before(100, 0), before(60, 40)]) {
-        (app.routes[0].claim, app.routes[0].record) = (interrupted(false), record);
+    let of_both = record(&[(&left.apps[0], [100, 0]), (&left.apps[1], [60, 40])], "prod1");
+    for app in &mut left.apps[..2] {
+        app.lock.behind = Some(behind(of_both.clone(), Reached::Nothing));
     }
-    let plan = make(json!({ "operation": "restore", "execution": "arn:other" }), &left).unwrap();
+    let restore = |left: &Found| make(json!({ "operation": "restore", "execution": "arn:other" }), left);
+    let plan = restore(&left).unwrap();
     assert_eq!(plan.routes.iter().map(|route| route.app).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(plan.before_in_words(), "web, api: prod1 100 %, prod2 0 %; portal: prod1 60 %, prod2 40 %");
     assert_eq!(plan.routes[1].before["prod2"], 40);
-    // What it records at its end is what that route had, and no promise about the others: the next
-    // restore, should this one be stopped between two such records, puts back the same.
-    let end = |plan: &Plan| plan.record_of_end(&plan.routes[1], &plan.apps[0].before, "prod1");
-    assert_eq!((end(&plan).before["prod2"], end(&plan).reached), (40, Reached::Restored));
-    left.apps[1].routes[0].record = Some(end(&plan));
-    let again = make(json!({ "operation": "restore", "execution": "arn:other" }), &left).unwrap();
-    assert_eq!(again.before_in_words(), plan.before_in_words());
-    // A run's end stands on all of its routes, and a restore of that says so again.
-    left.apps[0].routes[0].record = Some(Record { reached: Reached::Done, ..before(0, 100).unwrap() });
-    let ended = make(json!({ "operation": "restore", "execution": "arn:other" }), &left).unwrap();
+    assert_eq!(plan.held_apps().map(|app| app.name.as_str()).collect::<Vec<_>>(), ["web", "portal"]);
+    // What it says at its end is about each app alone: the next restore, should this one be stopped between two
+    // of them, puts back the same.
+    assert_eq!(plan.claim_at_end().tag(), "arn:execution restored");
+    assert_eq!(plan.claim().tag(), "arn:execution");
+    left.apps[1].lock.behind = Some(behind(of_both.clone(), Reached::Restored));
+    assert_eq!(restore(&left).unwrap().before_in_words(), plan.before_in_words());
+    // A run's end stands on all of its apps, and a restore of that says so again.
+    left.apps[0].lock.behind = Some(behind(of_both, Reached::Done));
+    let ended = restore(&left).unwrap();
     assert_eq!(ended.routes.iter().map(|route| route.before["prod2"]).collect::<Vec<_>>(), [100, 100]);
-    assert_eq!(end(&ended).reached, Reached::Done);
+    assert_eq!((ended.live.as_str(), ended.claim().tag().as_str()), ("prod2", "arn:execution done"));
+    assert_eq!(ended.claim_at_end().tag(), "arn:execution done");
 
-    left.apps[0].routes[0].record = before(100, 0);
-    left.apps[1].routes[0].record = Some(Record { live: "prod2".into(), ..record() });
+    let apart =
+        [record(&[(&left.apps[0], [100, 0])], "prod1"), record(&[(&left.apps[1], [0, 100])], "prod2")];
+    for (app, record) in left.apps.iter_mut().zip(apart) {
+        app.lock.behind = Some(behind(record, Reached::Nothing));
+    }
     let refused = make(json!({ "operation": "restore" }), &left).unwrap_err();
     assert!(refused.contains("portal: ") && refused.contains("one by one"), "{refused}");
 }
 
-fn interrupted(settled: bool) -> Claim {
-    Claim::Interrupted { execution: "arn:other".into(), settled }
-}
-
-fn record() -> Record {
-    let before = [("prod1".to_owned(), 100), ("prod2".to_owned(), 0)].into();
-    let may_write = [10, 50, 100].into_iter().filter_map(Percent::new).collect();
-    Record { before, live: "prod1".into(), reached: Reached::Nothing, may_write }
-}
-
 #[test]
-fn a_route_that_another_run_holds_refuses_every_operation() {
+fn an_app_that_another_run_holds_refuses_every_operation() {
+    let claims =
+        [Claim::Own, Claim::Ended("arn:other".into()), Claim::Running("arn:other".into()), interrupted()];
     for operation in ["drain", "shift", "balance", "failback"] {
-        let plan = |claim: Claim, record: Option<Record>, weights| {
-            let mut found = found(weights);
-            (found.apps[0].routes[0].claim, found.apps[0].routes[0].record) = (claim, record);
+        let plan = |claim: &Claim| {
+            // As the interrupted run had found it: that says nothing, since its restore may be about to move it.
+            let mut found = found([100, 0]);
+            found.apps[0].lock.claim = claim.clone();
             make(json!({ "operation": operation, "standby": "prod2" }), &found)
         };
-        let running = plan(Claim::Running("arn:other".into()), None, [100, 0]).unwrap_err();
-        assert!(running.contains("rule 1") && running.contains("arn:other"), "{running}");
-        assert!(plan(Claim::Own, None, [100, 0]).is_ok());
-        assert!(plan(Claim::Ended("arn:other".into()), None, [100, 0]).is_ok());
-        // What an interrupted run left is put back first, unless there is nothing to put back.
-        let left = plan(interrupted(true), Some(record()), [90, 10]).unwrap_err();
-        assert!(left.contains("restore"), "{left}");
-        assert!(plan(interrupted(false), Some(record()), [100, 0]).is_err());
-        assert!(plan(interrupted(true), Some(record()), [100, 0]).is_ok());
+        let [own, ended, running, interrupted] = claims.each_ref().map(plan);
+        assert!(own.is_ok() && ended.is_ok());
+        let running = running.unwrap_err();
+        assert!(running.contains("web: it is claimed by arn:other"), "{running}");
+        let interrupted = interrupted.unwrap_err();
+        assert!(interrupted.contains("restore"), "{interrupted}");
     }
+}
+
+fn interrupted() -> Claim {
+    Claim::Interrupted("arn:other".into())
 }
 
 #[test]
 fn a_restore_takes_up_what_an_interrupted_run_left() {
-    let restore = |claim: Claim, record: Option<Record>, execution: Option<&str>| {
+    let restore = |behind: Option<FoundBehind>| {
         let mut found = found([50, 50]);
-        // A second route, which the run did not get to claim.
+        // A second route, which the run did not know.
         found.apps[0].routes.push(route("rule 2", &[(ONE, 100), (TWO, 0)]));
-        (found.apps[0].routes[0].claim, found.apps[0].routes[0].record) = (claim, record);
+        found.apps[0].lock.behind = behind;
         // A restore goes on whatever the fleets' health is: the rollback looks at it.
         found.apps[0].fleets[0].health.healthy = 0;
-        let mut input = json!({ "operation": "restore" });
-        if let Some(execution) = execution {
-            input["execution"] = execution.into();
-        }
-        make(input, &found)
+        make(json!({ "operation": "restore", "execution": "arn:other" }), &found)
     };
-    let plan = restore(interrupted(false), Some(record()), Some("arn:other")).unwrap();
+    let app = &found([50, 50]).apps[0];
+    let recorded = || record(&[(app, [100, 0])], "prod1");
+    let plan = restore(Some(behind(recorded(), Reached::Nothing))).unwrap();
     assert_eq!((plan.live.as_str(), plan.routes.len()), ("prod1", 1));
-    assert_eq!(plan.routes[0].before, record().before);
+    assert_eq!(plan.routes[0].before, [("prod1".into(), 100), ("prod2".into(), 0)].into());
     assert_eq!(plan.routes[0].found, [("prod1".into(), 50), ("prod2".into(), 50)].into());
     assert_eq!(plan.apps[0].before["prod1"], Percent::ALL);
-    assert_eq!(plan.may_write, record().may_write);
+    assert_eq!((plan.may_write, plan.predecessors), (recorded().may_write, vec!["arn:other".to_owned()]));
 
-    let nothing = |plan: Result<Plan, String>| plan.unwrap().routes.is_empty();
-    assert!(nothing(restore(Claim::Free, None, None)));
-    assert!(nothing(restore(Claim::Running("arn:other".into()), Some(record()), None)));
-    // What a run has left for a person is for a person to restore.
-    assert!(nothing(restore(Claim::Free, Some(record()), Some("arn:other"))));
-    assert!(!nothing(restore(Claim::Free, Some(record()), None)));
+    let nothing = restore(None).unwrap();
+    assert!(nothing.routes.is_empty() && nothing.held_apps().next().is_none());
+    // Left to a person, it is nobody's to take over: the restore claims it as any other run does.
+    let left = Some(FoundBehind { interrupted: false, ..behind(recorded(), Reached::Left) });
+    assert!(!restore(left).unwrap().takes_over());
 
-    assert!(restore(interrupted(false), None, None).unwrap_err().contains("failover:before"));
-    let other = Record { before: [("blue".into(), 1), ("green".into(), 0)].into(), ..record() };
-    assert!(restore(interrupted(false), Some(other), None).unwrap_err().contains("failover:before"));
+    // A rule that is gone is named, and its app is given back all the same.
+    let mut deleted = recorded();
+    deleted.routes[0].arn = "arn:rule-deleted".into();
+    let plan = restore(Some(behind(deleted, Reached::Nothing))).unwrap();
+    assert!(plan.routes.is_empty() && plan.held_apps().count() == 1);
+    assert!(plan.gone[0].starts_with("rule 1 (arn:rule-deleted) is gone"), "{:?}", plan.gone);
+}
+
+#[test]
+fn a_restore_puts_nothing_back_that_is_not_of_its_app() {
+    let restore = |change: &dyn Fn(&mut Record), interrupted: bool| {
+        let mut found = found([50, 50]);
+        let mut record = record(&[(&found.apps[0], [100, 0])], "prod1");
+        change(&mut record);
+        found.apps[0].lock.live_tag = Some("prod2".into());
+        found.apps[0].lock.behind = Some(FoundBehind { interrupted, ..behind(record, Reached::Nothing) });
+        make(json!({ "operation": "restore", "execution": "arn:other" }), &found)
+    };
+    let weights = |prod1, prod2| [("prod1".to_owned(), prod1), ("prod2".to_owned(), prod2)].into();
+    for (change, says) in [
+        (&(|r: &mut Record| r.routes[0].before = weights(0, 0)) as &dyn Fn(&mut Record), "prod1 0/prod2 0"),
+        (&|r: &mut Record| r.routes[0].before = weights(1000, 0), "prod1 1000/prod2 0"),
+        (&|r: &mut Record| r.routes[0].before = [("prod1".to_owned(), 100)].into(), "prod1 100"),
+        (&|r: &mut Record| r.apps[0].standby_group = "arn:third".into(), "prod2 arn:third"),
+        (&|r: &mut Record| r.apps[0].name = "portal".into(), "was none of web"),
+    ] {
+        // What was left to a person keeps nobody out.
+        let refused = restore(change, false).unwrap_err();
+        assert!(refused.contains(says), "{refused}");
+        // An app that its restore holds is given free, and a person told.
+        let plan = restore(change, true).unwrap();
+        assert!(plan.routes.is_empty() && plan.takes_over() && plan.held_apps().count() == 1);
+        assert!(
+            plan.lost[0].starts_with("web: what arn:other had found cannot be put back"),
+            "{:?}",
+            plan.lost
+        );
+        assert!(plan.lost[0].contains(says), "{:?}", plan.lost);
+        assert_eq!((plan.live.as_str(), plan.claim_after("Halted").reached), ("prod2", Reached::Released));
+    }
 }
 
 prop_compose! {
     fn any_found()(
         weights in proptest::collection::vec([0u16..=999, 0u16..=999], 1..4),
-        tags in proptest::collection::vec(proptest::option::of(prop_oneof![Just("prod1"), Just("prod2"), Just("x")]), 4),
+        tag in proptest::option::of(prop_oneof![Just("prod1"), Just("prod2"), Just("x")]),
         attached in proptest::collection::vec(0u8..4, 4),
         healthy in [0u32..3, 0u32..3],
         even in any::<bool>(),
@@ -636,9 +695,9 @@ prop_compose! {
                 _ if even => vec![(ONE, *one), (TWO, *one)],
                 _ => vec![(ONE, *one), (TWO, *two)],
             };
-            let tag = tags[i].map(str::to_owned);
-            FoundRoute { live_tag: tag, ..route(&format!("rule {i}"), &groups) }
+            route(&format!("rule {i}"), &groups)
         }).collect();
+        made.apps[0].lock.live_tag = tag.map(str::to_owned);
         made
     }
 }

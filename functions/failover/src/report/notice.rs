@@ -220,11 +220,11 @@ fn of_approval(request: &NoticeRequest, plan: &Plan, progress: &Progress) -> Opt
         Unanswered::RollBack => format!("the weights go back to {}", plan.before_in_words()),
         Unanswered::Halt => "the run ends and leaves the weights as they are".into(),
     };
-    let route = plan.routes.first().map_or("", |route| route.arn.as_str());
+    let group = plan.held_apps().next().map_or("", |app| app.lock().as_str());
     let commands = |word: &str, tag: &str| {
         let by_name = command(request, plan, word);
         let tag = format!("Key=failover:request,Value={tag}");
-        format!("  {by_name}\n  aws elbv2 add-tags --resource-arns {route} --tags '{tag}'\n")
+        format!("  {by_name}\n  aws elbv2 add-tags --resource-arns {group} --tags '{tag}'\n")
     };
     let stages = went(progress);
     let text = format!(

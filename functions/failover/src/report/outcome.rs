@@ -15,8 +15,8 @@ use crate::wire::{Outcome, StageOutcome, Status};
 pub fn untouched(plan: &Plan, dry_run: bool) -> Outcome {
     let restore = plan.operation == Operation::Restore;
     let steps: Vec<String> = plan.stages.iter().map(|s| s.standby_percent.get().to_string()).collect();
-    let (status, summary) = if restore && plan.routes.is_empty() {
-        (Status::Unchanged, format!("{}: no run was interrupted; {}", plan.app, plan.before_in_words()))
+    let (status, summary) = if restore && plan.held_apps().next().is_none() {
+        (Status::Unchanged, format!("{}: nothing is left to restore; {}", plan.app, plan.before_in_words()))
     } else if dry_run && restore {
         let before = plan.before_in_words();
         (Status::Planned, format!("{}: would restore {before}; nothing was touched", plan.app))
@@ -117,6 +117,9 @@ pub fn done(
     let stages = if count == 1 { "1 stage".into() } else { format!("{count} stages") };
     // A restore compares nothing, and a drain the live fleet with what it was.
     let summary = match (plan.operation, figures) {
+        (Operation::Restore, _) if !plan.gone.is_empty() => {
+            format!("{}: {what} ({took}). Left out: {}.", plan.app, plan.gone.join("; "))
+        }
         (Operation::Restore, _) => format!("{}: {what} ({took})", plan.app),
         (_, None) => format!("{}: {what} ({stages}, {took})", plan.app),
         (Operation::Drain, Some(figures)) => {

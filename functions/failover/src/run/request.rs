@@ -1,4 +1,4 @@
-//! What a person asks of a run that is going on: by the tag `failover:request` on one of its routes,
+//! What a person asks of a run that is going on: by the tag `failover:request` of an app's first target group,
 //! since whoever may say so there may change the weights as well, and nothing else has to run for it.
 //!
 //! A request names the percent it is about, so that it is carried out once and never has to be

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::model::samples::Health;
-use crate::model::weights::{GroupWeight, Percent};
+use crate::model::weights::{GroupWeight, Percent, split};
 use crate::model::{Operation, Plan, PlannedApp, Route, Weights};
 use crate::run::why::why_in_words;
 use crate::wire::{RollBackEnding, RolledBack};
@@ -32,6 +32,8 @@ pub struct Seen {
     pub unread: Option<String>,
     /// The routes that are left out since their rules are gone, in words.
     pub gone: Vec<String>,
+    /// Whether claims had to be made again, so that the writes have to settle once more.
+    pub claimed_anew: bool,
 }
 
 /// The way of every app of the plan, by the targets of its fleets now. Whatever becomes of the others,
@@ -123,9 +125,9 @@ pub fn answer(
     earlier: Option<&RolledBack>,
 ) -> RolledBack {
     let nowhere = |way: &Way| *way == Way::Nowhere;
-    let settled = earlier.is_some() || ways.iter().all(nowhere);
+    let settled = earlier.is_some() && !seen.claimed_anew || ways.iter().all(nowhere);
     // What is left to a person comes before what somebody has to look after.
-    let ending = if ways.iter().any(nowhere) {
+    let ending = if ways.iter().any(nowhere) || !plan.lost.is_empty() {
         RollBackEnding::Halted
     } else if ways.iter().any(|way| matches!(way, Way::Over(_))) {
         RollBackEnding::FailedOver
@@ -139,7 +141,11 @@ pub fn answer(
         Operation::Restore if why.is_null() => "an earlier run was interrupted".into(),
         _ => why_in_words(why),
     };
-    let mut cause = went(plan, ways, seen, &why, ending);
+    let mut cause = if plan.lost.is_empty() {
+        went(plan, ways, seen, &why, ending)
+    } else {
+        without_what_is_lost(plan, ways)
+    };
     if let Some(unread) = &seen.unread {
         cause = format!(
             "{cause} Target health could not be read ({unread}), so whether the fleets have healthy targets was \
@@ -154,6 +160,25 @@ pub fn answer(
         _ => None,
     });
     RolledBack { ending, cause, over: over.collect(), settled }
+}
+
+/// What became of a restore that cannot put all apps back.
+fn without_what_is_lost(plan: &Plan, ways: &[Way]) -> String {
+    let of_app = |(index, (app, way)): (usize, (&PlannedApp, &Way))| {
+        plan.routes.iter().find(|route| route.app == index)?;
+        let weights = way.weights(plan, app);
+        Some(weights.map_or_else(
+            || format!("{}: both fleets are dead, and nothing was written", app.name),
+            |weights| format!("{}: {}, read back", app.name, split(&weights)),
+        ))
+    };
+    let restored: Vec<String> = plan.apps.iter().zip(ways).enumerate().filter_map(of_app).collect();
+    let restored = if restored.is_empty() { String::new() } else { format!(" {}.", restored.join("; ")) };
+    format!(
+        "{}: not everything could be restored. {}. Set those weights by hand; the apps are given free.{restored}",
+        plan.app,
+        plan.lost.join("; ")
+    )
 }
 
 /// Where the traffic of every app is.

@@ -80,7 +80,7 @@ pub fn status(app: &FoundApp, run: Option<Running>, now: Timestamp) -> AppStatus
     let possible = |(operation, plan): &(Operation, Result<failover::model::Plan, _>)| {
         plan.as_ref().is_ok_and(|plan| !plan.stages.is_empty()).then(|| operation.word())
     };
-    let interrupted = app.routes.iter().any(|route| matches!(route.claim, Claim::Interrupted { .. }));
+    let interrupted = matches!(app.lock.claim, Claim::Interrupted(_));
     // Whatever keeps a drain from its start keeps everything else; where one fleet has everything, a shift is next.
     let refused =
         plans.iter().take(2).find_map(|(_, plan)| plan.as_ref().err().map(|error| error.message.clone()));
@@ -165,7 +165,7 @@ pub fn lines(apps: &[AppStatus], width: Option<usize>) -> Vec<String> {
 mod tests {
     use failover::model::samples::Health;
     use failover::model::weights::GroupWeight;
-    use failover::plan::{FoundRoute, Past};
+    use failover::plan::{FoundLock, FoundRoute, Past};
 
     use super::*;
 
@@ -183,6 +183,7 @@ mod tests {
         };
         FoundApp {
             name: "web".into(),
+            lock: FoundLock { claim, ..FoundLock::default() },
             fleets: [fleet("prod1", 2), fleet("prod2", healthy)],
             past: [Past::default(), Past::default()],
             routes: vec![FoundRoute {
@@ -196,9 +197,6 @@ mod tests {
                     GroupWeight::new("arn:prod2", weights[1]),
                 ],
                 group_stickiness: false,
-                live_tag: None,
-                claim,
-                record: None,
                 put_back: String::new(),
             }],
             testers: Vec::new(),
@@ -223,7 +221,7 @@ mod tests {
     fn what_stands_in_the_way_is_told() {
         let sick = status(&app([100, 0], 0, Claim::Free), None, Timestamp::UNIX_EPOCH);
         assert!(sick.blocked.as_ref().is_some_and(|why| why.contains("prod2")), "{sick:?}");
-        let claim = Claim::Interrupted { execution: "arn:stopped".into(), settled: false };
+        let claim = Claim::Interrupted("arn:stopped".into());
         let left = status(&app([75, 25], 2, claim), None, Timestamp::UNIX_EPOCH);
         assert!(left.blocked.as_ref().is_some_and(|why| why.contains("interrupted")), "{left:?}");
     }

@@ -1,28 +1,11 @@
-//! `PlanShift` and `ClaimRoutes`: who may take a route, and when.
+//! `PlanShift` and `ClaimRoutes`: who may take an app, and when.
 
-use std::collections::BTreeSet;
-
-use failover::model::claim::{Claim, end_of_run, refusal};
-use failover::model::{RouteWeights, claim};
+use failover::model::claim::Claim;
+use failover::model::hold::{Hold, Reached, has_ended, refusal};
 
 use super::Turn;
-use crate::execution::{Call, Ending, Status, Step};
-use crate::world::{ExecutionId, MOST_ROUTES, Reached, Record, Weights};
-
-/// The fleets' names, as far as the product's rules need any.
-const FLEETS: [&str; 2] = ["live", "standby"];
-
-/// Weights as the product has them.
-fn named(weights: Weights) -> RouteWeights {
-    let both = [100 - u16::from(weights.0), weights.0.into()];
-    FLEETS.map(Into::into).into_iter().zip(both).collect()
-}
-
-/// A record as the product has it.
-fn recorded(record: Record) -> claim::Record {
-    let Record { weights, reached } = record;
-    claim::Record { before: named(weights), live: FLEETS[0].into(), reached, may_write: BTreeSet::new() }
-}
+use crate::execution::{Call, Come, Ending, Kind, Status, Step};
+use crate::world::{ExecutionId, Held, MOST_ROUTES, PerRoute, Weights};
 
 impl Turn<'_> {
     /// Reads the weights before the tags: nothing is written yet, and `ClaimRoutes` reads both again.
@@ -35,14 +18,14 @@ impl Turn<'_> {
                 self.next(Call::ReadTags);
             }
             Call::ReadTags if self.read_holders() => self.next(Call::LookAtHolders),
-            Call::LookAtHolders if !self.may_take_claims() => {
-                self.end(Ending::PlanRejected);
-            }
-            _ => {
-                self.forget_holders();
-                self.go(Step::ClaimRoutes);
-            }
+            Call::LookAtHolders if !self.may_take_claims() => self.end(Ending::PlanRejected),
+            _ => self.claims_are_planned(),
         }
+    }
+
+    fn claims_are_planned(&mut self) {
+        self.forget_holders();
+        self.go(Step::ClaimRoutes);
     }
 
     pub(super) fn claim_routes(&mut self) {
@@ -56,13 +39,13 @@ impl Turn<'_> {
             }
             Call::LookAtHolders if self.may_take_claims() => self.next(Call::ReadWeights),
             Call::ReadWeights => {
-                let may_claim = !fences.weights_before_claim || self.weights_are_as_found();
                 self.forget_holders();
+                let may_claim = !fences.weights_before_claim || self.weights_are_as_found();
                 if may_claim { self.next(Call::Write) } else { self.refuse() }
             }
             Call::Write => {
                 self.land();
-                if self.next_route() {
+                if self.next_app() {
                     return;
                 }
                 self.me_mut().window = None;
@@ -73,7 +56,7 @@ impl Turn<'_> {
                 }
             }
             Call::Settle => self.next(Call::ReadTagsBack),
-            Call::ReadTagsBack if self.claims_are_mine() || !fences.claim_read_back => {
+            Call::ReadTagsBack if self.all_hold(Hold::Own) || !fences.claim_read_back => {
                 self.next(Call::ReadWeightsBack);
             }
             Call::ReadWeightsBack if self.weights_are_as_found() || !fences.weights_read_back => {
@@ -89,7 +72,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Stopped meanwhile: nobody else removes the claims, so this invocation does.
+    /// Stopped meanwhile: nobody else gives the claims back, so this invocation does.
     fn look_at_self(&mut self) {
         let interrupted = self.me().status == Status::Interrupted;
         match self.me().then {
@@ -108,23 +91,77 @@ impl Turn<'_> {
         self.next(Call::LookAtSelf);
     }
 
-    /// Finds the claims of the execution that it restores, and of those that that one was to restore.
+    /// Finds the apps that the execution that it restores holds, or those that that one was to restore; or
+    /// that nobody holds, since somebody may have removed the claim. Their histories, newest first, tell what
+    /// to go back to.
     pub(super) fn plan_restore(&mut self) {
-        let routes = self.state.routes;
-        let left = routes.map(|route| route.claim.is_some_and(|claim| self.counts_as_mine(claim)));
-        // A claim and its record are written and removed together.
-        let records =
-            routes.map(|r| r.before.unwrap_or(Record { weights: r.live, reached: Reached::Nothing }));
-        let of_chain = records.into_iter().zip(left).filter(|(_, left)| *left);
-        let of_chain: Vec<claim::Record> = of_chain.map(|(record, _)| recorded(record)).collect();
-        let done = end_of_run(of_chain.iter());
-        let end = done.and_then(|end| records.into_iter().find(|record| named(record.weights) == end.before));
+        if self.me().call == Call::ReadTags {
+            self.read_holders();
+            return self.next(Call::ReadHistories);
+        }
+        let holders = self.me().holders;
+        let mut left = [false; MOST_ROUTES];
+        let mut found = self.me().found;
+        let mut reached = Vec::new();
+        for (app, held) in holders.into_iter().enumerate().take(self.protocol.apps()) {
+            let Some((of, at)) = self.recorded_by(app, held) else { continue };
+            left[app] = true;
+            reached.push((at, of));
+            for route in self.protocol.routes_of(app) {
+                found[route] = self.state.execution(of).found[route];
+            }
+        }
+        let finished = has_ended(reached.iter().map(|(reached, _)| *reached));
+        if let Some((_, of)) = reached.iter().find(|(reached, _)| *reached == Reached::Done) {
+            let of = self.state.execution(*of);
+            found = [self.protocol.end_of(of); MOST_ROUTES];
+        }
+        self.forget_holders();
         let me = self.me_mut();
-        me.routes = left;
-        me.found = records.map(|record| end.unwrap_or(record).weights);
-        me.finished = end.is_some();
+        (me.apps, me.found, me.finished) = (left, found, finished);
         if left.contains(&true) {
             self.go(Step::ClaimRoutes);
+        } else {
+            self.end(Ending::Unchanged);
+        }
+    }
+
+    /// Whose history tells what is to be put back on an app, and what that one has reached there.
+    fn recorded_by(&self, app: usize, held: Option<Held>) -> Option<(ExecutionId, Reached)> {
+        match self.hold_of(held) {
+            Hold::Own | Hold::Inherited => held.map(|held| (held.by, held.reached)),
+            Hold::Stripped if self.protocol.fences.stripped_goes_back => {
+                // One whose `ClaimRoutes` is not over has written no weights.
+                let claimed = |id: &ExecutionId| {
+                    let execution = self.state.execution(*id);
+                    execution.come >= Come::Claimed && execution.apps[app]
+                };
+                let of = self.chain().find(claimed)?;
+                let execution = self.state.execution(of);
+                match execution.come {
+                    Come::Released => None,
+                    Come::Swapped if !execution.is_restore() => Some((of, Reached::Done)),
+                    _ => Some((of, Reached::Nothing)),
+                }
+            }
+            Hold::Stripped | Hold::Lost => None,
+        }
+    }
+
+    /// Those whose work a restore is to finish, newest first.
+    fn chain(&self) -> impl Iterator<Item = ExecutionId> {
+        let before = |id: ExecutionId| match self.state.execution(id).kind {
+            Kind::Restore { of } => Some(of),
+            Kind::Change { .. } => None,
+        };
+        std::iter::successors(before(self.id), move |id| before(*id))
+    }
+
+    /// A history does not show yet what has happened.
+    pub(crate) fn histories_are_unseen(&mut self) {
+        if self.protocol.fences.unseen_is_not_nothing {
+            self.forget_holders();
+            self.me_mut().begin(Step::PlanShift);
         } else {
             self.end(Ending::Unchanged);
         }
@@ -137,15 +174,16 @@ impl Turn<'_> {
             Call::ReadTags => {
                 self.state.open_window(self.id);
                 if self.may_claim_for_restore() {
-                    self.me_mut().route = self.my_routes().next().unwrap_or(0);
-                    self.next(Call::Write);
+                    self.me_mut().at = self.my_apps().next().unwrap_or(0);
+                    self.look_at_self_before(Call::Write);
                 } else {
                     self.release_then(Ending::Overtaken);
                 }
             }
+            Call::LookAtSelfFirst => self.go_on_if_running(Call::Write),
             Call::Write => {
                 self.land();
-                if self.next_route() {
+                if self.next_app() {
                     return;
                 }
                 self.me_mut().window = None;
@@ -160,76 +198,50 @@ impl Turn<'_> {
     }
 
     fn may_claim_for_restore(&self) -> bool {
-        let only_its_own = self.protocol.fences.restore_claims_only_its_own;
-        self.my_routes().all(|route| match self.state.routes[route].claim {
-            Some(claim) if self.counts_as_mine(claim) => true,
-            Some(claim) => !only_its_own && self.state.execution(claim).status != Status::Running,
-            None => !only_its_own,
+        let running = |held: Held| self.state.execution(held.by).status == Status::Running;
+        self.my_apps().all(|app| match self.hold(app) {
+            Hold::Own | Hold::Inherited | Hold::Stripped => true,
+            Hold::Lost if self.protocol.fences.restore_claims_only_its_own => false,
+            Hold::Lost => self.state.locks[app].claim.is_some_and(|held| !running(held)),
         })
     }
 
-    /// Whether somebody else holds a route.
+    /// Whether somebody else holds an app.
     fn read_holders(&mut self) -> bool {
-        let id = self.id;
-        let routes = self.state.routes;
-        let held = routes.map(|route| route.claim.is_some_and(|claim| claim != id));
+        let (id, locks) = (self.id, self.state.locks);
+        let mine = |held: &Held| held.by == id;
+        let held = locks.map(|lock| lock.claim.filter(|held| !held.reached.is_over()));
+        let restore = self.me().is_restore();
         let me = self.me_mut();
-        for route in 0..MOST_ROUTES {
-            me.holders[route] = routes[route].claim.filter(|_| held[route]);
-            me.untouched[route] = routes[route].before.filter(|_| held[route]);
-        }
-        self.me_mut().long_ago =
-            routes.map(|route| route.claim.is_some_and(|claim| self.state.is_gone(claim)));
-        held.contains(&true)
+        // A restore must know what was given back from what was removed.
+        me.holders =
+            if restore { locks.map(|lock| lock.claim) } else { held.map(|held| held.filter(|h| !mine(h))) };
+        me.holders.iter().any(Option::is_some)
     }
 
-    /// Whether all routes may be taken, by the product's own rule.
+    /// Whether the claims may be taken, by the product's own rule.
     fn may_take_claims(&self) -> bool {
-        let me = self.me();
-        let refused = |route: usize| {
-            let record = me.untouched[route].map(|record| recorded(self.as_recorded(record)));
-            refusal(&self.as_seen(route, me.holders[route]), record.as_ref(), &named(me.found[route]))
-                .is_some()
-        };
-        !(0..MOST_ROUTES).any(refused)
+        self.me().holders.into_iter().flatten().all(|held| refusal(&self.as_seen(held)).is_none())
     }
 
     /// A claim as the product knows it, but for what a fence that is down keeps from it.
-    fn as_seen(&self, route: usize, holder: Option<ExecutionId>) -> Claim {
+    fn as_seen(&self, held: Held) -> Claim {
         let fences = self.protocol.fences;
-        let Some(holder) = holder else { return Claim::Free };
-        let name = format!("{holder:?}");
-        match self.state.execution(holder).status {
-            Status::Running if fences.running_holds => Claim::Running(name),
-            Status::Ended(_) => Claim::Ended(name),
-            Status::Interrupted if fences.interrupted_holds => Claim::Interrupted {
-                execution: name,
-                settled: self.me().long_ago[route] || !fences.interrupted_long_ago,
-            },
+        let name = || format!("{:?}", held.by);
+        match self.state.execution(held.by).status {
+            Status::Running if fences.running_holds => Claim::Running(name()),
+            Status::Ended(_) => Claim::Ended(name()),
+            Status::Interrupted if fences.interrupted_holds => Claim::Interrupted(name()),
             Status::Running | Status::Interrupted => Claim::Free,
         }
     }
 
-    /// The same of a record. A run that has finished, or put back, has changed something, even if the weights are
-    /// those of its record: a restore that made its plan before may be about to put back others.
-    fn as_recorded(&self, record: Record) -> Record {
-        let fences = self.protocol.fences;
-        let holds = match record.reached {
-            Reached::Nothing => true,
-            Reached::Restored => fences.restored_holds,
-            Reached::Done => fences.done_holds,
-        };
-        Record { reached: if holds { record.reached } else { Reached::Nothing }, ..record }
-    }
-
     fn weights_are_as_found(&self) -> bool {
-        let (found, weights) = (self.me().found, self.weights());
+        let (found, weights): (PerRoute<Weights>, PerRoute<Weights>) = (self.me().found, self.weights());
         self.my_routes().all(|route| found[route] == weights[route])
     }
 
     fn forget_holders(&mut self) {
-        let me = self.me_mut();
-        (me.holders, me.untouched) = ([None; MOST_ROUTES], [None; MOST_ROUTES]);
-        me.long_ago = [false; MOST_ROUTES];
+        self.me_mut().holders = [None; MOST_ROUTES];
     }
 }

@@ -1,14 +1,18 @@
 //! `SetWeights`, `CheckMetrics` and `RollBack`: a check before every write of weights.
 
+use failover::model::hold::{self, Hold};
+
 use super::{Turn, Verdict};
-use crate::execution::{Call, Ending, Kind, Step};
-use crate::world::{ExecutionId, PerRoute, START, Weights};
+use crate::execution::{Call, Ending, Kind, Status, Step};
+use crate::world::{ExecutionId, Held, PerApp, PerRoute, START, Weights};
 
 impl Turn<'_> {
     pub(super) fn set_weights(&mut self) {
         let fences = self.protocol.fences;
         let target = [self.protocol.stage_weights(self.me()); 2];
         match self.me().call {
+            // Without its claim it does not go on, but back.
+            Call::ReadTags if fences.stripped_goes_back && self.some_is_stripped() => self.go(Step::RollBack),
             Call::ReadTags => self.check_claims(!fences.set_checks_claim),
             Call::ReadWeights => {
                 let may_hold = |turn: &Self, route, weights| turn.may_hold_before_set(route, weights);
@@ -52,7 +56,17 @@ impl Turn<'_> {
         let fences = self.protocol.fences;
         let target = self.me().found;
         match self.me().call {
-            Call::ReadTags => self.check_claims(!fences.roll_back_checks_claim),
+            Call::ReadTags => self.check_claims_back(!fences.roll_back_checks_claim),
+            Call::LookAtSelfFirst => {
+                self.go_on_if_running(Call::ClaimAnew);
+                self.next_anew();
+            }
+            Call::ClaimAnew => {
+                self.land();
+                let at = self.me().at;
+                self.me_mut().anew[at] = false;
+                self.next_anew();
+            }
             Call::ReadWeights => {
                 let may_hold = |turn: &Self, route, weights| turn.may_hold_before_roll_back(route, weights);
                 self.check_weights(target, !fences.roll_back_checks_weights, may_hold);
@@ -62,9 +76,52 @@ impl Turn<'_> {
         }
     }
 
+    /// Where somebody has removed claims, or a predecessor's came late, the apps are claimed again, so that nobody
+    /// takes them. The way back goes on at once: whoever has seen them free meanwhile settles before it writes, and
+    /// reads back. Only that this pass is not the last.
+    fn check_claims_back(&mut self, unfenced: bool) {
+        self.state.open_window(self.id);
+        let anew = |app| self.me().apps[app] && self.hold(app) != Hold::Own;
+        let anew: PerApp<bool> = std::array::from_fn(anew);
+        if unfenced || !anew.contains(&true) {
+            self.next(Call::ReadWeights);
+        } else if self.none_is_lost() {
+            self.me_mut().anew = anew;
+            self.look_at_self_before(Call::ClaimAnew);
+            self.next_anew();
+        } else {
+            self.release_then(Ending::Overtaken);
+        }
+    }
+
+    fn next_anew(&mut self) {
+        if self.me().call != Call::ClaimAnew {
+            return;
+        }
+        self.me_mut().again = self.protocol.fences.anew_settles;
+        match self.me().anew.iter().position(|anew| *anew) {
+            Some(app) => self.me_mut().at = app,
+            None => self.next(Call::ReadWeights),
+        }
+    }
+
+    /// Nobody but a run that goes on writes where the claim is not its own one: an invocation of one that was
+    /// stopped may come here when its restore is long over.
+    pub(super) fn look_at_self_before(&mut self, call: Call) {
+        self.next(if self.protocol.fences.anew_looks_at_self { Call::LookAtSelfFirst } else { call });
+    }
+
+    pub(super) fn go_on_if_running(&mut self, call: Call) {
+        if self.me().status == Status::Running { self.next(call) } else { self.me_mut().forget() }
+    }
+
+    fn some_is_stripped(&self) -> bool {
+        self.my_apps().any(|app| self.hold(app) == Hold::Stripped)
+    }
+
     fn check_claims(&mut self, unfenced: bool) {
         self.state.open_window(self.id);
-        if unfenced || self.claims_are_mine() {
+        if unfenced || self.all_hold(Hold::Own) {
             self.next(Call::ReadWeights);
         } else {
             self.release_then(Ending::Overtaken);
@@ -79,14 +136,15 @@ impl Turn<'_> {
     ) {
         let weights = self.weights();
         let as_expected = self.my_routes().all(|route| may_hold(self, route, weights[route]));
+        let differs = self.my_routes().find(|route| weights[*route] != target[*route]);
         if !as_expected {
             self.state.observer.met_others(self.id);
         }
         if !as_expected && !unfenced {
             self.release_then(Ending::Overtaken);
-        } else if let Some(route) = self.my_routes().find(|route| weights[*route] != target[*route]) {
+        } else if let Some(route) = differs {
             self.state.observer.is_about_to_write(self.id);
-            self.me_mut().route = route;
+            self.me_mut().at = route;
             self.next(Call::Write);
         } else {
             self.weights_stand();
@@ -111,6 +169,7 @@ impl Turn<'_> {
                 self.go(Step::CheckMetrics);
                 self.bake();
             }
+            _ if self.me().again => self.wait(),
             _ if !self.me().second_pass && self.protocol.fences.second_pass => self.wait(),
             _ if self.me().is_restore() => self.go(Step::SwapRoles),
             _ => self.release_then(Ending::RolledBack),
@@ -122,7 +181,7 @@ impl Turn<'_> {
         self.me_mut().window = None;
         match self.me().step {
             Step::ClaimRoutes if !self.me().is_restore() => self.refuse(),
-            Step::ClaimRoutes if !self.protocol.fences.failed_restore_keeps_before => {
+            Step::ClaimRoutes if !self.protocol.fences.failed_restore_is_left => {
                 self.release_then(Ending::PlanRejected);
             }
             Step::SetWeights => self.go(Step::RollBack),
@@ -161,22 +220,34 @@ impl Turn<'_> {
         self.my_routes().all(|route| weights[route] == target[route])
     }
 
-    /// Whether all my routes are mine. One that nobody claims is not: a predecessor of a restore may
-    /// have come to its end after all, and another execution may have been there since.
-    pub(super) fn claims_are_mine(&self) -> bool {
-        let unfenced = self.me().is_restore() && !self.protocol.fences.vanished_is_lost;
-        self.my_routes().all(|route| match self.state.routes[route].claim {
-            Some(claim) => self.counts_as_mine(claim),
-            None => unfenced,
+    /// What it finds of its claim on an app, by the product's own rule.
+    pub(super) fn hold(&self, app: usize) -> Hold {
+        self.hold_of(self.state.locks[app].claim)
+    }
+
+    pub(super) fn hold_of(&self, held: Option<Held>) -> Hold {
+        let name = |id: ExecutionId| id.0.to_string();
+        let named = held.map(|held| hold::Held::new(name(held.by), held.reached));
+        let restores =
+            |name: &str| name.parse().is_ok_and(|id| self.finishes_work_of(self.id, ExecutionId(id)));
+        hold::hold(named.as_ref(), &name(self.id), restores)
+    }
+
+    pub(super) fn all_hold(&self, hold: Hold) -> bool {
+        self.my_apps().all(|app| self.hold(app) == hold)
+    }
+
+    /// Whether nobody else has taken one of my apps.
+    pub(super) fn none_is_lost(&self) -> bool {
+        let stripped = self.protocol.fences.stripped_goes_back;
+        self.my_apps().all(|app| match self.hold(app) {
+            Hold::Own | Hold::Inherited => true,
+            Hold::Stripped => stripped,
+            Hold::Lost => false,
         })
     }
 
-    /// A restore stands in for those whose work it finishes. A claim of theirs that lands late is
-    /// as good as its own.
-    pub(super) fn counts_as_mine(&self, claim: ExecutionId) -> bool {
-        claim == self.id || self.finishes_work_of(self.id, claim)
-    }
-
+    /// A restore stands in for those whose work it finishes: a claim of theirs is as good as its own.
     fn finishes_work_of(&self, id: ExecutionId, other: ExecutionId) -> bool {
         match self.state.execution(id).kind {
             Kind::Restore { of } => {
@@ -186,11 +257,11 @@ impl Turn<'_> {
         }
     }
 
-    /// Goes on to my next route, if there is one.
-    pub(super) fn next_route(&mut self) -> bool {
-        let at = self.me().route;
-        let next = self.my_routes().find(|route| *route > at);
-        self.me_mut().route = next.unwrap_or(at);
+    /// Goes on to my next app, if there is one.
+    pub(super) fn next_app(&mut self) -> bool {
+        let at = self.me().at;
+        let next = self.my_apps().find(|app| *app > at);
+        self.me_mut().at = next.unwrap_or(at);
         next.is_some()
     }
 }

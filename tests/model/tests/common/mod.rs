@@ -9,10 +9,12 @@ pub fn quiet() -> Protocol {
     let shift = vec![Weights(10), Weights(100)];
     Protocol {
         routes: 1,
+        lockstep: false,
         wants: vec![shift.clone(), shift],
         stops: 0,
         crashes: 0,
         foreigner: false,
+        strips: false,
         refusals: false,
         fences: Fences::ALL,
     }

@@ -281,13 +281,12 @@ async fn weights(app: &App<'_>) -> Result<[u16; 2]> {
 
 /// Which fleet is live: the heavier one, or at an even split the one that is recorded.
 async fn live(app: &App<'_>, weights: [u16; 2]) -> Result<usize> {
-    let recorded = app.tags().await?[0].get("failover:live").cloned();
+    let recorded = app.tags().await?.get("failover:live").cloned();
     let even = weights[0] == weights[1];
     Ok(usize::from(if even { recorded.as_deref() == Some(FLEETS[1]) } else { weights[1] > weights[0] }))
 }
 
 /// Tags of runs that are over.
 async fn leftovers(app: &App<'_>) -> Result<usize> {
-    let tags = app.tags().await?;
-    Ok(tags.iter().filter(|tags| tags.contains_key("failover:claim")).count())
+    Ok(usize::from(app.claim().await?.is_some()))
 }

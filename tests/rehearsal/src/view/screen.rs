@@ -200,7 +200,7 @@ mod tests {
     fn plan() -> Plan {
         let stage = |percent: u8| json!({ "standbyPercent": percent, "bakeSeconds": 10, "mustShow": "healthyStandby" });
         let plan = json!({
-            "app": "web", "operation": "shift",
+            "version": 1, "app": "web", "operation": "shift",
             "execution": { "arn": "arn", "startedAt": "2026-11-22T03:00:00Z" },
             "live": "prod1", "standby": "prod2", "loadBalancerArn": "arn", "routes": [],
             "apps": [{

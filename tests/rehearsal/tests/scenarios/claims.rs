@@ -1,9 +1,8 @@
-//! One run at a time per route.
+//! One run at a time per app.
 
-use anyhow::{Context, Result, ensure};
-use aws_sdk_elasticloadbalancingv2::types::Tag;
+use anyhow::{Result, ensure};
 use futures_util::future::{try_join, try_join_all};
-use rehearsal::{App, Ended, Forward, Ground, RouteKind, Site};
+use rehearsal::{Ended, Forward, Ground, RouteKind, Site};
 use serde_json::json;
 
 use crate::support::{
@@ -33,9 +32,9 @@ pub async fn a_run_keeps_others_out_until_it_ends(ground: &Ground) -> Result<()>
     ensure!(writes(ground, &app.routes).len() == written, "a run that was refused wrote something");
     check_success(&first.finish().await?, &path(2, &COMPLETED))?;
     check_weights(&app, [0, 100]).await?;
-    for tags in app.tags().await? {
-        ensure!(tags.keys().eq(["failover:live"]) && tags["failover:live"] == "prod2", "{tags:?}");
-    }
+    let tags = app.tags().await?;
+    ensure!(tags.keys().eq(["failover:claim", "failover:live", "failover:request"]), "{tags:?}");
+    ensure!(tags["failover:live"] == "prod2" && tags["failover:request"] == "nothing", "{tags:?}");
     Ok(())
 }
 
@@ -63,13 +62,13 @@ pub async fn a_claim_of_a_run_that_ended_is_nobodys(ground: &Ground) -> Result<(
     let ended = ground.execute(&drain).await?;
     let arn = ended.arn.clone();
     ended.finish().await?;
-    claim(ground, &app, &arn).await?;
+    app.tag("failover:claim", &arn).await?;
     let drained: Ended = run(ground, &drain).await?;
     ensure!(drained.status == "SUCCEEDED", "{drained:?}");
     check_weights(&app, [100, 0]).await?;
 
     // Of an execution elsewhere nothing can be learnt, or it is long forgotten.
-    claim(ground, &app, &format!("{arn}-of-which-nobody-knows")).await?;
+    app.tag("failover:claim", &format!("{arn}-of-which-nobody-knows")).await?;
     let drained = run(ground, &drain).await?;
     ensure!(drained.status == "SUCCEEDED", "{drained:?}");
     check_weights(&app, [100, 0]).await
@@ -82,22 +81,13 @@ pub async fn a_run_whose_claim_is_taken_writes_nothing_more(ground: &Ground) -> 
     let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": [20, 100] }))).await?;
     execution.until_stage(1).await?;
     let other = format!("{}-other", execution.arn);
-    claim(ground, &app, &other).await?;
+    app.tag("failover:claim", &other).await?;
     let ended = execution.finish().await?;
     let cause = check_failure(&ended, "Overtaken")?;
     ensure!(cause.contains(&other), "{cause}");
     let tags = app.tags().await?;
-    ensure!(tags[0].get("failover:claim") == Some(&other), "somebody else's claim was removed: {tags:?}");
+    ensure!(tags.get("failover:claim") == Some(&other), "somebody else's claim was removed: {tags:?}");
     let weights = app.weights().await?;
     ensure!(weights == [[80, 20]], "{weights:?}");
-    Ok(())
-}
-
-async fn claim(ground: &Ground, app: &App<'_>, execution: &str) -> Result<()> {
-    let tag = Tag::builder().key("failover:claim").value(execution).build();
-    for route in &app.routes {
-        let call = ground.balancer.add_tags().resource_arns(route).tags(tag.clone());
-        call.send().await.context("cannot tag")?;
-    }
     Ok(())
 }

@@ -279,8 +279,8 @@ async fn check(app: &App<'_>, case: &Case, ended: &Ended) -> Result<()> {
     };
     let found = app.weights().await?;
     ensure!(found == [weights], "{:?} left {found:?} instead of {weights:?}", ended.error);
-    let tags = &app.tags().await?[0];
-    ensure!(tags.keys().all(|key| key == "failover:live"), "{:?} left {tags:?}", ended.error);
+    let claim = app.claim().await?;
+    ensure!(claim.is_none(), "{:?} left {claim:?}", ended.error);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Releases that are well.
 
 use anyhow::{Result, ensure};
-use aws_sdk_elasticloadbalancingv2::types::{ActionTypeEnum, Tag};
+use aws_sdk_elasticloadbalancingv2::types::ActionTypeEnum;
 use rehearsal::{App, Event, Execution, Forward, Ground, RouteKind, Site};
 use serde_json::json;
 
@@ -135,8 +135,7 @@ pub async fn a_long_run_polls_more_than_once_within_an_invocation(ground: &Groun
         execution.until(checked).await?;
     }
     ensure!(polls() - before == 4, "{} polls in two invocations", polls() - before);
-    let skip = Tag::builder().key("failover:request").value("skip 50").build();
-    ground.balancer.add_tags().resource_arns(&app.routes[0]).tags(skip).send().await?;
+    app.request("skip 50").await?;
     check_success(&execution.finish().await?, &path(2, &COMPLETED))?;
     check_weights(&app, [0, 100]).await
 }

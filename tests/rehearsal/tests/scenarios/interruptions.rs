@@ -110,7 +110,7 @@ async fn stopped(ground: &Ground, stop: &Stop) -> Result<()> {
     // removes what it has claimed meanwhile.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let deadline = Instant::now() + Duration::from_secs(10);
-    while app.tags().await?.iter().any(|tags| tags.contains_key("failover:claim")) {
+    while app.claim().await?.is_some() {
         ensure!(Instant::now() < deadline, "a claim was left behind: {:?}", app.tags().await?);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -125,11 +125,9 @@ async fn stopped(ground: &Ground, stop: &Stop) -> Result<()> {
     let came_to_its_end = matches!(stop.state, "ReleaseRoutes" | "SendEndNotice");
     let weights = if came_to_its_end { [0, 100] } else { BEFORE };
     check_weights(&app, weights).await?;
-    for tags in app.tags().await? {
-        let live = if came_to_its_end { "prod2" } else { "prod1" };
-        ensure!(tags.keys().all(|key| key == "failover:live"), "{tags:?}");
-        ensure!(tags.get("failover:live").is_none_or(|tag| tag == live), "{tags:?}");
-    }
+    let tags = app.tags().await?;
+    let live = if came_to_its_end { "prod2" } else { "prod1" };
+    ensure!(tags.get("failover:live").is_none_or(|tag| tag == live), "{tags:?}");
     check_traffic(&traffic, if came_to_its_end { 100 } else { 0 }).await?;
     // The next run starts as if nothing had been.
     if stop.dies {
@@ -177,9 +175,8 @@ pub async fn a_restore_that_is_stopped_is_restored(ground: &Ground) -> Result<()
     check_weights(&app, [50, 50]).await?;
     check_traffic(&traffic, 50).await?;
     // An even split alone would not tell.
-    for tags in app.tags().await? {
-        ensure!(tags["failover:live"] == "prod2", "{tags:?}");
-    }
+    let tags = app.tags().await?;
+    ensure!(tags["failover:live"] == "prod2", "{tags:?}");
     Ok(())
 }
 
@@ -209,6 +206,8 @@ pub async fn what_a_run_leaves_to_a_person_is_restored_by_hand(ground: &Ground) 
     app.set(1, Behaviour::Errors { share: 1.0 });
     check_failure(&execution.finish().await?, "RollBackFailed")?;
     check_weights(&app, [70, 30]).await?;
+    let tags = app.tags().await?;
+    ensure!(tags["failover:claim"].ends_with(" left"), "whom to restore is not kept: {tags:?}");
     denied.store(false, Ordering::Relaxed);
 
     let by_hand = json!({ "app": app.name, "operation": "restore" });
@@ -221,6 +220,48 @@ pub async fn what_a_run_leaves_to_a_person_is_restored_by_hand(ground: &Ground) 
     check_traffic(&traffic, 0).await?;
     let again = run(ground, &by_hand).await?;
     ensure!(again.output["status"] == "unchanged", "{again:?}");
+    Ok(())
+}
+
+/// Infrastructure code removes what it does not know. Others see the app as free from then on, so the run goes
+/// back instead of on, and one that is stopped is restored from its history all the same.
+pub async fn tags_that_are_removed_are_not_the_end_of_the_way_back(ground: &Ground) -> Result<()> {
+    let site = Site::new(ground, "stripped").await?;
+    let kinds = [RouteKind::Host, RouteKind::Path];
+    let going = site.app("strip-going", &kinds, Forward::Weighted(BEFORE)).await?;
+    let stopped = site.app("strip-stopped", &kinds, Forward::Weighted(BEFORE)).await?;
+    let last = site.app("strip-last", &kinds, Forward::Weighted(BEFORE)).await?;
+    let traffic = [going.traffic(RATE / 4), stopped.traffic(RATE / 4)];
+    let _last = last.traffic(RATE / 4);
+    // What has shown all that it must needs no more than to be recorded.
+    let mut shown = ground.execute(&input(&last, "shift", json!({ "stages": [100] }))).await?;
+    let shift = |app: &App<'_>| input(app, "shift", json!({ "stages": [30, 100] }));
+    let mut runs = [ground.execute(&shift(&going)).await?, ground.execute(&shift(&stopped)).await?];
+    for (run, app) in runs.iter_mut().zip([&going, &stopped]) {
+        run.until_stage(1).await?;
+        app.strip_tags().await?;
+    }
+    let [run, interrupted] = runs;
+    interrupted.stop().await?;
+    shown.until_stage(1).await?;
+    last.strip_tags().await?;
+    let shown = shown.finish().await?;
+    ensure!(shown.output["status"] == "shifted", "{shown:?}");
+    check_weights(&last, [0, 100]).await?;
+    ensure!(last.tags().await?["failover:live"] == "prod2", "the roles are recorded");
+    let restored = ground.restore_of(&interrupted.arn).await?.finish().await?;
+    ensure!(restored.status == "SUCCEEDED" && restored.output["status"] == "restored", "{restored:?}");
+    let cause = check_failure(&run.finish().await?, "RolledBack")?;
+    ensure!(cause.contains("failover:claim") && cause.contains("infrastructure code"), "{cause}");
+    for (app, traffic) in [&going, &stopped].into_iter().zip(traffic) {
+        check_weights(app, BEFORE).await?;
+        check_traffic(&traffic, 0).await?;
+        let tags = app.tags().await?;
+        ensure!(
+            tags["failover:live"] == "prod1" && tags["failover:claim"].ends_with(" released"),
+            "{tags:?}"
+        );
+    }
     Ok(())
 }
 

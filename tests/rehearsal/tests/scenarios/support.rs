@@ -89,6 +89,7 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     interruptions::a_restore_that_is_stopped_is_restored,
     interruptions::what_a_run_leaves_to_a_person_is_restored_by_hand,
     interruptions::foreign_weights_survive_a_restore,
+    interruptions::tags_that_are_removed_are_not_the_end_of_the_way_back,
     notices::the_team_is_told_before_the_first_write_and_after_the_end,
     outage::a_restore_goes_on_until_the_api_is_back,
     notices::a_run_of_several_apps_reaches_the_team_of_each,
@@ -231,9 +232,8 @@ pub async fn check_traffic(traffic: &[Traffic], percent_of_second: u8) -> Result
 pub async fn check_weights(app: &App<'_>, weights: [u16; 2]) -> Result<()> {
     let found = app.weights().await?;
     ensure!(found.iter().all(|w| *w == weights), "{}: the routes hold {found:?}", app.name);
-    for tags in app.tags().await? {
-        ensure!(!tags.contains_key("failover:claim"), "{}: a claim was left behind: {tags:?}", app.name);
-    }
+    let claim = app.claim().await?;
+    ensure!(claim.is_none(), "{}: a claim was left behind: {claim:?}", app.name);
     Ok(())
 }
 

@@ -3,7 +3,6 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use aws_sdk_elasticloadbalancingv2::types::Tag;
 use rehearsal::{Forward, Ground, RouteKind, Site, Stack, deploy, root};
 use serde_json::json;
 
@@ -37,8 +36,7 @@ pub async fn a_run_ends_with_the_functions_it_started_with(ground: &Ground) -> R
     ensure!(!cause.contains("claim"), "{cause}");
 
     // The run goes on as if nothing had happened.
-    let approval = Tag::builder().key("failover:request").value("approve 100").build();
-    ground.balancer.add_tags().resource_arns(&app.routes[0]).tags(approval).send().await?;
+    app.request("approve 100").await?;
     let shifted = running.finish().await?;
     ensure!(shifted.status == "SUCCEEDED", "{:?}: {:?}", shifted.error, shifted.cause);
     ensure!(shifted.output["status"] == "shifted", "{}", shifted.output);

@@ -27,7 +27,7 @@ const SAY_FOR_WHAT: [(&str, &str); 5] = [
 /// of a balancer from another, unless by a tag, which whoever may tag could set. The functions look at what they
 /// write and leave other rules alone; that is code, and no right.
 const CHANGES: [(&str, &[&str], &str); 6] = [
-    ("ClaimRoutesRole", &["AddTags", "RemoveTags"], "claims routes for a run and records what it found"),
+    ("ClaimRoutesRole", &["AddTags"], "claims apps for a run"),
     (
         "SetWeightsRole",
         &["AddTags", "ModifyListener", "ModifyRule"],
@@ -38,8 +38,12 @@ const CHANGES: [(&str, &[&str], &str); 6] = [
         &["AddTags", "ModifyRule"],
         "records the live fleet, leads test traffic to the standby",
     ),
-    ("RollBackRole", &["ModifyListener", "ModifyRule"], "puts back the weights that were found"),
-    ("ReleaseRoutesRole", &["RemoveTags"], "takes the claims of a run away"),
+    (
+        "RollBackRole",
+        &["AddTags", "ModifyListener", "ModifyRule"],
+        "puts back the weights that were found, under a claim that it makes again where somebody removed it",
+    ),
+    ("ReleaseRoutesRole", &["AddTags"], "gives apps back"),
     ("OperatorRole", &["AddTags"], "asks something of a run, by one tag"),
 ];
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::touched;
 use crate::plot::{APPS, LIVE, STANDBY};
 use crate::run::{ABORTED, Scene};
+use crate::site::App;
 
 pub(super) fn agreement(scene: &Scene<'_>) -> Option<String> {
     let report = scene.report;
@@ -26,8 +27,8 @@ fn completed(scene: &Scene<'_>, touched: bool) -> Option<String> {
     let said = &scene.report.said;
     let live = said["live"].as_str().unwrap_or_default();
     let tagged =
-        |route: &String| scene.cloud.alb.tags(route).get("failover:live").is_some_and(|tag| tag == live);
-    if !touched && !scene.cloud.site.routes().all(tagged) {
+        |app: &App| scene.cloud.alb.tags(app.lock()).get("failover:live").is_some_and(|tag| tag == live);
+    if !touched && !scene.cloud.site.apps.iter().all(tagged) {
         return Some(format!("the output says that {live} is live, and tags say something else"));
     }
     let now = percent(scene);

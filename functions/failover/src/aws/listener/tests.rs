@@ -150,7 +150,7 @@ fn what_is_written_after_the_first_lot_is_looked_at_again() {
         assert_eq!(fake.count("DescribeTags"), 2, "a fence for each of the last two");
 
         // Somebody else takes a route of a later lot meanwhile.
-        fake.state().tags.get_mut("arn:rule-10").unwrap().insert("failover:claim".into(), "arn:other".into());
+        fake.state().tags.get_mut("arn:one").unwrap().insert("failover:claim".into(), "arn:other".into());
         let current = read(&client, &plan, &plan.routes).await.unwrap();
         let desired = |route: &Route| plan.stage_groups(route, crate::model::weights::Percent::ALL);
         let allowed = |route: &Route| vec![plan.stage_groups(route, half)];

@@ -32,7 +32,7 @@ fn loaded(weights: [u16; 2], failed: Option<f64>) -> Found {
 #[test]
 fn a_drain_says_what_the_other_fleet_must_carry_and_goes_on() {
     let mut even = loaded([50, 50], None);
-    even.apps[0].routes[0].live_tag = Some("prod1".into());
+    even.apps[0].lock.live_tag = Some("prod1".into());
     let plan = make(json!({ "operation": "drain" }), &even).unwrap();
     let headroom = plan.apps[0].headroom.as_ref().unwrap();
     assert_eq!((&*headroom.fleet, headroom.due, headroom.well), ("prod1", 1900, Some(1240)));

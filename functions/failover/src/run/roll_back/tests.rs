@@ -146,6 +146,23 @@ fn of_several_apps_each_goes_its_own_way_and_the_cause_says_which() {
     assert!(of([[0, 0]; 3]).1.settled, "nothing was written anywhere");
 }
 
+#[test]
+fn a_restore_that_cannot_put_all_back_does_what_it_can_and_leaves_the_rest_to_a_person() {
+    let lost = ["web: what arn:run had found cannot be put back, since its history is gone"];
+    let restore = |routes: Value| {
+        let fields = json!({ "operation": "restore", "routes": routes, "mayWrite": [10], "lost": lost });
+        let plan = testing::lockstep(&["web", "api"], fields);
+        let well = seen(&[[health(2), health(2)]; 2]);
+        answer(&plan, &[Way::Back; 2], &well, &json!("it was stopped"), None)
+    };
+    let nothing = restore(json!([]));
+    assert_eq!((nothing.ending, nothing.settled), (RollBackEnding::Halted, false));
+    assert!(nothing.cause.contains("history is gone. Set those weights by hand; the apps are given free."));
+    let part = restore(json!([route(1, [100, 0])]));
+    assert_eq!(part.ending, RollBackEnding::Halted);
+    assert!(part.cause.ends_with(" api: prod1 100 %, prod2 0 %, read back."), "{}", part.cause);
+}
+
 proptest! {
     /// No fleet without healthy targets gets weight while the other has some, whatever becomes of the
     /// other apps.
