@@ -35,6 +35,7 @@ CHANGES = {
     "modify_listener",
     "create_rule",
     "modify_rule",
+    "delete_rule",
     "modify_target_group_attributes",
     "register_targets",
     "deregister_targets",

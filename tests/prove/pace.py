@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from botocore.exceptions import ClientError
 from bench import code
-from rows import NOT_RUN, PROVEN, REFUTED, THROTTLED, row, said, tag, weigh
+from rows import NOT_RUN, PROVEN, REFUTED, THROTTLED, refused, row, said, tag, weigh
 
 POLLS, EVERY_SECONDS, ROUNDS = 20, 0.1, 2
 BURST, AT_ONCE = 40, 8
@@ -50,7 +50,7 @@ def _(bench):
     return read_after_write(bench, lambda to: tag(bench, bench.rules[1], str(to), "prove-read"), read)
 
 
-def metric_data(bench, statistic):
+def metric_data(bench, *statistics):
     balancer = bench.balancer.split(":loadbalancer/", 1)[1]
     group = bench.groups[0].rsplit(":", 1)[1]
     names = {"LoadBalancer": balancer, "TargetGroup": group}
@@ -60,16 +60,32 @@ def metric_data(bench, statistic):
         "Dimensions": [{"Name": name, "Value": value} for name, value in names.items()],
     }
     now = time.time()
-    query = {"Id": "slow", "MetricStat": {"Metric": metric, "Period": 60, "Stat": statistic}}
-    return bench.look("cloudwatch", "get_metric_data", MetricDataQueries=[query], StartTime=now - 600, EndTime=now)
+    stats = [{"Metric": metric, "Period": 60, "Stat": statistic} for statistic in statistics]
+    queries = [{"Id": f"q{number}", "MetricStat": stat} for number, stat in enumerate(stats)]
+    return bench.look("cloudwatch", "get_metric_data", MetricDataQueries=queries, StartTime=now - 600, EndTime=now)
+
+
+def taken(answer):
+    """Whether every query was answered in full."""
+    results = answer["MetricDataResults"]
+    complete = results and all(result["StatusCode"] == "Complete" for result in results)
+    shown = ", ".join(f"{result['Id']} {result['StatusCode']} {result['Values']}" for result in results)
+    return (PROVEN if complete else REFUTED), shown or "no results"
 
 
 @row("tc-of-a-target-group", "GetMetricData", "GetMetricData takes `TC(0.1:)` of TargetResponseTime per target group.")
 def _(bench):
-    results = metric_data(bench, "TC(0.1:)")["MetricDataResults"]
-    complete = [result["StatusCode"] for result in results] == ["Complete"]
-    shown = ", ".join(f"{result['Id']} {result['StatusCode']} {result['Values']}" for result in results)
-    return (PROVEN if complete else REFUTED), shown or "no results"
+    return taken(metric_data(bench, "TC(0.1:)"))
+
+
+@row("percentiles-of-a-target-group", "GetMetricData", "GetMetricData takes `p95` and `p99.9` of TargetResponseTime per target group.")
+def _(bench):
+    return taken(metric_data(bench, "p95", "p99.9"))
+
+
+@row("five-hundred-and-one-queries", "GetMetricData", "GetMetricData takes 500 queries: one more is refused with `ValidationError`.")
+def _(bench):
+    return refused(lambda: metric_data(bench, *["Sum"] * 501), {"ValidationError"})
 
 
 @row("metric-data-messages", "GetMetricData", "An answer of GetMetricData has Messages at the top, an empty list where there is nothing to say.")
@@ -86,6 +102,12 @@ def _(bench):
         return NOT_RUN, "the account has no composite alarm, and none is made, since each costs $0.50 a month"
     found = bench.look("cloudwatch", "describe_alarms", AlarmNames=names).get("CompositeAlarms", [])
     return (REFUTED if found else PROVEN), f"{len(found)} of {len(names)} answered without AlarmTypes"
+
+
+@row("hundred-and-one-alarm-names", "DescribeAlarms", "DescribeAlarms takes 100 names: one more is refused with `ValidationError`.")
+def _(bench):
+    names = [f"{bench.state.name}-{number}" for number in range(101)]
+    return refused(lambda: bench.look("cloudwatch", "describe_alarms", AlarmNames=names), {"ValidationError"})
 
 
 @row("tag-burst", "AddTags", "20 changes of tags pass at once before AWS throttles.")

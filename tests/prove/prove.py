@@ -221,9 +221,10 @@ def run(given):
         "calls": bench.calls,
         "seconds": round(time.monotonic() - bench.began),
         "stopped": stopped,
-        "rows": rows,
+        "rows": [*rows, *report.unasked()],
     }
     print(report.table(rows))
+    print(f"{len(found['rows']) - len(rows)} more claims of the ledger are open, and nothing here asks for them: REPORT=prove lists them.")
     if given.report:
         print(f"Written to {report.write(given.report, found)}.")
     if stopped:

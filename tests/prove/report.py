@@ -1,6 +1,7 @@
 """What was found, as a table in the terminal, as Markdown and as JSON."""
 
 import json
+import os
 import textwrap
 
 from rows import NOT_RUN, PROVEN, REFUTED
@@ -28,9 +29,14 @@ SERVICES = {
     "GetMetricData": "cloudwatch",
     "DescribeAlarms": "cloudwatch",
     "CreateChangeSet": "cloudformation",
+    "DescribeStacks": "cloudformation",
     "StartExecution": "states",
     "StopExecution": "states",
+    "ListExecutions": "states",
+    "GetExecutionHistory": "states",
+    "DescribeStateMachine": "states",
 }
+LEDGER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../alb/ledger.json")
 
 
 def by_hand(asked=()):
@@ -38,6 +44,17 @@ def by_hand(asked=()):
     why = "needs a deployed stack or an instance; by hand: "
     rest = [row for row in BY_HAND if row[0] not in asked]
     return [entry(name, None, claim, NOT_RUN, why + command, True) for name, claim, command in rest]
+
+
+def unasked():
+    """Rows for whatever the ledger does not hold for settled and nothing here asks for."""
+    with open(LEDGER, encoding="utf-8") as file:
+        open_rows = [row for row in json.load(file) if row["settled"] != "yes" and "proved_by" not in row]
+    return [
+        {**entry(f"unasked-{number}", None, row["does"], NOT_RUN, f"nothing here asks for it; known by: {row['source']}", True),
+         "operation": row["operation"]}
+        for number, row in enumerate(open_rows, 1)
+    ]  # fmt: skip
 
 
 def entry(name, operation, claim, verdict, evidence, hand=False):

@@ -286,6 +286,74 @@ def _(bench):
     return refused(lambda: weigh(bench, bench.default_rule, {bench.groups[0]: 1}), {"OperationNotPermitted"})
 
 
+@row("delete-default-rule", "DeleteRule", "DeleteRule of a default rule is refused with `OperationNotPermitted`.")
+def _(bench):
+    return refused(lambda: bench.change("delete_rule", RuleArn=bench.default_rule), {"OperationNotPermitted"})
+
+
+@row("rule-made-anew", "CreateRule", "A rule that is deleted and made anew has another ARN, and the old one is unknown.")
+def _(bench):
+    name = bench.state.name
+    made = []
+    for _ in range(2):
+        rule = bench.make(
+            "rule", "create_rule", ("Rules", "RuleArn"), ListenerArn=bench.listener, Priority=9,
+            Conditions=[{"Field": "path-pattern", "Values": [f"/{name}-9"]}], Actions=forward({bench.groups[2]: 1}),
+        )  # fmt: skip
+        made.append(rule)
+        bench.change("delete_rule", RuleArn=rule)
+    verdict, evidence = refused(lambda: bench.look("elbv2", "describe_rules", RuleArns=[made[0]]), {"RuleNotFound"})
+    return (verdict if made[0] != made[1] else REFUTED), f"{'two ARNs' if made[0] != made[1] else 'the same ARN'}; {evidence}"
+
+
+@row("conditions-stay", "ModifyRule", "ModifyRule without conditions leaves them as they are.")
+def _(bench):
+    conditions = lambda: bench.look("elbv2", "describe_rules", RuleArns=[bench.rules[0]])["Rules"][0]["Conditions"]
+    before = conditions()
+    weigh(bench, bench.rules[0], {bench.groups[0]: 100, bench.groups[1]: 0})
+    after = conditions()
+    return (PROVEN if before and after == before else REFUTED), f"{before}, then {after}"
+
+
+@row("group-in-use", "DeleteTargetGroup", "A group that a rule names cannot be deleted: `ResourceInUse`.")
+def _(bench):
+    return refused(lambda: bench.change("delete_target_group", TargetGroupArn=bench.groups[3]), {"ResourceInUse"})
+
+
+@row("attributes-of-a-group", "DescribeTargetGroupAttributes", "A group shows stickiness.enabled, stickiness.type, and a delay of 300 s by default.")
+def _(bench):
+    found = bench.look("elbv2", "describe_target_group_attributes", TargetGroupArn=bench.groups[3])["Attributes"]
+    shown = {item["Key"]: item["Value"] for item in found}
+    told = {key: shown.get(key) for key in ("stickiness.enabled", "stickiness.type", "deregistration_delay.timeout_seconds")}
+    held = list(told.values()) == ["false", "lb_cookie", "300"]
+    return (PROVEN if held else REFUTED), ", ".join(f"{key}={value}" for key, value in told.items())
+
+
+def listen(bench, protocol):
+    """Whether a second listener is refused. One that is not goes with the balancer."""
+    answer = ("Listeners", "ListenerArn")
+    actions = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}]
+    wanted = {"LoadBalancerArn": bench.balancer, "Protocol": protocol, "Port": 8443, "DefaultActions": actions}
+    return lambda: bench.make("listener", "create_listener", answer, **wanted)
+
+
+@row("listener-by-tcp", "CreateListener", "An application balancer does not listen by TCP: `UnsupportedProtocol`.")
+def _(bench):
+    return refused(listen(bench, "TCP"), {"UnsupportedProtocol"})
+
+
+@row("https-without-certificate", "CreateListener", "An HTTPS listener needs a certificate: `CertificateNotFound`.")
+def _(bench):
+    return refused(listen(bench, "HTTPS"), {"CertificateNotFound"})
+
+
+@row("target-of-another-kind", "RegisterTargets", "A group of addresses takes no instance: `InvalidTarget`.")
+def _(bench):
+    # No instance of anybody: ids have 8 or 17 signs.
+    targets = [{"Id": "instance"}]
+    return refused(lambda: bench.change("register_targets", TargetGroupArn=bench.groups[4], Targets=targets), {"InvalidTarget"})
+
+
 @row("health-of-an-empty-group", "DescribeTargetHealth", "The target health of a group without targets is an empty list.")
 def _(bench):
     found = bench.look("elbv2", "describe_target_health", TargetGroupArn=bench.groups[4])["TargetHealthDescriptions"]
@@ -322,6 +390,15 @@ def _(bench):
         bench.sleep(2)
     checked = seen[-1].startswith(("unhealthy", "initial"))
     return (PROVEN if checked else REFUTED), f"{', then '.join(seen)} within {time.monotonic() - began:.0f} s"
+
+
+@row("health-draining", "DeregisterTargets", "A target that is taken out of a group in use is shown as `draining`.")
+def _(bench):
+    if not bench.address:
+        return NOT_RUN, "no free address of a subnet was found"
+    bench.change("deregister_targets", TargetGroupArn=bench.groups[3], Targets=[{"Id": bench.address, "Port": 80}])
+    shown = health(bench, bench.groups[3])
+    return (PROVEN if shown[0] == "draining" else REFUTED), " ".join(shown)
 
 
 @row("health-zone-not-enabled", "DescribeTargetHealth", "A target in a zone that the balancer has not is `unused` by `Target.NotInUse`, in a group that is attached.")

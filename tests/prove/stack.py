@@ -12,7 +12,7 @@ import time
 
 from bench import CannotRun, code, forward
 from botocore.exceptions import ClientError
-from rows import NOT_RUN, PROVEN, REFUTED, lists
+from rows import NOT_RUN, PROVEN, REFUTED, lists, refused
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 
@@ -166,6 +166,61 @@ def restore_of(bench, execution):
         if given.get("operation") == "restore" and given.get("execution") == execution:
             return other
     return None
+
+
+@row("executions-newest-first", "ListExecutions", "ListExecutions names the newest execution first.")
+def _(bench):
+    listed = bench.look("stepfunctions", "list_executions", stateMachineArn=bench.machine, maxResults=20)["executions"]
+    began = [found["startDate"] for found in listed]
+    newest_first = len(began) > 1 and began == sorted(began, reverse=True)
+    return (PROVEN if newest_first else REFUTED), f"{len(began)} executions, {'in' if newest_first else 'out of'} that order"
+
+
+def an_execution(bench):
+    """The newest that is over."""
+    listed = bench.look("stepfunctions", "list_executions", stateMachineArn=bench.machine, maxResults=20)["executions"]
+    return next(found["executionArn"] for found in listed if found["status"] == "FAILED")
+
+
+@row("history-from-its-beginning", "GetExecutionHistory", "A history shows all events in a row, and what a function failed with among them.")
+def _(bench):
+    events = bench.look("stepfunctions", "get_execution_history", executionArn=an_execution(bench), maxResults=1000)["events"]
+    numbers = [event["id"] for event in events]
+    # A local Step Functions calls a function by another kind of task.
+    named = ("lambdaFunctionFailedEventDetails", "taskFailedEventDetails")
+    told = [event[name].get("cause") for event in events for name in named if name in event]
+    held = numbers == list(range(1, len(numbers) + 1)) and any(told)
+    kinds = ", ".join(dict.fromkeys(event["type"] for event in events))
+    return (PROVEN if held else REFUTED), f"{len(numbers)} events, {numbers[0]} to {numbers[-1]}: {kinds}"
+
+
+@row("history-in-pages", "GetExecutionHistory", "A history comes in pages of as many events as are asked for, at most.")
+def _(bench):
+    asked = {"executionArn": an_execution(bench), "maxResults": 3}
+    first = bench.look("stepfunctions", "get_execution_history", **asked)
+    token = first.get("nextToken")
+    second = bench.look("stepfunctions", "get_execution_history", **asked, nextToken=token) if token else {"events": []}
+    numbers = [event["id"] for event in first["events"] + second["events"]]
+    held = len(first["events"]) <= 3 < len(numbers) and numbers == sorted(set(numbers))
+    return (PROVEN if held else REFUTED), f"{len(first['events'])} and {len(second['events'])} events: {numbers}"
+
+
+@row("unknown-execution", "GetExecutionHistory", "The history of an unknown execution is refused with `ExecutionDoesNotExist`.")
+def _(bench):
+    unknown = bench.machine.replace(":stateMachine:", ":execution:") + ":nobody"
+    return refused(lambda: bench.look("stepfunctions", "get_execution_history", executionArn=unknown), {"ExecutionDoesNotExist"})
+
+
+@row("unknown-state-machine", "DescribeStateMachine", "An unknown state machine is refused with `StateMachineDoesNotExist`.")
+def _(bench):
+    unknown = f"{bench.machine}-none"
+    return refused(lambda: bench.look("stepfunctions", "describe_state_machine", stateMachineArn=unknown), {"StateMachineDoesNotExist"})
+
+
+@row("unknown-stack", "DescribeStacks", "An unknown stack is refused with `ValidationError`.")
+def _(bench):
+    unknown = f"{bench.state.name}-none"
+    return refused(lambda: bench.look("cloudformation", "describe_stacks", StackName=unknown), {"ValidationError"})
 
 
 class Leavings:

@@ -32,6 +32,8 @@ pub struct Row {
     pub refusal: Option<String>,
     /// The test that shows that the balancer refuses it.
     pub refused_by: Option<String>,
+    /// The rows of `make prove` that ask an account for it.
+    pub proved_by: Vec<String>,
 }
 
 /// All rows of the ledger.
@@ -101,7 +103,10 @@ pub fn faults(rows: &[Row], served: &[String], tests: &str) -> Vec<String> {
         if !SETTLED.contains(&row.settled.as_str()) {
             fault(format!("settled is `{}`, none of {}", row.settled, SETTLED.join(", ")));
         }
+        // What is not served here is refused by others.
+        let refuses = row.does.to_lowercase().contains("is refused") && served.contains(&row.operation);
         match (&row.refusal, &row.refused_by) {
+            (None, None) if refuses => fault("says that AWS refuses it, and not how".to_owned()),
             (None, None) => {}
             (Some(_), None) => fault("no test shows the refusal".to_owned()),
             (None, Some(_)) => fault("names a test, and no refusal".to_owned()),
@@ -116,13 +121,19 @@ pub fn faults(rows: &[Row], served: &[String], tests: &str) -> Vec<String> {
 pub fn not_proven(rows: &[Row]) -> String {
     let mut page = "# Not yet proven on AWS\n\n\
         What the project relies on and what nobody has recorded: `weak` is one record at second hand, `doc` \
-        the documentation alone, `no` an assumption. Made from `ledger.json` by the tests of this package.\n\n\
-        | Operation | What AWS is taken to do | Known by | Settled |\n|---|---|---|---|\n"
+        the documentation alone, `no` an assumption. The last column names what `make prove` asks an account \
+        for it. Made from `ledger.json` by the tests of this package.\n\n\
+        | Operation | What AWS is taken to do | Known by | Settled | Asked by |\n|---|---|---|---|---|\n"
         .to_owned();
     for settled in ["no", "weak", "doc"] {
         for row in rows.iter().filter(|row| row.settled == settled) {
+            let Row { operation, does, source, proved_by, .. } = row;
             // Writing to memory does not fail.
-            let _ = writeln!(page, "| `{}` | {} | {} | {settled} |", row.operation, row.does, row.source);
+            let _ = writeln!(
+                page,
+                "| `{operation}` | {does} | {source} | {settled} | {} |",
+                proved_by.join(", ")
+            );
         }
     }
     page

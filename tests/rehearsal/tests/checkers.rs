@@ -15,8 +15,8 @@ fn check(checker: &str, arguments: &[&str]) {
 
 #[test]
 fn every_checker_judges_what_is_made_for_it_as_it_should() {
-    for checker in ["check_requests.py", "check_answers.py", "check_metrics.py", "check_patterns.py"] {
-        check(checker, &["--self-test"]);
+    for checker in ["requests", "answers", "metrics", "patterns", "ledger", "rights"] {
+        check(&format!("check_{checker}.py"), &["--self-test"]);
     }
 }
 
@@ -25,4 +25,31 @@ fn every_checker_judges_what_is_made_for_it_as_it_should() {
 #[test]
 fn the_rule_for_interrupted_runs_meets_them_and_no_others() {
     check("check_patterns.py", &["infra/template.yaml", "functions/failover/src/model/error.rs"]);
+}
+
+/// Whatever a script asks of AWS has a row: what AWS does, and who says so.
+#[test]
+fn what_scripts_ask_of_aws_is_in_the_ledger() {
+    let mut given = vec!["tests/alb/ledger.json".to_owned(), "infra/pipeline.yaml".to_owned()];
+    for folder in ["infra", "tests/prove"] {
+        for file in std::fs::read_dir(root().join(folder)).unwrap() {
+            let path = file.unwrap().path();
+            let kind = path.extension().and_then(|kind| kind.to_str());
+            // That one names operations which are never to be called.
+            if matches!(kind, Some("sh" | "py")) && !path.ends_with("self_test.py") {
+                given.push(path.display().to_string());
+            }
+        }
+    }
+    assert!(given.len() > 10, "{given:?}");
+    check("check_ledger.py", &given.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+/// What the scripts of a deployment ask for is among the rights that its page lists.
+#[test]
+fn what_a_deployment_asks_for_is_on_the_page_about_rights() {
+    let scripts = ["deploy.sh", "settings.py", "sign.py", "testers.py", "undeploy.py"];
+    let scripts = scripts.map(|script| format!("infra/{script}"));
+    let page = ["infra/guide/rights.md"];
+    check("check_rights.py", &page.into_iter().chain(scripts.iter().map(String::as_str)).collect::<Vec<_>>());
 }

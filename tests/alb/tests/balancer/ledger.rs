@@ -52,6 +52,43 @@ fn what_the_template_permits_is_known() {
     assert!(missing.is_empty(), "add rows to ledger.json: {missing:?}");
 }
 
+/// What says of a protocol that a request is none of it, whatever the operation.
+const OF_A_PROTOCOL: [&str; 3] = ["InvalidAction", "SerializationException", "UnknownOperationException"];
+
+/// The codes with which the balancer refuses calls, as its sources name them.
+fn codes(sources: &str) -> BTreeSet<&str> {
+    let made = sources.split("ApiError::new(").chain(sources.split("ApiError::not_found("));
+    let first = made.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split_once('"'));
+    first.map(|(code, _)| code).chain(["ValidationError"]).collect()
+}
+
+/// Everything in a folder and those below it, as one text.
+fn sources(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| if path.is_dir() { sources(&path) } else { fs::read_to_string(path).unwrap() })
+        .collect()
+}
+
+/// Nothing is refused here of which no row says that AWS refuses it, and who says so.
+#[test]
+fn whatever_the_balancer_refuses_is_known() {
+    let sources = sources(&here().join("src/api"));
+    let mut refused = codes(&sources);
+    assert!(refused.len() > 20 && refused.contains("RuleNotFound"), "{refused:?}");
+    for code in OF_A_PROTOCOL {
+        assert!(refused.remove(code), "{code} is said no more");
+    }
+    let rows = ledger::rows().unwrap();
+    let refusals = rows.iter().filter_map(|row| row.refusal.as_deref());
+    let known: BTreeSet<&str> =
+        refusals.map(|refusal| refusal.split_once(':').map_or(refusal, |(code, _)| code)).collect();
+    let missing: Vec<_> = refused.difference(&known).collect();
+    assert!(missing.is_empty(), "add rows to ledger.json: {missing:?}");
+    let made = known.difference(&refused).collect::<Vec<_>>();
+    assert!(made.is_empty(), "nothing refuses so: {made:?}");
+}
+
 #[test]
 fn an_operation_without_a_row_is_found() {
     let mut rows = ledger::rows().unwrap();
@@ -68,11 +105,18 @@ fn a_refusal_that_no_test_shows_is_found() {
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found.iter().all(|fault| fault.ends_with("there is no test `one_resource_is_tagged_at_a_time`")));
 
-    let mut rows = rows;
-    let refusing = rows.iter_mut().find(|row| row.refusal.is_some()).unwrap();
+    let mut others = rows.clone();
+    let refusing = others.iter_mut().find(|row| row.refusal.is_some()).unwrap();
     refusing.refused_by = None;
-    let found = faults(&rows);
+    let found = faults(&others);
     assert!(found.len() == 1 && found[0].ends_with("no test shows the refusal"), "{found:?}");
+
+    let mut others = rows;
+    let said =
+        others.iter_mut().find(|row| row.does.contains("is refused") && row.refusal.is_some()).unwrap();
+    (said.refusal, said.refused_by) = (None, None);
+    let found = faults(&others);
+    assert!(found.len() == 1 && found[0].ends_with("says that AWS refuses it, and not how"), "{found:?}");
 }
 
 #[test]
@@ -128,6 +172,26 @@ fn every_recorded_answer_is_read_in_a_test_that_names_its_source() {
         let fault = unread(&unnamed, &text_of(record));
         assert!(fault.is_some_and(|fault| fault.ends_with("its test does not name the source")));
     }
+}
+
+/// What asks an account for a row is there: `make prove` names its rows so.
+#[test]
+fn whatever_is_said_to_be_asked_is_asked() {
+    let folder = fs::read_dir(here().join("../prove")).unwrap().map(|file| file.unwrap().path());
+    let scripts: String = folder
+        .filter(|path| path.extension().is_some_and(|kind| kind == "py"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let rows = ledger::rows().unwrap();
+    let asks: Vec<_> = rows.iter().flat_map(|row| &row.proved_by).collect();
+    assert!(asks.len() > 50, "{asks:?}");
+    let missing: Vec<_> = asks
+        .into_iter()
+        .filter(|name| {
+            !["@row(", "    ("].iter().any(|begins| scripts.contains(&format!("{begins}\"{name}\",")))
+        })
+        .collect();
+    assert!(missing.is_empty(), "make prove has no row {missing:?}");
 }
 
 /// Rewrites the page where `WRITE_NOT_PROVEN` is set.

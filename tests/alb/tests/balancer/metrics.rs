@@ -102,6 +102,8 @@ async fn a_target_that_takes_too_long() {
     published().await;
     assert_eq!(ground.metric("HTTPCode_ELB_504_Count", None, "Sum").await, Some(1.0));
     assert_eq!(ground.metric("RequestCount", Some(&group), "Sum").await, Some(1.0));
+    // What is never answered took no time.
+    assert_eq!(ground.metric("TargetResponseTime", Some(&group), "SampleCount").await, None);
 }
 
 #[tokio::test]

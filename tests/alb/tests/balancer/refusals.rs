@@ -1,7 +1,9 @@
 //! Every call that AWS refuses is refused with AWS's code, and changes nothing.
 
 use alb::{AlarmState, Fleet, Service};
-use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, Tag};
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action, ActionTypeEnum, LoadBalancerAttribute, Tag, TargetDescription,
+};
 
 use crate::common::{Ground, code, fixed, forward, path_is};
 
@@ -137,6 +139,40 @@ async fn rules_and_listeners_that_cannot_be() {
     assert_eq!(code(elb.create_target_group().name("one").send().await), "DuplicateTargetGroupName");
     let slow = elb.create_target_group().name("two").health_check_interval_seconds(1).send().await;
     assert_eq!(code(slow), "ValidationError");
+}
+
+#[tokio::test]
+async fn targets_rules_and_listeners_that_cannot_be() {
+    let ground = Ground::new().await;
+    let elb = &ground.elb;
+    let fleet = Fleet::start("prod1", 1).unwrap();
+    let group = ground.group("one", &fleet).await;
+    let register = |id: &str| {
+        let target = TargetDescription::builder().id(id).port(80).build();
+        elb.register_targets().target_group_arn(&group).targets(target).send()
+    };
+    assert_eq!(code(register("i-0123456789abcdef0").await), "InvalidTarget");
+    assert_eq!(code(register("10.0.0.1").await), "InvalidTarget");
+
+    let listener = |protocol: &str| {
+        elb.create_listener()
+            .load_balancer_arn(&ground.balancer)
+            .protocol(protocol.into())
+            .port(8443)
+            .default_actions(fixed("404"))
+    };
+    assert_eq!(code(listener("TCP").send().await), "UnsupportedProtocol");
+    assert_eq!(code(listener("HTTPS").send().await), "CertificateNotFound");
+
+    let unknown = LoadBalancerAttribute::builder().key("shoe_size").value("42").build();
+    let modify = elb.modify_load_balancer_attributes().load_balancer_arn(&ground.balancer);
+    assert_eq!(code(modify.attributes(unknown).send().await), "ValidationError");
+
+    for priority in 1..=100 {
+        ground.rule(priority, "/a", vec![fixed("404")]).await;
+    }
+    let more = elb.create_rule().listener_arn(&ground.listener).priority(101).actions(fixed("404"));
+    assert_eq!(code(more.conditions(path_is("/b")).send().await), "TooManyRules");
 }
 
 #[tokio::test]
