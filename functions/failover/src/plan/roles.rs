@@ -70,9 +70,9 @@ pub fn live(
         return match declared {
             Some(live) if any_weights => Ok(live),
             _ => Err(Error::rejected(format!(
-                "The routes disagree about the live fleet: {conflict}. Run `drain` with `standby` first, \
-                 which brings all routes to one fleet; a rule that is meant to stay where it is goes into `except`, \
-                 by its host name or ARN. Nothing was touched."
+                "The routes disagree about the live fleet: {conflict}. A rule that is meant to stay where it is, such \
+                 as a preview of one fleet, goes into `except`, by its host name or ARN. Where all of them are for \
+                 users, a `drain` with `standby` brings them to one fleet first. Nothing was touched."
             ))),
         };
     }
@@ -174,7 +174,10 @@ mod tests {
     #[test]
     fn routes_that_disagree_need_a_drain_with_a_word() {
         let routes = [route([100, 0], None), route([0, 100], None)];
-        assert!(derive(&routes, None).unwrap_err().contains("drain"));
+        let refused = derive(&routes, None).unwrap_err();
+        // What should stay is asked for before anything that moves all of them.
+        let (except, drain) = (refused.find("`except`").unwrap(), refused.find("`drain`").unwrap());
+        assert!(except < drain && refused.contains("Where all of them are for users"), "{refused}");
         assert!(derive(&routes, Some("prod2")).is_err());
         assert_eq!(live(NAMES, &routes, Some("prod2"), true), Ok(0));
         assert!(live(NAMES, &routes, None, true).is_err());
