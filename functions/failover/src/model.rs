@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::app::{Apps, MOST_APPS};
+pub use self::app::{Apps, MOST_APPS, MOST_ROUTES};
 pub use self::approval::{Approval, HELD_POLLS, Unanswered};
 pub use self::headroom::{Headroom, Refuse};
 pub use self::operation::Operation;

@@ -26,8 +26,8 @@ use crate::plan::calendar::Permit;
 use crate::verdict::{Counts, Criteria};
 
 use self::checks::{
-    check_apart, check_claims, check_execution, check_groups, check_health, check_releases, check_routes,
-    expectation, in_window, one_balancer, one_live, standby_release, standby_unhealthy,
+    check_apart, check_claims, check_execution, check_groups, check_health, check_number, check_releases,
+    check_routes, expectation, in_window, one_balancer, one_live, standby_release, standby_unhealthy,
 };
 use self::headroom::headrooms;
 use self::restore::restore;
@@ -236,6 +236,7 @@ impl From<String> for Refusal {
 
 fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Refusal> {
     let load_balancer_arn = one_balancer(found)?.to_owned();
+    check_number(found)?;
     let mut checks = vec![format!("{} route(s) on one balancer", found.routes().count())];
     for app in &found.apps {
         check_groups(app).map_err(Refusal::of(app))?;

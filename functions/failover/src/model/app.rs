@@ -45,6 +45,10 @@ impl fmt::Display for Apps {
 /// So many apps move in lockstep at most: what a poll asks of AWS grows with each.
 pub const MOST_APPS: usize = 16;
 
+/// As many routes as a run moves, of all its apps: so many are shown to fit into what a state hands on, into AWS's
+/// buckets and into the time of the functions.
+pub const MOST_ROUTES: usize = 64;
+
 /// More names than these are counted in a sentence.
 const APPS_IN_WORDS: usize = 4;
 

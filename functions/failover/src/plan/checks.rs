@@ -12,7 +12,7 @@ use crate::model::hold;
 use crate::model::release::Release;
 use crate::model::samples::Health;
 use crate::model::weights::{GroupWeight, Percent, weight_of};
-use crate::model::{Execution, MustShow, Stage};
+use crate::model::{Execution, MOST_ROUTES, MustShow, Stage};
 use crate::plan::calendar::Permit;
 use crate::plan::roles::{self, RouteSays};
 use crate::verdict::{self, Criteria, proposed_bake};
@@ -54,6 +54,24 @@ pub(super) fn check_execution(execution: &Execution) -> Result<(), String> {
     Err(format!(
         "the execution's name, {name:?}, cannot be kept in a tag, which is how a run claims its apps; start it \
          under a name of letters, digits and _ . = + - @, or without one"
+    ))
+}
+
+/// More routes than a run can move are refused by their number.
+pub(super) fn check_number(found: &Found) -> Result<(), String> {
+    let routes = found.routes().count();
+    if routes <= MOST_ROUTES {
+        return Ok(());
+    }
+    let way_out = match &found.apps[..] {
+        [_] => {
+            "bring several of its rules together, or name those that are to stay where they are in `except`"
+        }
+        _ => "give fewer apps to a run",
+    };
+    Err(format!(
+        "{routes} listener rules and default actions forward to the fleets, and a run moves {MOST_ROUTES} at most; \
+         {way_out}"
     ))
 }
 

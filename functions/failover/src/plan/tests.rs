@@ -317,6 +317,22 @@ fn what_cannot_be_done_safely_is_refused() {
 }
 
 #[test]
+fn more_routes_than_a_run_can_move_are_refused_by_their_number() {
+    let with = |routes: usize| {
+        let mut found = found([100, 0]);
+        let more = (2..=routes).map(|number| route(&format!("rule {number}"), &[(ONE, 100), (TWO, 0)]));
+        found.apps[0].routes.extend(more);
+        found
+    };
+    for operation in ["shift", "drain", "failback"] {
+        assert!(make(json!({ "operation": operation }), &with(64)).is_ok(), "{operation}");
+        let refused = make(json!({ "operation": operation }), &with(65)).unwrap_err();
+        assert!(refused.contains("65 listener rules") && refused.contains("64 at most"), "{refused}");
+        assert!(refused.contains("`except`") && refused.ends_with("Nothing was touched."), "{refused}");
+    }
+}
+
+#[test]
 fn an_execution_whose_name_no_tag_holds_is_refused_before_a_claim() {
     let input = Input::parse(&json!({ "app": "web" })).unwrap();
     let named = |name: &str| {
