@@ -10,7 +10,7 @@ use alb::{Alb, CallInfo, Counted, Intercept};
 use anyhow::{Context, Result, bail, ensure};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sfn::config::{Credentials, SharedCredentialsProvider};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::execution::Execution;
@@ -228,6 +228,23 @@ impl Ground {
     /// fault. Scenarios that run side by side know their own calls by the ARNs in them.
     pub fn fail(&self, fault: impl Fn(&CallInfo<'_>) -> Option<Intercept> + Send + Sync + 'static) {
         self.faults.0.lock().expect("nobody panics with it").push(Box::new(fault));
+    }
+
+    /// Has states fail as told in executions that are started as one of these cases: by the ARN of the state machine
+    /// and, after a `#`, the name of the case. `cases` names a response for some of its states, `responses` has them
+    /// by their names, as Step Functions Local takes them.
+    ///
+    /// # Errors
+    /// If the local AWS does not take it.
+    pub async fn fail_states(&self, cases: &Value, responses: &Value) -> Result<()> {
+        let told = json!({ "stepfunctions._sfn_mock_config": {
+            "StateMachines": { STACK: { "TestCases": cases } },
+            "MockedResponses": responses,
+        } });
+        let to = format!("{}/_ministack/config", self.endpoint());
+        let taken = reqwest::Client::new().post(to).body(told.to_string()).send().await?.text().await?;
+        ensure!(taken.contains("_sfn_mock_config"), "the local AWS takes no failures of states: {taken}");
+        Ok(())
     }
 
     /// Where the local AWS answers.

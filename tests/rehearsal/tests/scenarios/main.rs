@@ -12,6 +12,7 @@ mod dashboard;
 mod dev_alb;
 mod endings;
 mod every_call;
+mod gone;
 mod healthy;
 mod hooks;
 mod interruptions;
@@ -22,6 +23,7 @@ mod permissions;
 mod pipeline;
 mod probes;
 mod prove;
+mod recorded;
 mod refusals;
 mod report;
 mod requests;
@@ -56,9 +58,10 @@ const DEPLOYING: [&str; 6] = ["apps::sixteen", "command", "outage", "prove::a_st
 const CROWD: &str = "every_call";
 
 /// Scenarios that come first, so that nothing that takes a minute or two is left alone at the end.
-const LONGEST: [&str; 6] = [
+const LONGEST: [&str; 7] = [
     "dev_alb::every_command_of_the_page_works",
     "files::whole-cycles",
+    "files::sixty-four-rules",
     "files::the-users-leave",
     "files::weights-spread-late",
     "schedule::a_balance_fires_and_is_quiet_where_it_cannot_run",

@@ -10,9 +10,9 @@ use rehearsal::{App, Ended, FLEETS, Ground, Tally, Traffic};
 use serde_json::{Value, json};
 
 use crate::{
-    apps, claims, command, dashboard, dev_alb, endings, every_call, healthy, hooks, interruptions, notices,
-    operating, outage, pipeline, probes, prove, refusals, report, requests, schedule, second_opinion, stacks,
-    testers, upgrade, windows,
+    apps, claims, command, dashboard, dev_alb, endings, every_call, gone, healthy, hooks, interruptions,
+    notices, operating, outage, pipeline, probes, prove, recorded, refusals, report, requests, schedule,
+    second_opinion, stacks, testers, upgrade, windows,
 };
 
 /// A scenario by name.
@@ -70,6 +70,8 @@ pub const SCENARIOS: &[Scenario] = scenarios![
     hooks::a_function_that_is_not_the_deployments_is_refused_by_name,
     hooks::a_restore_calls_no_hook,
     hooks::the_deployments_hook_is_called_and_waited_for_no_longer_than_said,
+    gone::a_listener_or_a_balancer_that_is_deleted_ends_the_run,
+    recorded::whatever_fails_in_a_recorded_shape_ends_as_promised_and_says_so,
     testers::testers_see_the_standby_through_whole_cycles,
     testers::a_release_that_fails_before_any_user_is_moved_is_refused,
     testers::a_rule_that_is_out_of_step_holds_up_a_shift_until_a_drain,

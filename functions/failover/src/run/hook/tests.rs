@@ -65,6 +65,15 @@ fn a_hook_that_fails_is_named_with_its_error() {
         (json!({ "Error": "States.Timeout", "Cause": "" }), "did not answer within 60 s"),
         (json!({ "Error": "RuntimeError", "Cause": quoted }), "failed: RuntimeError: a bug of ours"),
         (json!({ "Error": "Custom", "Cause": "" }), "failed: Custom, without saying why"),
+        // Recorded by two public projects, 2024 and 2025: a function's own time-out.
+        (
+            json!({ "Error": "Lambda.Unknown", "Cause": "Not known: {\"errorMessage\":\"too late\"}" }),
+            "failed: Lambda.Unknown: Not known: {\"errorMessage\":\"too late\"}",
+        ),
+        (
+            json!({ "Error": "States.DataLimitExceeded", "Cause": "Too large." }),
+            "failed: States.DataLimitExceeded: Too large",
+        ),
         (json!({}), "failed: an error without a name, without saying why"),
     ] {
         let said = failed(&error);
