@@ -60,8 +60,12 @@ help: ## What there is to make
 rehearse: tools build ## Run whole cycles with real traffic on a local AWS, or make rehearse SCENARIO=path [JSON=1]
 	cargo run --quiet --locked --package rehearsal --bin rehearse -- $(SCENARIO) $(if $(JSON),--json)
 
-test: tools $(DEPLOY)/stamp build ## Run every test: the pure core, the balancer, the scenarios
+test: tools $(DEPLOY)/stamp build ## Run every test: the pure core, the balancer, the scenarios, a thousand runs in virtual time
 	cargo test --quiet --locked --workspace
+	$(MAKE) test-simulation
+
+test-simulation: tools ## Run the tests of the simulation alone, as `make test` does: make test-simulation [RUNS=1000]
+	RUNS=$(RUNS) cargo test --quiet $(VIRTUAL) -- --nocapture
 
 simulate: tools ## Make runs in virtual time: make simulate [RUNS=1000] [FROM=0], or make simulate SEED=17 [KIND="a crowd"]
 	$(SIMULATE) $(if $(filter command,$(firstword $(origin SEED))),seed $(SEED) $(if $(KIND),"$(KIND)"),runs $(RUNS) $(FROM))
@@ -221,4 +225,4 @@ define operate
 	cargo run --quiet --locked --package failover-cli -- $(1) "$(APP)" --stack "$(STACK)"
 endef
 
-.PHONY: help rehearse test simulate fences soak report pictures faults endure lint advisories sbom hashes bench bench-verdict build deploy prove testers undeploy-testers undeploy command approve rollback promote pause resume clean tools
+.PHONY: help rehearse test test-simulation simulate fences soak report pictures faults endure lint advisories sbom hashes bench bench-verdict build deploy prove testers undeploy-testers undeploy command approve rollback promote pause resume clean tools

@@ -95,7 +95,8 @@ fn timed(stage: &Stage, plot: Plot) -> Made {
     Made { report, took: began.elapsed() }
 }
 
-/// How many runs of a kind it takes, from seed 0 on, until this does not hold with a fence down.
+/// How many runs of a kind it takes, from seed 0 on, until this does not hold with a fence down, and would with
+/// it.
 ///
 /// # Errors
 /// Where there is no such kind.
@@ -107,8 +108,9 @@ pub fn until_found(
     most: u64,
 ) -> Result<Option<u64>, String> {
     for seed in 0..most {
-        let report = stage.run(Plot { lie: Some(lie), ..plot::draw_as(kind, seed)? });
-        if report.broken.iter().any(|broken| broken.check == check) {
+        let breaks = |plot| stage.run(plot).broken.iter().any(|broken| broken.check == check);
+        let plot = plot::draw_as(kind, seed)?;
+        if breaks(Plot { lie: Some(lie), ..plot.clone() }) && !breaks(plot) {
             return Ok(Some(seed + 1));
         }
     }

@@ -26,7 +26,8 @@ pub struct Broken {
 type Check = fn(&Scene<'_>) -> Option<String>;
 
 /// Every check by its name.
-pub(crate) const CHECKS: [(&str, Check); 9] = [
+pub(crate) const CHECKS: [(&str, Check); 10] = [
+    ("what is drawn can be run", understood),
     ("it ends in time", limits::ends),
     ("it changes weights no more often than its plan", limits::changes),
     ("no success on a fleet that is plainly ill", traffic::success_on_an_ill_fleet),
@@ -41,6 +42,12 @@ pub(crate) const CHECKS: [(&str, Check); 9] = [
 /// Everything that does not hold.
 pub(crate) fn all(scene: &Scene<'_>) -> Vec<Broken> {
     CHECKS.iter().filter_map(|(check, find)| Some(Broken { check, found: find(scene)? })).collect()
+}
+
+/// A world whose input is refused proves nothing.
+fn understood(scene: &Scene<'_>) -> Option<String> {
+    let said = scene.report.said.as_str().unwrap_or_default();
+    said.contains("Correct the input").then(|| said.to_owned())
 }
 
 /// Whether somebody else has set weights until some second.

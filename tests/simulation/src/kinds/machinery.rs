@@ -53,7 +53,7 @@ pub(super) fn asked(plot: &mut Plot, rng: &mut SmallRng) {
 }
 
 pub(super) fn hook(plot: &mut Plot, rng: &mut SmallRng) {
-    let moment = ["beforeRun", "afterStage", "beforeSwap", "afterEnd"][rng.random_range(0..4)];
+    let moment = if chance(rng, 0.5) { "beforeRun" } else { "afterStage" };
     let says =
         [Some("advance"), Some("advance"), Some("rollBack"), Some("maybe"), None][rng.random_range(0..5)];
     // A minute is all that it gets.
