@@ -114,6 +114,10 @@ pub struct Run {
     pub weights: Weights,
     /// How often it must have set weights: its stages and probes.
     pub stages: Option<usize>,
+    /// All states of its path, repeated polls written once. A scenario in which every run says so is played in
+    /// virtual time as well, by the same file.
+    #[serde(default)]
+    pub path: Vec<String>,
     /// The states at the end of its path, repeated polls written once.
     #[serde(default)]
     pub last_states: Vec<String>,

@@ -53,7 +53,9 @@ fn understood(scene: &Scene<'_>) -> Option<String> {
 /// Whether somebody else has set weights until some second.
 fn touched(scene: &Scene<'_>, until: f64) -> bool {
     let set = |what: &Incident| matches!(what, Incident::Terraform | Incident::ByHand);
+    let said = scene.report.plot.scenario.iter().flatten();
     scene.report.plot.incidents.iter().any(|(at, what)| set(what) && *at <= until)
+        || said.map(|moment| &moment.what).any(|what| matches!(what, Incident::Sets(_)))
 }
 
 /// A write that follows a check at once may overwrite what came in between: nothing can help that without a

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rand::rngs::SmallRng;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::draw::{between, chance};
 use crate::lie::{self, Lie};
@@ -71,6 +71,8 @@ pub struct Cloud {
     pub changes: Mutex<Vec<Change>>,
     /// How many writes are left until somebody is told, and who.
     pub watched: Mutex<Option<(usize, Arc<Notify>)>>,
+    /// How often the execution that goes on has set weights.
+    pub(crate) stages: watch::Sender<usize>,
     /// The weights that a function has asked for last.
     pub(crate) written: Mutex<Option<[u32; 2]>>,
     pub(crate) rng: Mutex<SmallRng>,

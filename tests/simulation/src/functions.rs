@@ -155,7 +155,12 @@ impl Functions {
             return Err(crashed());
         }
         match answer {
-            Ok(Ok(answer)) => Ok(answer.get().to_owned()),
+            Ok(Ok(answer)) => {
+                if name == "set-weights" {
+                    self.cloud.stages.send_modify(|stages| *stages += 1);
+                }
+                Ok(answer.get().to_owned())
+            }
             Ok(Err(error)) => Err(Failure {
                 error: error.kind.name().to_owned(),
                 cause: json!({ "errorType": error.kind.name(), "errorMessage": error.message }).to_string(),

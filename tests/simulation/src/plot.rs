@@ -40,6 +40,12 @@ pub struct Trouble {
 }
 
 impl Trouble {
+    /// One of one fleet that is there from a moment on.
+    pub fn of_fleet(fleet: usize, from: f64, what: Ailment) -> Self {
+        let on = [fleet == LIVE, fleet == STANDBY];
+        Self { on, from, until: f64::INFINITY, app: None, every: None, grows: 0.0, what }
+    }
+
     /// How much of it a fleet feels, `at` seconds after the start.
     pub fn felt(&self, fleet: usize, at: f64) -> f64 {
         if !self.on[fleet] || at < self.from || at >= self.until {
@@ -69,6 +75,19 @@ pub enum When {
     Seconds(f64),
     /// As the so manieth of its writes is on its way.
     Write(usize),
+    /// So many seconds after it has set weights for the time of this number, the first being 1.
+    Stage(usize, f64),
+}
+
+/// Something that a scenario says.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// The number of the run, the first being 0.
+    pub run: usize,
+    /// When in that run; as soon as the one before is over where nothing is said.
+    pub at: Option<When>,
+    /// What happens.
+    pub what: Incident,
 }
 
 /// What the team's own function says at a moment of a run.
@@ -83,7 +102,7 @@ pub struct Hook {
 }
 
 /// Something that happens once, to the machinery instead of the fleets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Incident {
     /// Infrastructure code puts the weights of a route as its files have them: all on the live fleet.
     Terraform,
@@ -91,6 +110,13 @@ pub enum Incident {
     ByHand,
     /// A person asks for something by the request tag.
     Ask(&'static str),
+    /// Somebody else sets these weights on every route.
+    Sets([u32; 2]),
+    /// What troubles a fleet from now on, and nothing else does; and what each of its targets carries, if that
+    /// is something else.
+    Fleet(usize, Ailment, Option<f64>),
+    /// So many of the usual requests come.
+    Users(f64),
 }
 
 impl Incident {
@@ -145,6 +171,8 @@ pub struct Plot {
     pub crashes: f64,
     /// A fence of the product that is down.
     pub lie: Option<Lie>,
+    /// What a scenario says, if this is one: then a run follows one that failed, too.
+    pub scenario: Option<Vec<Moment>>,
 }
 
 /// The world of a seed.
@@ -195,7 +223,7 @@ impl Plot {
 }
 
 /// A world in which all is well.
-fn calm(seed: u64, rng: &mut SmallRng) -> Plot {
+pub(crate) fn calm(seed: u64, rng: &mut SmallRng) -> Plot {
     let rate = factor(rng, 1.0, 100.0);
     let targets = if chance(rng, 0.5) { 2 } else { 4 };
     let usage = between(rng, 0.2, 0.6);
@@ -245,5 +273,6 @@ fn calm(seed: u64, rng: &mut SmallRng) -> Plot {
         control_plane: (0.03, 0.0),
         crashes: 0.0,
         lie: None,
+        scenario: None,
     }
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
 use crate::checks::{self, Broken, Limits};
@@ -19,9 +18,10 @@ use crate::definition::Definition;
 use crate::draw::generator;
 use crate::functions::{self, Functions, SUBSTITUTIONS};
 use crate::history::History;
+use crate::incidents;
 use crate::jsonata::Engine;
 use crate::machine::{Answer, Ended, Failure, Machine};
-use crate::plot::{Incident, Plot, Stop, When};
+use crate::plot::{Plot, Stop};
 use crate::world::lock;
 
 /// The error of an execution that somebody stopped, and its status.
@@ -40,7 +40,20 @@ pub(crate) const AFTERWARDS: u64 = 3;
 /// An execution that was stopped and is restored from then on, many times, would be a fault.
 const RESTORES: usize = 5;
 
-/// What came of a run.
+/// What came of one of the runs of a world, and of its restores.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// The `status` of its output, or the name of its error; of one that was stopped, that of its restore.
+    pub ending: String,
+    /// Names of states in their order; of one that was stopped, those of its restore.
+    pub path: Vec<String>,
+    /// What the fleets of the first app got afterwards.
+    pub shares: [f64; 2],
+    /// How often it set weights, before anybody stopped it.
+    pub stages: usize,
+}
+
+/// What came of a world.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The world.
@@ -55,6 +68,8 @@ pub struct Report {
     pub events: usize,
     /// Names of their states in their order.
     pub path: Vec<String>,
+    /// Each run.
+    pub runs: Vec<Ran>,
     /// Every change of what the fleets got.
     pub changes: Vec<Change>,
     /// Polls.
@@ -168,27 +183,28 @@ impl Stage {
         let config = functions::config(&self.base, &cloud, &region);
         let functions = Functions::deploy(&config, Arc::clone(&cloud), plot.seed);
         for (after, incident) in plot.incidents.clone() {
-            let cloud = Arc::clone(&cloud);
-            tokio::task::spawn_local(async move {
-                tokio::time::sleep(Duration::from_secs_f64(after)).await;
-                strike(&cloud, &incident).await;
-            });
+            incidents::later(&cloud, after, incident);
         }
         let began = clock::Instant::now();
         let (mut run, mut history) = (Run::default(), History::default());
         let mut stops = plot.stops.iter().copied();
-        let (mut ended, mut seconds) = (Ok(Value::Null), 0.0);
+        let (mut ended, mut seconds, mut runs) = (Ok(Value::Null), 0.0, Vec::new());
         for (number, input) in plot.inputs.iter().enumerate() {
+            incidents::before(&cloud, number).await;
             if number > 0 {
                 tokio::time::sleep(Duration::from_secs(AFTERWARDS * 60)).await;
             }
             run.found = cloud.shares();
-            let mut input = input.clone();
+            let moments = incidents::moments(&cloud, number);
+            let (mut input, mut stages) = (input.clone(), 0);
             for again in 0..=RESTORES {
                 run.execution = format!("{ARN}{number}-{again}");
                 let stop = stops.next();
                 ended = self.execute(&cloud, &functions, &input, stop, (&mut run, &mut history)).await;
                 seconds = began.elapsed().as_secs_f64();
+                if again == 0 {
+                    stages = *cloud.stages.borrow();
+                }
                 let was_stopped = ended.as_ref().is_err_and(|failure| failure.error == ABORTED);
                 let Some(after) = stop.filter(|_| was_stopped).and_then(|stop| stop.restored_after) else {
                     break;
@@ -197,7 +213,9 @@ impl Stage {
                 tokio::time::sleep(Duration::from_secs_f64(after)).await;
                 input = json!({ "operation": "restore", "execution": run.execution });
             }
-            if ended.is_err() {
+            moments.into_iter().for_each(|moment| moment.abort());
+            runs.push(ran(&cloud, &ended, &history, stages));
+            if ended.is_err() && plot.scenario.is_none() {
                 break;
             }
         }
@@ -207,6 +225,7 @@ impl Stage {
         let rules = cloud.rules().await;
         let mut report = report(plot, &cloud, &ended, seconds, until.as_second(), history);
         report.history = report.history.replace(&region, "eu-central-1");
+        report.runs = runs;
         let scene = Scene {
             cloud: &cloud,
             ended: &ended,
@@ -230,6 +249,7 @@ impl Stage {
         (run, history): (&mut Run, &mut History),
     ) -> Ended {
         let (arn, began) = (run.execution.clone(), clock::now());
+        cloud.stages.send_replace(0);
         let running = Execution {
             status: "RUNNING",
             input: input.clone(),
@@ -274,14 +294,9 @@ impl Stage {
 
 /// Ends once it is time to stop an execution.
 async fn stopped(cloud: &Cloud, stop: Option<Stop>) {
-    match stop.map(|stop| stop.at) {
+    match stop {
         None => std::future::pending().await,
-        Some(When::Seconds(after)) => tokio::time::sleep(Duration::from_secs_f64(after)).await,
-        Some(When::Write(number)) => {
-            let told = Arc::new(Notify::new());
-            *lock(&cloud.watched) = Some((number, Arc::clone(&told)));
-            told.notified().await;
-        }
+        Some(stop) => incidents::until(cloud, stop.at).await,
     }
 }
 
@@ -290,19 +305,14 @@ pub(crate) fn of_neighbour(cloud: &Cloud) -> Neighbour {
     (cloud.alb.weights(&cloud.site.neighbour), cloud.alb.tags(&cloud.site.neighbour))
 }
 
-async fn strike(cloud: &Cloud, incident: &Incident) {
-    match incident {
-        Incident::Terraform => cloud.set_weights(0, 0, [100, 0]).await,
-        Incident::ByHand => cloud.set_weights(0, 0, Incident::BY_HAND).await,
-        Incident::Ask(what) => {
-            let tag = [
-                ("ResourceArns.member.1", cloud.site.apps[0].lock()),
-                ("Tags.member.1.Key", "failover:request"),
-                ("Tags.member.1.Value", what),
-            ];
-            cloud.ask("AddTags", &tag).await;
-        }
-    }
+/// What came of a run, which has just ended.
+fn ran(cloud: &Cloud, ended: &Ended, history: &History, stages: usize) -> Ran {
+    let ending = match ended {
+        Ok(output) => output["status"].as_str().unwrap_or_default().to_owned(),
+        Err(failure) => failure.error.clone(),
+    };
+    let first = history.path.iter().rposition(|state| *state == "PlanShift").unwrap_or(0);
+    Ran { ending, path: history.path[first..].to_vec(), shares: cloud.shares()[0], stages }
 }
 
 fn report(plot: Plot, cloud: &Cloud, ended: &Ended, seconds: f64, until: i64, history: History) -> Report {
@@ -327,6 +337,7 @@ fn report(plot: Plot, cloud: &Cloud, ended: &Ended, seconds: f64, until: i64, hi
         events: history.events,
         polls: history.text.matches("StateEntered CheckMetrics").count(),
         path: history.path,
+        runs: Vec::new(),
         changes: lock(&cloud.changes).clone(),
         users,
         broken: Vec::new(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use alb::{Alb, Intercept, Options};
 use bytes::Bytes;
 use rand::Rng;
+use tokio::sync::watch;
 
 use crate::cloud::Cloud;
 use crate::draw::generator;
@@ -75,6 +76,7 @@ impl Cloud {
             notices: Mutex::default(),
             changes: Mutex::default(),
             watched: Mutex::default(),
+            stages: watch::Sender::new(0),
             written: Mutex::default(),
             rng: Mutex::new(generator(seed, "cloud")),
             plot,

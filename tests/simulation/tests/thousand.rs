@@ -11,6 +11,7 @@ use simulation::known::{is_known, known, mended};
 use simulation::lie::FENCES;
 use simulation::plot;
 use simulation::run::root;
+use simulation::scenario::Scenario;
 
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -90,6 +91,21 @@ fn a_seed_gives_the_same_bytes_again() {
         let differs = one.lines().zip(other.lines()).find(|(one, other)| one != other);
         assert!(one == other, "seed {seed}: {differs:?}");
     }
+}
+
+/// The same files as on real HTTP, where the same is asked of them.
+#[test]
+fn scenarios_go_the_same_way_as_on_real_http() {
+    let library = Scenario::library().unwrap();
+    assert!(library.len() >= 12, "only these state their path: {:?}", library.keys());
+    let mut wrong = Vec::new();
+    for (name, scenario) in &library {
+        let report = batch::alone(|stage| stage.run(scenario.plot())).unwrap();
+        wrong.extend(scenario.differs(&report.runs).into_iter().map(|what| format!("{name}: {what}")));
+        wrong
+            .extend(report.broken.iter().map(|broken| format!("{name}: {}: {}", broken.check, broken.found)));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Every expression of the definition, as it is met in a run, with and without short cuts.
