@@ -168,12 +168,14 @@ def restore_of(bench, execution):
     return None
 
 
-@row("executions-newest-first", "ListExecutions", "ListExecutions names the newest execution first.")
+@row("executions-newest-first", "ListExecutions", "ListExecutions names what ended last first, and of what is running what began last.")
 def _(bench):
     listed = bench.look("stepfunctions", "list_executions", stateMachineArn=bench.machine, maxResults=20)["executions"]
-    began = [found["startDate"] for found in listed]
-    newest_first = len(began) > 1 and began == sorted(began, reverse=True)
-    return (PROVEN if newest_first else REFUTED), f"{len(began)} executions, {'in' if newest_first else 'out of'} that order"
+    running = [found["startDate"] for found in listed if found["status"] == "RUNNING"]
+    over = [found["stopDate"] for found in listed if found["status"] != "RUNNING"]
+    newest_first = len(over) > 1 and all(times == sorted(times, reverse=True) for times in (running, over))
+    order = "in" if newest_first else "out of"
+    return (PROVEN if newest_first else REFUTED), f"{len(over)} that are over and {len(running)} that are running, {order} that order"
 
 
 def an_execution(bench):
