@@ -123,9 +123,9 @@ def _(bench):
     return (PROVEN if refused and weights(bench) == before else REFUTED), said
 
 
-@row("refuses-quietly", "StartExecution", "The same run succeeds as `unchanged` where it is quiet, with the reason.")
+@row("refuses-quietly", "StartExecution", "The same run succeeds as `unchanged` with `skipIfBlocked`, with the reason.")
 def _(bench):
-    found = ended(bench, start(bench, app="prove", standby="prod2", quiet=True))
+    found = ended(bench, start(bench, app="prove", standby="prod2", skipIfBlocked=True))
     output = json.loads(found.get("output") or "{}")
     held = found["status"] == "SUCCEEDED" and output.get("status") == "unchanged"
     return (PROVEN if held else REFUTED), f"{found['status']}: {output.get('summary', found.get('cause'))}"

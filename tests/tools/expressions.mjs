@@ -22,7 +22,7 @@ const timedOut = 'The cause is not known. Returned payload: {"errorMessage":"it 
 
 // Records of localstack are snapshots in its tests/aws/services/stepfunctions/v2.
 const ERRORS = [
-  { error: 'Overtaken', cause: json('web: rule 1 holds 40/60. Nothing more was written.') },
+  { error: 'ExternalChange', cause: json('web: rule 1 holds 40/60. Nothing more was written.') },
   { error: 'PlanRejected', cause: json(quotes) },
   { error: 'AwsRefused', cause: json(quotes).replace('ü', '\\u00fc') },
   { error: 'AwsUnavailable', cause: '{\n  "errorMessage" : "later" }\n' },
@@ -80,7 +80,7 @@ function errorOutput({ error, cause }) {
 const HOOK = 'arn:aws:lambda:eu-central-1:123456789012:function:release-hook:7';
 
 function plan(changes) {
-  return { app: 'web', operation: 'shift', settleSeconds: 15, hooks: { beforeRun: HOOK, afterStage: HOOK }, ...changes };
+  return { app: 'web', operation: 'shift', propagationSeconds: 15, hooks: { beforeRun: HOOK, afterStage: HOOK }, ...changes };
 }
 
 const { hooks: _, ...hookless } = plan();
@@ -98,9 +98,9 @@ const OTHERWISE = {
   plan: PLANS, proceed: [false, null], probeStandby: [true], callHook: [true], claimed: [true], figures: [{ web: {} }],
   outcome: [{ status: 'shifted' }], why: [null, { hook: { moment: 'beforeRun' } }, { Error: 'States.Timeout' }],
   rolledBack: [{ settled: false, ending: 'RolledBack' }, { settled: true, ending: 'RolledBack' }, { settled: true, ending: 'Halted' }],
-  verdict: ['advance', 'probe', 'rollBack', 'halt', 'nonsense'], fullyShifted: [true, null], ask: [true], probeApp: [true],
+  verdict: ['advance', 'recheck', 'rollBack', 'halt', 'nonsense'], fullyShifted: [true, null], ask: [true], probeApp: [true],
   pages: [false],
-  ending: ['Completed', 'Unchanged', 'Restored', 'PlanRejected', 'FailedOver', 'Overtaken', 'Halted', 'SwapFailed'],
+  ending: ['Completed', 'Unchanged', 'Restored', 'PlanRejected', 'FailedOver', 'ExternalChange', 'Halted', 'RolesNotRecorded'],
 };
 
 function variables() {
@@ -109,7 +109,7 @@ function variables() {
 }
 
 const CONTEXT = { Execution: { Id: 'arn:execution:1', StartTime: '2026-11-30T10:00:00Z' } };
-const INPUTS = [{ app: 'web', operation: 'shift' }, { app: 'web', quiet: true }, {}];
+const INPUTS = [{ app: 'web', operation: 'shift' }, { app: 'web', skipIfBlocked: true }, {}];
 
 // ---------------------------------------------------------------------------------------------- answers
 

@@ -51,7 +51,7 @@ async fn poll((balancer, cloudwatch): &Clients, plan: &Plan, progress: &Progress
     )
     .await?;
     let allowed = |route: &_| vec![plan.stage_groups(route, percent)];
-    listener::check_not_overtaken(plan, &plan.routes, &current, allowed)?;
+    listener::check_no_external_change(plan, &plan.routes, &current, allowed)?;
     for (samples, [live, standby]) in samples.iter_mut().zip(targets) {
         (samples.live.health, samples.standby.health) = (live, standby);
         samples.alarms.clone_from(&alarms);

@@ -54,7 +54,7 @@ async fn claim(clients: &Clients, plan: &Plan) -> Result<(), Error> {
         });
         return match claimed.await {
             // The rollback sees the same and knows whether anything is left to put back.
-            Err(error) if error.kind == Kind::Overtaken => Ok(()),
+            Err(error) if error.kind == Kind::ExternalChange => Ok(()),
             taken => taken,
         };
     }
@@ -67,7 +67,7 @@ async fn claim(clients: &Clients, plan: &Plan) -> Result<(), Error> {
         Ok((fence, lot.to_vec()))
     })
     .await?;
-    tokio::time::sleep(Duration::from_secs(plan.settle_seconds.into())).await;
+    tokio::time::sleep(Duration::from_secs(plan.propagation_seconds.into())).await;
     let (_, held) = claims::held_of(client, plan, apps.iter().copied()).await?;
     if held.len() < apps.len() {
         return Err(refused(plan, "another run began at the same time; start again when it is over"));
@@ -81,7 +81,7 @@ async fn check(
     plan: &Plan,
     apps: &[&PlannedApp],
 ) -> Result<Fence, Error> {
-    let fence = Fence::now(plan.settle_seconds);
+    let fence = Fence::now(plan.propagation_seconds);
     let found = claims::marks_of(balancer, apps.iter().copied()).await?;
     let held = found.iter().map(|(_, marks)| marks.held.clone());
     let owners = claims::owners(step_functions, held, &plan.execution.arn).await?;

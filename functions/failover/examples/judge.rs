@@ -25,11 +25,11 @@
 //!   balancer's own 502, 503 and 504 in them. Both may be left out, and so may `id`, the fleets'
 //!   names and `criteria` (see `Criteria` for its fields).
 //! - `polls` holds one complete period each, oldest first. A count that is left out is 0. `stage`
-//!   (from 0), `percent` and `kind` (`shift` or `probe`) say what the weights were; left out, the
+//!   (from 0), `percent` and `kind` (`shift` or `recheck`) say what the weights were; left out, the
 //!   run went through its plan without a pause. `balancerFailures` as in the history.
 //!
 //! Each poll gives one output line: `id`, `poll` (from 1), `stage`, `verdict` (`advance`, `wait`,
-//! `rollBack`, `probe`, `halt`), `reason`, `ending` (`accepted`, `tooLittleTraffic`, `suspect` or
+//! `rollBack`, `recheck`, `halt`), `reason`, `ending` (`accepted`, `insufficientData`, `suspect` or
 //! null), `odds`, `metrics` and `careful`, as documented at `Judgement`. What the run did is taken
 //! from the input: a verdict changes nothing in the polls after it. A line that cannot be read
 //! ends the program with status 1 and the line's number.
@@ -136,6 +136,7 @@ impl Rollout {
                 live: &self.live,
                 standby: &self.standby,
                 past_of: &self.live,
+                period_seconds: 60,
                 history: &self.history,
                 beside: &[],
                 balancer_history: &self.balancer_history,

@@ -16,8 +16,8 @@ use serde_json::Value;
 pub use self::apps::{Belonging, Belongings};
 pub use self::stages::StageInput;
 use self::stages::{check_bake, check_falling, check_stages};
+use crate::duration::Seconds;
 use crate::model::claim::fits_a_tag;
-use crate::model::duration::Seconds;
 use crate::model::error::Error;
 use crate::model::hooks::Hooks;
 use crate::model::probe::Probe;
@@ -50,13 +50,13 @@ pub struct Input {
     pub period: Seconds,
     /// The stages that begin only once somebody approves, by the standby's percent.
     #[serde(default)]
-    pub approve: BTreeSet<Percent>,
+    pub approve_before: BTreeSet<Percent>,
     /// How long an approval is waited for.
     #[serde(default = "four_hours")]
-    pub approve_within: Seconds,
+    pub approval_timeout: Seconds,
     /// What becomes of the run where nobody answers.
     #[serde(default)]
-    pub approve_otherwise: Unanswered,
+    pub on_approval_timeout: Unanswered,
     /// What the standby runs, by the operator's own name for it.
     pub release: Option<String>,
     /// Target group name or ARN of each fleet; the deployment's naming pattern where left out.
@@ -94,7 +94,7 @@ pub struct Input {
     /// Where the run cannot start: succeed and say why, instead of failing. For schedules; the state
     /// machine reads it.
     #[serde(default)]
-    pub quiet: bool,
+    pub skip_if_blocked: bool,
     /// Return the plan and change nothing.
     #[serde(default)]
     pub dry_run: bool,
@@ -221,8 +221,8 @@ impl Input {
         if self.force && self.operation != Operation::Balance {
             return Err("`force`: only a balance can be forced; leave the field out".into());
         }
-        if self.approve_within.0 == 0 || self.approve_within.0 > 24 * 3600 {
-            return Err(format!("`approveWithin`: {} is not between 1s and 24h", self.approve_within));
+        if self.approval_timeout.0 == 0 || self.approval_timeout.0 > 24 * 3600 {
+            return Err(format!("`approvalTimeout`: {} is not between 1s and 24h", self.approval_timeout));
         }
         self.check_probes()?;
         self.hooks.as_ref().map_or(Ok(()), hooks::check)?;

@@ -5,7 +5,6 @@
 mod app;
 mod approval;
 pub mod claim;
-pub mod duration;
 pub mod error;
 mod headroom;
 pub mod hold;
@@ -32,7 +31,7 @@ pub use self::headroom::{Headroom, Refuse};
 pub use self::operation::Operation;
 pub use self::plan::{Plan, PlannedApp, Route, TestersRule};
 pub use self::progress::{Progress, StageRecord};
-pub use self::stage::{MustShow, Role, Stage};
+pub use self::stage::{Gate, Role, Stage};
 use self::weights::Percent;
 
 /// What each fleet gets in percent, by fleet name; always adds up to 100.

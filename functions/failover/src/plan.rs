@@ -12,9 +12,9 @@ pub mod roles;
 mod stages;
 mod testers;
 
+use crate::duration::Seconds;
 use crate::input::Input;
 use crate::model::claim::Claim;
-use crate::model::duration::Seconds;
 use crate::model::error::Error;
 use crate::model::hold::{Held, Reached};
 use crate::model::hooks::Hooks;
@@ -76,10 +76,10 @@ pub struct FoundRoute {
     /// Whether clients are bound to a group by a cookie.
     pub group_stickiness: bool,
     /// The AWS CLI command that puts back what was found.
-    pub put_back: String,
+    pub revert_command: String,
 }
 
-/// A rule for testers as the balancer holds it.
+/// A test-traffic rule as the balancer holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundTesters {
     /// The rule's ARN.
@@ -150,7 +150,7 @@ pub struct FoundApp {
     pub past: [Past; 2],
     /// All routes that forward to one of them.
     pub routes: Vec<FoundRoute>,
-    /// All rules that lead testers to one of them.
+    /// All rules that lead test traffic to one of them.
     pub testers: Vec<FoundTesters>,
 }
 
@@ -162,7 +162,7 @@ pub struct Found {
     /// Those of the operator's alarms that are in ALARM.
     pub alarms: Vec<String>,
     /// Longer than a write takes from the check before it until it shows, in seconds.
-    pub settle_seconds: u32,
+    pub propagation_seconds: u32,
     /// What the calendar says.
     pub permit: Permit,
     /// For a restore of an execution: that one, and what it was itself a restore of.
@@ -314,7 +314,7 @@ fn make(input: &Input, execution: &Execution, found: &Found) -> Result<Plan, Ref
         release: input.release.clone(),
         execution: execution.clone(),
         may_write: may_write(&criteria, &stages),
-        settle_seconds: found.settle_seconds,
+        propagation_seconds: found.propagation_seconds,
         predecessors: Vec::new(),
         done: false,
         gone: Vec::new(),
@@ -353,7 +353,7 @@ fn criteria(input: &Input, found: &Found) -> Result<Criteria, String> {
     }
     if matches!(input.operation, Operation::Drain | Operation::Failback) {
         // Setting the fleet that gets more back to a few percent would give the rest to the one that is left.
-        criteria.probes = 0;
+        criteria.max_rechecks = 0;
     }
     Ok(criteria)
 }
@@ -407,7 +407,7 @@ fn route(found: &Found, app: usize, route: &FoundRoute, weights: RouteWeights) -
         label: found.label(&route.label, &found.apps[app]),
         before: weights.clone(),
         found: weights,
-        put_back: route.put_back.clone(),
+        revert_command: route.revert_command.clone(),
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn lockstep(names: &[&str], fields: Value) -> Plan {
         "operation": "shift", "loadBalancerArn": "arn:balancer",
         "execution": { "arn": "arn:execution", "startedAt": "2026-11-22T10:00:00Z" },
         "live": "prod1", "standby": "prod2", "routes": [], "stages": [], "mayWrite": [],
-        "settleSeconds": 15, "pollSeconds": 30, "periodSeconds": 60, "criteria": {}, "checks": [],
+        "propagationSeconds": 15, "pollSeconds": 30, "periodSeconds": 60, "criteria": {}, "checks": [],
     });
     if let (Value::Object(plan), Value::Object(fields)) = (&mut plan, fields) {
         plan.extend(fields);

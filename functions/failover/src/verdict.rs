@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bake::{Proposal, proposed_bake};
 pub use counts::{Counts, Evidence, Kind, Metric, Period, Stage};
-pub use criteria::{BothSick, Criteria, Outcome, TooLittleTraffic};
+pub use criteria::{Criteria, OnBothUnhealthy, OnInsufficientData, Outcome};
 pub use decide::judge;
 pub use guards::ill_beside;
 pub use limits::Limits;
@@ -47,14 +47,14 @@ pub use patience::Patience;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Verdict {
-    /// On to the next stage; from a probe, back to the weights of the stage it interrupted.
+    /// On to the next stage; from a recheck, back to the weights of the stage it interrupted.
     Advance,
     /// Change nothing and look again.
     Wait,
     /// Put back the weights found at the start.
     RollBack,
-    /// Set the standby back to `probePercent` for a while. Given only while it has everything.
-    Probe,
+    /// Set the standby back to `recheckPercent` for a while. Given only while it has everything.
+    Recheck,
     /// End the run and leave the weights for a person to decide on.
     Halt,
 }
@@ -66,7 +66,7 @@ pub enum Ending {
     /// Shown to be no worse than the acceptance margin.
     Accepted,
     /// Nothing against the standby, but not enough requests to show that it is good.
-    TooLittleTraffic,
+    InsufficientData,
     /// Something spoke against the standby.
     Suspect,
 }
@@ -76,7 +76,7 @@ impl Ending {
     pub const fn in_words(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
-            Self::TooLittleTraffic => "too little traffic",
+            Self::InsufficientData => "too few requests",
             Self::Suspect => "suspect",
         }
     }

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::duration::Seconds;
 use crate::input::hooks::ConfiguredHooks;
 use crate::input::probes::ConfiguredProbes;
-use crate::model::duration::Seconds;
 use crate::model::samples::Figures;
 use crate::model::weights::Percent;
 use crate::model::{Apps, Execution, Operation, Plan, Progress, StageRecord, Weights};
@@ -100,7 +100,7 @@ pub struct Probed {
 pub enum Status {
     /// The former standby carries all traffic.
     Shifted,
-    /// The standby is silent and may be deployed to.
+    /// The standby is drained and ready for deployment.
     Drained,
     /// Both fleets carry half of the traffic.
     Balanced,

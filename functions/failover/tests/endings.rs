@@ -45,7 +45,7 @@ fn plan(operation: &str, start: &Balancer) -> Plan {
             let weights = json!({ "prod1": live, "prod2": standby });
             json!({
                 "app": app, "arn": format!("arn:{app}-{number}"), "ruleArn": format!("arn:{app}-{number}"),
-                "label": format!("rule {app}{number}"), "found": weights, "before": weights, "putBack": "aws",
+                "label": format!("rule {app}{number}"), "found": weights, "before": weights, "revertCommand": "aws",
             })
         })
     });
@@ -54,14 +54,14 @@ fn plan(operation: &str, start: &Balancer) -> Plan {
         "balance" => (50, "healthyStandby"),
         _ => (100, "healthyStandby"),
     };
-    let stage = json!({ "standbyPercent": end, "bakeSeconds": 300, "mustShow": gate });
+    let stage = json!({ "standbyPercent": end, "bakeSeconds": 300, "gate": gate });
     let stages = if operation == "restore" { vec![] } else { vec![stage] };
     serde_json::from_value(json!({
         "version": 1, "app": if names.len() == 1 { json!(names[0]) } else { json!(names) }, "operation": operation,
         "apps": apps.collect::<Vec<_>>(), "routes": routes.collect::<Vec<_>>(), "stages": stages,
         "loadBalancerArn": "arn:balancer", "live": "prod1", "standby": "prod2", "mayWrite": [end],
         "execution": { "arn": "arn:execution", "startedAt": "2026-11-22T10:00:00Z" },
-        "settleSeconds": 15, "pollSeconds": 30, "periodSeconds": 60, "criteria": {}, "checks": [],
+        "propagationSeconds": 15, "pollSeconds": 30, "periodSeconds": 60, "criteria": {}, "checks": [],
     }))
     .unwrap()
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up.
-const FLOORS: [&str; 8] = ["verdict", "model", "input", "wire", "plan", "run", "report", "aws"];
+const FLOORS: [&str; 9] = ["duration", "verdict", "model", "input", "wire", "plan", "run", "report", "aws"];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

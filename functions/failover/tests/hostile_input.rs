@@ -71,9 +71,9 @@ fn nearly_right() -> impl Strategy<Value = Value> {
             .prop_map(|(k, v)| (k, json!(v))),
         (Just("fleets"), proptest::collection::btree_map("[a-z0-9]{0,6}", ".{0,40}", 0..4))
             .prop_map(|(k, v)| (k, json!(v))),
-        (Just("approve"), proptest::collection::vec(-5i64..130, 0..4)).prop_map(|(k, v)| (k, json!(v))),
-        (Just("approveWithin"), "[0-9]{0,5}[smh]").prop_map(|(k, v)| (k, json!(v))),
-        (Just("approveOtherwise"), prop_oneof![Just("rollBack"), Just("halt"), Just("wait")])
+        (Just("approveBefore"), proptest::collection::vec(-5i64..130, 0..4)).prop_map(|(k, v)| (k, json!(v))),
+        (Just("approvalTimeout"), "[0-9]{0,5}[smh]").prop_map(|(k, v)| (k, json!(v))),
+        (Just("onApprovalTimeout"), prop_oneof![Just("rollBack"), Just("halt"), Just("wait")])
             .prop_map(|(k, v)| (k, json!(v))),
         (prop_oneof![Just("startedBy"), Just("override")], any::<String>()).prop_map(|(k, v)| (k, json!(v))),
         (Just("dryRun"), any::<bool>()).prop_map(|(k, v)| (k, json!(v))),
@@ -107,7 +107,7 @@ fn criterion() -> impl Strategy<Value = &'static str> {
         "beta",
         "holdOdds",
         "holdPeriods",
-        "probePercent",
+        "recheckPercent",
         "slowSeconds",
         "historyPeriods",
         "alarms",
@@ -143,7 +143,7 @@ fn found() -> Found {
         hosts: Vec::new(),
         groups: vec![GroupWeight::new("arn:prod1", 100), GroupWeight::new("arn:prod2", 0)],
         group_stickiness: false,
-        put_back: String::new(),
+        revert_command: String::new(),
     };
     Found {
         apps: vec![FoundApp {
@@ -155,7 +155,7 @@ fn found() -> Found {
             testers: Vec::new(),
         }],
         alarms: Vec::new(),
-        settle_seconds: 15,
+        propagation_seconds: 15,
         permit: Permit::default(),
         chain: Vec::new(),
     }

@@ -9,9 +9,9 @@ const WHAT: &str = "What happened, where the traffic is, what to do.";
 const ARN: &str = "arn:aws:states:eu-central-1:123456789012:execution:failover:web-1";
 
 fn plan(operation: &str, stages: &[(u8, &str)]) -> Value {
-    let stages = stages.iter().map(|(percent, must_show)| {
-        json!({ "standbyPercent": percent, "bakeSeconds": 300, "mustShow": must_show })
-    });
+    let stages = stages
+        .iter()
+        .map(|(percent, gate)| json!({ "standbyPercent": percent, "bakeSeconds": 300, "gate": gate }));
     json!({
         "version": 1, "app": "web", "operation": operation, "release": "4f2a", "loadBalancerArn": "arn:balancer",
         "execution": { "arn": ARN, "startedAt": "2026-11-22T10:00:00Z" },
@@ -21,11 +21,11 @@ fn plan(operation: &str, stages: &[(u8, &str)]) -> Value {
             "before": { "prod1": 100, "prod2": 0 }, "slowSeconds": 1.0, "hungSeconds": 4.0,
         }],
         "routes": [{
-            "arn": "arn:rule", "ruleArn": "arn:rule", "label": "rule 10 on port 443", "putBack": "",
+            "arn": "arn:rule", "ruleArn": "arn:rule", "label": "rule 10 on port 443", "revertCommand": "",
             "found": { "prod1": 100, "prod2": 0 }, "before": { "prod1": 100, "prod2": 0 },
         }],
         "stages": stages.collect::<Vec<_>>(), "mayWrite": [10, 100],
-        "settleSeconds": 15, "pollSeconds": 30, "periodSeconds": 60, "criteria": {},
+        "propagationSeconds": 15, "pollSeconds": 30, "periodSeconds": 60, "criteria": {},
         "checks": [],
     })
 }
@@ -53,7 +53,7 @@ fn ended(ending: &str) -> Value {
 #[test]
 fn before_the_first_write_it_says_what_will_happen_when_and_by_whom() {
     let mut plan = shift();
-    plan["routes"][0]["putBack"] = "aws elbv2 modify-rule --rule-arn arn:rule".into();
+    plan["routes"][0]["revertCommand"] = "aws elbv2 modify-rule --rule-arn arn:rule".into();
     let notice = told(&plan, &Value::Null, &Value::Null).unwrap();
     assert_eq!(notice.subject, "[BEGINS] web: shift, prod2 (release 4f2a)");
     let expected = [
@@ -147,16 +147,16 @@ fn where_it_waits_for_a_person_it_says_what_was_measured_and_what_to_type() {
     plan["approval"] = json!({ "before": [100], "withinSeconds": 3600, "otherwise": "halt" });
     let progress = json!({ "stage": 0, "waitSeconds": 30, "waitsSince": "2026-11-22T10:15:00Z", "timeline": [
         { "stage": 0, "weights": { "prod1": 90, "prod2": 10 }, "startedAt": "2026-11-22T10:01:00Z",
-          "verdict": "wait", "reason": "nothing against prod2", "ending": "accepted" },
+          "verdict": "wait", "reason": "no difference found", "ending": "accepted" },
     ] });
     let notice = told(&plan, &progress, &Value::Null).unwrap();
     assert_eq!(notice.subject, "[APPROVE] web: shift to 100 % on prod2?");
     for expected in [
         "waits for an approval before prod1 0 %, prod2 100 %",
         "until 2026-11-22 11:15:00 UTC the run ends and leaves the weights as they are",
-        "prod1 90 %, prod2 10 %; accepted; nothing against prod2",
-        "add-tags --resource-arns arn:one --tags 'Key=failover:request,Value=approve 100'",
-        "Value=rollBack'",
+        "prod1 90 %, prod2 10 %; accepted; no difference found",
+        "add-tags --resource-arns arn:one --tags 'Key=failover:request,Value=approve-100'",
+        "Value=rollback'",
         "To go on, either of:\n  failover approve web\n",
         "To go back, either of:\n  failover rollback web\n",
     ] {
@@ -242,7 +242,7 @@ fn a_run_that_another_state_machine_started_says_so() {
 
 #[test]
 fn an_ending_that_pages_says_so_first() {
-    for ending in ["FailedOver", "Overtaken", "Halted", "SwapFailed", "RollBackFailed"] {
+    for ending in ["FailedOver", "ExternalChange", "Halted", "RollBackFailed"] {
         let notice = told(&shift(), &Value::Null, &ended(ending)).unwrap();
         assert_eq!(notice.subject, format!("[ACT NOW] web: shift ended in {ending}"));
         assert!(notice.text.starts_with("TRAFFIC   "), "{}", notice.text);
@@ -251,6 +251,14 @@ fn an_ending_that_pages_says_so_first() {
         // What is left behind is not certain.
         assert_eq!(notice.event.weights, None);
     }
+}
+
+#[test]
+fn roles_that_are_not_recorded_wait_for_the_morning() {
+    let notice = told(&shift(), &Value::Null, &ended("RolesNotRecorded")).unwrap();
+    assert_eq!(notice.subject, "[TICKET] web: shift ended in RolesNotRecorded");
+    assert!(notice.text.contains("The traffic is fine."), "{}", notice.text);
+    assert!(!notice.event.pages);
 }
 
 #[test]
@@ -281,8 +289,8 @@ fn a_subject_fits_into_a_mail() {
 fn a_rollback_that_does_not_get_through_pages_while_it_is_tried() {
     let mut plan = shift();
     let mut other = plan["routes"][0].clone();
-    plan["routes"][0]["putBack"] = "aws elbv2 modify-rule --rule-arn arn:rule".into();
-    other["putBack"] = "aws elbv2 modify-listener --listener-arn arn:listener".into();
+    plan["routes"][0]["revertCommand"] = "aws elbv2 modify-rule --rule-arn arn:rule".into();
+    other["revertCommand"] = "aws elbv2 modify-listener --listener-arn arn:listener".into();
     plan["routes"].as_array_mut().unwrap().push(other);
     let request = json!({
         "execution": ARN, "input": { "app": "web" }, "plan": plan, "progress": null, "ended": null,

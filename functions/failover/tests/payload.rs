@@ -93,7 +93,7 @@ fn found(signs_in: bool) -> Found {
                 hosts: Vec::new(),
                 groups: vec![GroupWeight::new(groups[0], 100), GroupWeight::new(groups[1], 0)],
                 group_stickiness: false,
-                put_back: command::put_back(None, &rule, &actions(groups, signs_in)),
+                revert_command: command::revert_command(None, &rule, &actions(groups, signs_in)),
             }
         };
         let past = [Past::default(), Past::default()];
@@ -109,14 +109,14 @@ fn found(signs_in: bool) -> Found {
     Found {
         apps: names().iter().map(app).collect(),
         alarms: Vec::new(),
-        settle_seconds: 15,
+        propagation_seconds: 15,
         permit: Permit::default(),
         chain: Vec::new(),
     }
 }
 
-const REASON: &str = "failures: production-2 0.13 % (13 of 10,000) against production-1 0.089 % (89 of 90,000): nothing \
-                      against production-2, but too little traffic to prove it good; with less than an hour of \
+const REASON: &str = "failures: production-2 0.13 % (13 of 10,000) against production-1 0.089 % (89 of 90,000): no \
+                      difference found; too few requests to prove it good (needs 22,400, has 10,000); with less than an hour of \
                       history, more bad luck is allowed for";
 
 /// A verdict with all its figures.
@@ -127,6 +127,7 @@ fn decision(verdict: Verdict, reason: &str) -> Decision {
         live,
         standby,
         past_of: live,
+        period_seconds: 60,
         history: &[],
         beside: &[],
         balancer_history: &[],
@@ -140,7 +141,7 @@ fn decision(verdict: Verdict, reason: &str) -> Decision {
     Decision {
         verdict,
         reason: reason.into(),
-        ending: Some(Ending::TooLittleTraffic),
+        ending: Some(Ending::InsufficientData),
         figures,
         both_dead: true,
         unmet: true,
@@ -148,7 +149,7 @@ fn decision(verdict: Verdict, reason: &str) -> Decision {
     }
 }
 
-/// A run that has been through all its stages, a probe and an approval in between; its last figures and reason.
+/// A run that has been through all its stages, a recheck and an approval in between; its last figures and reason.
 fn at_the_end(plan: &Plan, reason: &str) -> (Progress, Value, String) {
     let now = plan.execution.started_at;
     let mut run = Progress::default();
@@ -168,8 +169,7 @@ fn at_the_end(plan: &Plan, reason: &str) -> (Progress, Value, String) {
 
 /// The most that any state of a run hands on, in bytes.
 fn most(signs_in: bool, reason: &str) -> usize {
-    let given =
-        json!({ "app": names(), "bake": "15m", "approve": [50], "release": "2026-11-22T10-00-00Z-4f2a9e1c" });
+    let given = json!({ "app": names(), "bake": "15m", "approveBefore": [50], "release": "2026-11-22T10-00-00Z-4f2a9e1c" });
     let execution = Execution { arn: EXECUTION.into(), started_at: "2026-11-22T10:00:00Z".parse().unwrap() };
     let plan = plan(&Input::parse(&given).unwrap(), &execution, &found(signs_in)).unwrap();
     assert_eq!((plan.apps.len(), plan.routes.len()), (APPS, APPS * ROUTES));

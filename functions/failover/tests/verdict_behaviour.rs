@@ -1,8 +1,8 @@
 //! What the verdict does in the situations that an operator meets.
 
 use failover::verdict::{
-    BothSick, Counts, Criteria, Ending, Evidence, Judgement, Kind, Outcome, Period, Stage, TooLittleTraffic,
-    Verdict, judge, proposed_bake,
+    Counts, Criteria, Ending, Evidence, Judgement, Kind, OnBothUnhealthy, OnInsufficientData, Outcome,
+    Period, Stage, Verdict, judge, proposed_bake,
 };
 
 /// A healthy fleet's share of so many requests.
@@ -72,6 +72,7 @@ impl Run {
                 live: "prod1",
                 standby: "prod2",
                 past_of: "prod1",
+                period_seconds: 60,
                 history: &self.history,
                 beside: &[],
                 balancer_history: &self.balancer_history,
@@ -97,7 +98,7 @@ fn a_good_release_waits_for_its_bake_and_advances() {
     let run = Run::at(10);
     run.expect(Verdict::Wait, None, &["0 of 5 periods"]);
     let run = run.periods(4, healthy(36_000), healthy(4000));
-    run.expect(Verdict::Wait, None, &["4 of 5 periods", "nothing against prod2"]);
+    run.expect(Verdict::Wait, None, &["4 of 5 periods", "no difference found"]);
     let run = run.periods(1, healthy(36_000), healthy(4000));
     run.expect(
         Verdict::Advance,
@@ -164,7 +165,7 @@ fn connection_errors_beyond_the_requests_count_once_a_request() {
 
 /// Between what is proven good and what is rolled back traffic is not what is missing.
 #[test]
-fn too_little_traffic_is_said_only_where_traffic_is_missing() {
+fn too_few_requests_is_said_only_where_traffic_is_missing() {
     let unproven = |failures: u64| {
         let mut run = Run::at(50).periods(60, failing(10_000, 100), failing(10_000, failures));
         run.history = vec![failing(20_000, 200); 60];
@@ -173,8 +174,8 @@ fn too_little_traffic_is_said_only_where_traffic_is_missing() {
         unproven.then_some(judged.reason)
     };
     let unproven: Vec<String> = (100..200).filter_map(unproven).collect();
-    assert!(unproven.iter().any(|reason| reason.contains("but not proven good")), "{unproven:?}");
-    assert!(!unproven.iter().any(|reason| reason.contains("too little traffic")), "{unproven:?}");
+    assert!(unproven.iter().any(|reason| reason.contains("and yet not proven good")), "{unproven:?}");
+    assert!(!unproven.iter().any(|reason| reason.contains("too few requests")), "{unproven:?}");
 }
 
 #[test]
@@ -184,14 +185,18 @@ fn thin_traffic_advances_unproven_waits_or_rolls_back_as_asked() {
         run.history = vec![healthy(20); 60];
         run
     };
-    thin().expect(Verdict::Advance, Some(Ending::TooLittleTraffic), &["too little traffic to prove it good"]);
+    thin().expect(
+        Verdict::Advance,
+        Some(Ending::InsufficientData),
+        &["too few requests to prove it good (needs "],
+    );
     let mut run = thin();
-    run.criteria.too_little_traffic = TooLittleTraffic::RollBack;
-    run.expect(Verdict::RollBack, Some(Ending::TooLittleTraffic), &["too little traffic"]);
-    run.criteria.too_little_traffic = TooLittleTraffic::Wait;
+    run.criteria.on_insufficient_data = OnInsufficientData::RollBack;
+    run.expect(Verdict::RollBack, Some(Ending::InsufficientData), &["too few requests"]);
+    run.criteria.on_insufficient_data = OnInsufficientData::Wait;
     run.expect(Verdict::Wait, None, &["0 of 30 periods of waiting"]);
     let run = run.periods(30, healthy(18), healthy(2));
-    run.expect(Verdict::RollBack, Some(Ending::TooLittleTraffic), &["did not change that"]);
+    run.expect(Verdict::RollBack, Some(Ending::InsufficientData), &["did not change that"]);
 }
 
 #[test]
@@ -207,9 +212,9 @@ fn no_request_at_all_is_no_pass() {
 fn a_silent_standby_is_rolled_back() {
     let run = Run::at(10).periods(1, healthy(2000), healthy(0));
     assert_eq!(run.judge().verdict, Verdict::Wait);
-    let words = ["prod2 is silent: 0 requests in the last 2 periods where 400 were due"];
+    let words = ["prod2 lacks traffic: 0 requests in the last 2 periods where 400 were due"];
     run.periods(1, healthy(2000), healthy(0)).expect(Verdict::RollBack, Some(Ending::Suspect), &words);
-    let words = ["prod2 is silent", "4,000 were due"];
+    let words = ["prod2 lacks traffic", "4,000 were due"];
     Run::at(100).periods(2, healthy(0), healthy(0)).expect(Verdict::RollBack, Some(Ending::Suspect), &words);
 }
 
@@ -223,11 +228,15 @@ fn both_fleets_sick_waits_and_never_advances() {
         )
     };
     for periods in 1..30 {
-        sick(periods).expect(Verdict::Wait, None, if periods > 1 { &["both fleets are sick"] } else { &[] });
+        sick(periods).expect(
+            Verdict::Wait,
+            None,
+            if periods > 1 { &["both fleets are unhealthy"] } else { &[] },
+        );
     }
     sick(31).expect(Verdict::RollBack, Some(Ending::Suspect), &["both fleets", "rolled back"]);
     let mut run = sick(31);
-    run.criteria.both_sick = BothSick::Halt;
+    run.criteria.on_both_unhealthy = OnBothUnhealthy::Halt;
     run.expect(Verdict::Halt, Some(Ending::Suspect), &["both fleets", "halted with the weights as they are"]);
     // Once they have recovered, the stage goes on.
     let run = sick(10).periods(4, healthy(1000), healthy(1000));
@@ -244,25 +253,25 @@ fn with_everything_on_the_standby_a_probe_tells_an_outage_of_both_from_a_fault()
         )
     };
     full().expect(
-        Verdict::Probe,
+        Verdict::Recheck,
         None,
         &["prod2 is worse than prod1 was before the run", "weight 10 for 4 periods"],
     );
 
-    let probe = || full().stage(1, 10, Kind::Probe);
-    probe().expect(Verdict::Wait, None, &["probe, 0 of 4 periods"]);
-    let guilty = probe().periods(1, healthy(1800), failing(200, 40));
+    let recheck = || full().stage(1, 10, Kind::Recheck);
+    recheck().expect(Verdict::Wait, None, &["recheck, 0 of 4 periods"]);
+    let guilty = recheck().periods(1, healthy(1800), failing(200, 40));
     guilty.expect(Verdict::RollBack, Some(Ending::Suspect), &["prod2"]);
 
-    let both = probe().periods(4, failing(1800, 360), failing(200, 40));
-    both.expect(Verdict::Wait, None, &["both fleets are sick"]);
-    let over = probe().periods(4, healthy(1800), healthy(200));
-    over.expect(Verdict::Advance, None, &["the probe clears prod2"]);
+    let both = recheck().periods(4, failing(1800, 360), failing(200, 40));
+    both.expect(Verdict::Wait, None, &["both fleets are unhealthy"]);
+    let over = recheck().periods(4, healthy(1800), healthy(200));
+    over.expect(Verdict::Advance, None, &["the recheck clears prod2"]);
     // Back in the stage, what was held against it beside the past is void.
     let back = over.stage(1, 100, Kind::Shift);
-    back.expect(Verdict::Wait, None, &["0 of 5 periods", "nothing against prod2"]);
+    back.expect(Verdict::Wait, None, &["0 of 5 periods", "no difference found"]);
     let back = back.periods(5, healthy(0), healthy(2000));
-    back.expect(Verdict::Advance, Some(Ending::TooLittleTraffic), &["nothing against prod2"]);
+    back.expect(Verdict::Advance, Some(Ending::InsufficientData), &["no difference found"]);
 }
 
 #[test]
@@ -270,16 +279,16 @@ fn probes_are_limited_and_after_them_a_standby_that_does_not_carry_the_load_goes
     let mut run = Run::at(50).periods(5, healthy(1000), healthy(1000));
     for _ in 0..2 {
         run = run.stage(1, 100, Kind::Shift).periods(1, healthy(0), failing(2000, 400));
-        assert_eq!(run.judge().verdict, Verdict::Probe);
-        run = run.stage(1, 10, Kind::Probe).periods(4, healthy(1800), healthy(200));
+        assert_eq!(run.judge().verdict, Verdict::Recheck);
+        run = run.stage(1, 10, Kind::Recheck).periods(4, healthy(1800), healthy(200));
         assert_eq!(run.judge().verdict, Verdict::Advance);
     }
     run = run.stage(1, 100, Kind::Shift).periods(1, healthy(0), failing(2000, 400));
     let words = ["failures: 20 % (400 of 2,000) at 100 %, 0 % (0 of 800) at 10 %", "does not carry the load"];
     run.expect(Verdict::RollBack, Some(Ending::Suspect), &words);
-    // Without any probe there is nothing that it could have been well at.
+    // Without any recheck there is nothing that it could have been well at.
     let mut run = Run::at(100).periods(1, healthy(0), failing(2000, 400));
-    run.criteria.probes = 0;
+    run.criteria.max_rechecks = 0;
     run.expect(Verdict::RollBack, Some(Ending::Suspect), &["prod2 is worse than prod1 was before the run"]);
 }
 
@@ -293,8 +302,9 @@ fn a_plainly_ill_standby_is_held_and_goes_back() {
         run.criteria.still_suspect = Outcome::Advance;
         run.periods(periods, healthy(36), failing(4, 2))
     };
-    let words =
-        ["prod2 is ill: failures 50 % (6 of 12) against 0 % on prod1 before the run, 0 % (0 of 108) now"];
+    let words = [
+        "prod2 is degraded: failures 50 % (6 of 12) against 0 % on prod1 before the run, 0 % (0 of 108) now",
+    ];
     ill(3).expect(Verdict::Wait, None, &words);
     ill(12).expect(Verdict::RollBack, Some(Ending::Suspect), &["did not change in 10 periods of holding"]);
     // What live suffers from as well is not the standby's.
@@ -302,7 +312,7 @@ fn a_plainly_ill_standby_is_held_and_goes_back() {
     assert!(!both.judge().reason.contains("is ill"), "{}", both.judge().reason);
 }
 
-/// What is held against it is said as it is: that there was too little traffic would be no excuse.
+/// What is held against it is said as it is: that there were too few requests would be no excuse.
 #[test]
 fn a_suspect_with_everything_on_it_is_held_as_well() {
     let run = Run::at(100).periods(4, healthy(0), healthy(2000)).periods(1, healthy(0), failing(2000, 16));
@@ -354,7 +364,7 @@ fn errors_of_a_neighbour_neither_hide_nor_convict() {
         }
         let failing = Run::at(percent).periods(5, healthy(live), failing(standby, standby / 3));
         let judged = answered_by_the_balancer(failing, 5000).judge();
-        let found = if percent < 100 { Verdict::RollBack } else { Verdict::Probe };
+        let found = if percent < 100 { Verdict::RollBack } else { Verdict::Recheck };
         assert_eq!(judged.verdict, found, "{percent} %: {}", judged.reason);
         assert!(!judged.reason.contains("balancer"), "{}", judged.reason);
     }
@@ -366,7 +376,7 @@ fn where_nobody_comes_the_reason_says_what_that_may_be() {
     let run = Run::at(10).periods(5, none, none);
     run.expect(Verdict::Wait, None, &["no request in this stage", "maintenance page"]);
     let alone = Run::at(100).periods(2, none, none);
-    alone.expect(Verdict::RollBack, Some(Ending::Suspect), &["prod2 is silent", "maintenance page"]);
+    alone.expect(Verdict::RollBack, Some(Ending::Suspect), &["prod2 lacks traffic", "maintenance page"]);
     let one_sided = Run::at(10).periods(5, healthy(1), none).judge();
     assert!(!one_sided.reason.contains("maintenance"), "{}", one_sided.reason);
 }
@@ -434,8 +444,8 @@ fn criteria_default_by_metric_and_refuse_what_makes_no_sense() {
         (r#"{"failures": {"marginPercent": 60}}"#, "`criteria.failures.acceptMarginPercent`"),
         (r#"{"slow": {"floorPercent": 1}}"#, "`criteria.slow.acceptFloorPercent`"),
         (r#"{"clientErrors": {"sharePercent": 20}}"#, "add up to 110"),
-        (r#"{"probePeriods": 0}"#, "`criteria.probePeriods`"),
-        (r#"{"bothPeriods": 0}"#, "`criteria.bothPeriods`"),
+        (r#"{"recheckPeriods": 0}"#, "`criteria.recheckPeriods`"),
+        (r#"{"bothUnhealthyFor": "0s"}"#, "`criteria.bothUnhealthyFor`"),
         (r#"{"historyPeriods": 1}"#, "`criteria.historyPeriods`"),
         (r#"{"clientErrors": {"limitPercent": 101}}"#, "`criteria.clientErrors.limitPercent`"),
     ] {

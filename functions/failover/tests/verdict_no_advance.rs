@@ -8,7 +8,7 @@ fn failing(requests: u64, percent: u64) -> Counts {
     Counts { requests, failures: requests * percent / 100, ..Counts::default() }
 }
 
-/// What happens to a run for some periods: how many, the stage, whether it is a probe, and what live and
+/// What happens to a run for some periods: how many, the stage, whether it is a recheck, and what live and
 /// the standby fail of their requests, in percent.
 type Spell = (usize, usize, bool, u64, u64);
 
@@ -21,14 +21,14 @@ fn spell() -> impl Strategy<Value = Spell> {
 
 const SHARES: [u8; 5] = [10, 25, 50, 75, 100];
 
-/// Periods of so many requests. A probe is one at 10 %, and interrupts nothing but the last stage.
+/// Periods of so many requests. A recheck is one at 10 %, and interrupts nothing but the last stage.
 fn periods(mut spells: Vec<Spell>, hundreds: u64) -> Vec<Period> {
     spells.sort_by_key(|spell| spell.1);
-    let of_spell = |(count, stage, probe, live, standby): Spell| {
-        let probe = probe && stage == 4;
-        let standby_percent = if probe { 10 } else { SHARES[stage] };
+    let of_spell = |(count, stage, recheck, live, standby): Spell| {
+        let recheck = recheck && stage == 4;
+        let standby_percent = if recheck { 10 } else { SHARES[stage] };
         let requests = |percent: u8| u64::from(percent) * hundreds;
-        let kind = if probe { Kind::Probe } else { Kind::Shift };
+        let kind = if recheck { Kind::Recheck } else { Kind::Shift };
         let live = failing(requests(100 - standby_percent), live);
         let standby = failing(requests(standby_percent), standby);
         std::iter::repeat_n(
@@ -39,7 +39,7 @@ fn periods(mut spells: Vec<Spell>, hundreds: u64) -> Vec<Period> {
     spells.into_iter().flat_map(of_spell).collect()
 }
 
-/// The standby has been cleared by every probe that there may be, and fails so many percent all the same once
+/// The standby has been cleared by every recheck that there may be, and fails so many percent all the same once
 /// it has everything: too few to be plainly ill.
 fn cleared_and_ill(count: usize, ill: u64, hundreds: u64) -> Vec<Period> {
     let cleared = [(2, 4, false, 0, 0), (4, 4, true, 0, 0)];
@@ -56,6 +56,7 @@ fn judged(hundreds: u64, periods: &[Period], mixed: &[Period], bake_periods: u32
         live: "prod1",
         standby: "prod2",
         past_of: "prod1",
+        period_seconds: 60,
         history: &history,
         beside: &[],
         balancer_history: &[],
@@ -86,7 +87,7 @@ proptest! {
             let agree = stage.standby_percent == 100
                 || judgement.metrics.iter().all(|m| m.past_odds >= 20.0 && m.concurrent_odds >= 20.0);
             prop_assert!(judgement.odds < 20.0 || !agree, "{judgement:?}");
-            let excused = judgement.reason.contains("too little traffic");
+            let excused = judgement.reason.contains("too few requests");
             prop_assert!(judgement.odds < 2.0 || !excused, "{judgement:?}");
         }
     }
@@ -97,14 +98,14 @@ proptest! {
         spells in prop::collection::vec(spell(), 0..8),
         changes in prop::collection::vec(spell(), 0..3),
         stage in 0..5_usize,
-        probe in any::<bool>(),
+        recheck in any::<bool>(),
         (count, ill) in (3..40_usize, 50..=100_u64),
         hundreds in 1..30_u64,
         bake in 1..6_u32,
     ) {
         let mut spells: Vec<Spell> = spells.into_iter().filter(|spell| spell.1 <= stage).collect();
         spells.sort_by_key(|spell| spell.1);
-        spells.push((count, stage, probe, 0, ill));
+        spells.push((count, stage, recheck, 0, ill));
         let (periods, mixed) = (periods(spells, hundreds), periods(changes, hundreds));
         let (_, judgement) = judged(hundreds, &periods, &mixed, bake);
         prop_assert_ne!(judgement.verdict, Verdict::Advance, "{}", judgement.reason);
@@ -122,7 +123,7 @@ proptest! {
         bake in 1..6_u32,
     ) {
         let hundreds = 20 * twenties;
-        // In the last stage it is the probe that sees both.
+        // In the last stage it is the recheck that sees both.
         let spells: Vec<Spell> = [(well, stage, true, 0, 0), (count, stage, true, ill, ill)]
             .into_iter()
             .filter(|spell| spell.0 > 0)

@@ -1,8 +1,8 @@
 //! What must hold for any counts at all.
 
 use failover::verdict::{
-    BothSick, Counts, Criteria, Evidence, Judgement, Kind, Period, Stage, TooLittleTraffic, Verdict, judge,
-    proposed_bake,
+    Counts, Criteria, Evidence, Judgement, Kind, OnBothUnhealthy, OnInsufficientData, Period, Stage, Verdict,
+    judge, proposed_bake,
 };
 use proptest::prelude::*;
 
@@ -21,7 +21,7 @@ fn counts() -> impl Strategy<Value = Counts> {
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
-    prop_oneof![4 => Just(Kind::Shift), 1 => Just(Kind::Probe)]
+    prop_oneof![4 => Just(Kind::Shift), 1 => Just(Kind::Recheck)]
 }
 
 fn period() -> impl Strategy<Value = Period> {
@@ -69,12 +69,13 @@ fn criteria() -> impl Strategy<Value = Criteria> {
             }
             criteria.early_advance = flags[0];
             criteria.failures.limit_percent = flags[1].then_some(5.0);
-            criteria.too_little_traffic = match (flags[2], flags[3]) {
-                (true, true) => TooLittleTraffic::Wait,
-                (true, false) => TooLittleTraffic::RollBack,
-                _ => TooLittleTraffic::Advance,
+            criteria.on_insufficient_data = match (flags[2], flags[3]) {
+                (true, true) => OnInsufficientData::Wait,
+                (true, false) => OnInsufficientData::RollBack,
+                _ => OnInsufficientData::Advance,
             };
-            criteria.both_sick = if flags[4] { BothSick::Halt } else { BothSick::RollBack };
+            criteria.on_both_unhealthy =
+                if flags[4] { OnBothUnhealthy::Halt } else { OnBothUnhealthy::RollBack };
             criteria.history_periods = if flags[5] { 10 } else { 60 };
             criteria
         },
@@ -112,7 +113,7 @@ proptest! {
         prop_assert_eq!(criteria.check(), Ok(()));
         let evidence = Evidence {
             live: "prod1",
-            standby: "prod2", past_of: "prod1",
+            standby: "prod2", past_of: "prod1", period_seconds: 60,
             history: &history,
             beside: &[], balancer_history: &balancer_history,
             periods: &periods,
@@ -135,10 +136,10 @@ proptest! {
         stage in stage(),
     ) {
         let evidence = Evidence {
-            live: "prod1", standby: "prod2", past_of: "prod1", history: &history, beside: &[], balancer_history: &[], periods: &periods, mixed: &mixed, stage,
+            live: "prod1", standby: "prod2", past_of: "prod1", period_seconds: 60, history: &history, beside: &[], balancer_history: &[], periods: &periods, mixed: &mixed, stage,
         };
         let judgement = judge(&Criteria::default(), &evidence);
-        if judgement.verdict == Verdict::Probe {
+        if judgement.verdict == Verdict::Recheck {
             prop_assert!(stage.standby_percent >= 100 && stage.kind == Kind::Shift);
         }
     }
@@ -151,7 +152,7 @@ proptest! {
         stage in stage(),
     ) {
         let evidence = Evidence {
-            live: "prod1", standby: "prod2", past_of: "prod1", history: &history, beside: &[], balancer_history: &[], periods: &periods, mixed: &mixed, stage,
+            live: "prod1", standby: "prod2", past_of: "prod1", period_seconds: 60, history: &history, beside: &[], balancer_history: &[], periods: &periods, mixed: &mixed, stage,
         };
         let judgement = judge(&Criteria::default(), &evidence);
         if judgement.verdict == Verdict::Advance && stage.kind == Kind::Shift {

@@ -23,6 +23,7 @@ fn run(history: &[Counts], period: impl Fn(usize, u8) -> (Counts, Counts)) -> Op
             live: "prod1",
             standby: "prod2",
             past_of: "prod1",
+            period_seconds: 60,
             history,
             beside: &[],
             balancer_history: &[],
@@ -164,13 +165,14 @@ fn a_recheck_clears_only_what_it_could_have_shown() {
     };
     let judged = |rechecked: usize, requests: u64| {
         let mut periods = vec![period(100, Kind::Shift, counts(0, 0), counts(30, 2)); 10];
-        let recheck = period(10, Kind::Probe, counts(9 * requests, 0), counts(requests, 0));
+        let recheck = period(10, Kind::Recheck, counts(9 * requests, 0), counts(requests, 0));
         periods.extend(std::iter::repeat_n(recheck, rechecked));
-        let stage = Stage { index: 0, standby_percent: 10, kind: Kind::Probe, bake_periods: 20 };
+        let stage = Stage { index: 0, standby_percent: 10, kind: Kind::Recheck, bake_periods: 20 };
         let evidence = Evidence {
             live: "prod1",
             standby: "prod2",
             past_of: "prod1",
+            period_seconds: 60,
             history: &history,
             beside: &[],
             balancer_history: &[],

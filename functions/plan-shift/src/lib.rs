@@ -23,7 +23,7 @@ use serde_json::Value;
 
 /// Longer than a write takes from the check before it until it shows, where the deployment does not
 /// say otherwise.
-const SETTLE_SECONDS: u32 = 15;
+const PROPAGATION_SECONDS: u32 = 15;
 
 /// How a restore that was itself restored is followed back to an app: nobody stops so many.
 const RESTORES_IN_A_ROW: usize = 20;
@@ -39,7 +39,7 @@ pub struct Deployment {
     fleets: String,
     /// When runs may start, or what is wrong with its parameters.
     calendar: Result<Calendar, String>,
-    settle_seconds: u32,
+    propagation_seconds: u32,
 }
 
 impl Deployment {
@@ -49,7 +49,7 @@ impl Deployment {
             pattern: setting("TARGET_GROUP_PATTERN"),
             fleets: setting("FLEETS"),
             calendar: Calendar::parse(&setting("WINDOWS"), &setting("WINDOW_TIME_ZONE"), &setting("FREEZES")),
-            settle_seconds: setting("SETTLE_SECONDS").parse().unwrap_or(SETTLE_SECONDS),
+            propagation_seconds: setting("PROPAGATION_SECONDS").parse().unwrap_or(PROPAGATION_SECONDS),
         }
     }
 }
@@ -79,7 +79,7 @@ pub async fn handle(
         input: &input,
         execution: &request.execution.arn,
         chain: &chain,
-        settle_seconds: deployment.settle_seconds,
+        propagation_seconds: deployment.propagation_seconds,
         now: aws::now(),
     };
     let found = Found { permit, ..find(clients, &deployment, asking).await.map_err(untouched)? };

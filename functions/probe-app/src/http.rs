@@ -68,10 +68,10 @@ impl Client {
         loopback: bool,
         secret: Option<&Secret>,
     ) -> Result<(), String> {
-        let limit = Duration::from_secs(probe.within.0.into());
+        let limit = Duration::from_secs(probe.timeout.0.into());
         let hidden = |text: &str| secret.map_or_else(|| text.to_owned(), |secret| secret.hidden_in(text));
         let answer = tokio::time::timeout(limit, self.follow(probe, address, loopback, secret)).await;
-        let answer = answer.unwrap_or_else(|_| Err(format!("no whole answer within {}", probe.within)));
+        let answer = answer.unwrap_or_else(|_| Err(format!("no whole answer within {}", probe.timeout)));
         let mut answer = answer.map_err(|wrong| hidden(&wrong))?;
         if secret.is_some() {
             answer.body = hidden(&String::from_utf8_lossy(&answer.body)).into_bytes();

@@ -36,7 +36,7 @@ pub async fn handle(
     let (plan, current, more) = listener::still_there(&client, plan).await?;
     let gone = plan.gone.iter().cloned().chain(more).collect();
     let (fence, claimed_anew) = match fence {
-        Err(error) if error.kind == Kind::Overtaken && plan.operation == Operation::Restore => {
+        Err(error) if error.kind == Kind::ExternalChange && plan.operation == Operation::Restore => {
             let as_wanted = |(route, current): (&Route, &Current)| {
                 weights::gives(&current.groups, &plan.before_groups(route))
             };
@@ -48,7 +48,7 @@ pub async fn handle(
         fence => fence?,
     };
     let allowed = |route: &_| roll_back::may_hold(&plan, route);
-    listener::check_not_overtaken(&plan, &plan.routes, &current, allowed)?;
+    listener::check_no_external_change(&plan, &plan.routes, &current, allowed)?;
     let seen = Seen { targets, unread, gone, claimed_anew };
     let ways = roll_back::ways(&plan, &seen, earlier.as_ref());
     // A route that sends its traffic as wanted is left alone, even if it was found as a fixed forward.

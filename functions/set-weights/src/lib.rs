@@ -30,7 +30,7 @@ pub async fn handle(client: Client, step: Step) -> Result<Progress, Error> {
     let fence = claims::fence(&client, &plan).await?;
     let current = listener::read(&client, &plan, &plan.routes).await?;
     let allowed = |route: &_| progress::may_hold_before_set(&plan, &progress, route);
-    listener::check_not_overtaken(&plan, &plan.routes, &current, allowed)?;
+    listener::check_no_external_change(&plan, &plan.routes, &current, allowed)?;
     progress::check_health(&plan, percent, &targets)?;
     let desired = |route: &_| plan.stage_groups(route, percent);
     listener::write(&client, &plan, &current, fence, allowed, weights::holds, desired).await?;

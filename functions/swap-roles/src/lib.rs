@@ -1,4 +1,4 @@
-//! Records which fleet is live once the weights of the last stage are proven, leads testers to the other
+//! Records which fleet is live once the weights of the last stage are proven, leads test traffic to the other
 //! one, and returns the output of the execution. Its failure never moves traffic of users.
 
 #![deny(clippy::disallowed_methods)]
@@ -33,7 +33,8 @@ pub async fn handle((client, step_functions): Clients, request: SwapRequest) -> 
         unfinished(error, "which fleet is live could not be recorded", way_out)
     })?;
     testers::lead_on(&client, &plan).await.map_err(|error| {
-        let what = format!("testers may see {}, which is live, instead of {}", outcome.live, outcome.standby);
+        let what =
+            format!("test traffic may go to {}, which is live, instead of {}", outcome.live, outcome.standby);
         unfinished(error, &what, "once that is mended, a `drain` leads them to the standby")
     })?;
     if let Some(last) = progress.timeline.last() {
@@ -57,7 +58,7 @@ async fn check_newcomers(client: &Client, plan: &Plan, standby: Percent) -> Resu
         return Ok(());
     };
     Err(Error::new(
-        Kind::Overtaken,
+        Kind::ExternalChange,
         format!(
             "{}: the routes of this run are where it was to bring them, and that is recorded, but there is more by \
              now: {against}. Somebody made that while the run went on. Correct or delete it; a `drain` with `standby` \
@@ -70,9 +71,9 @@ async fn check_newcomers(client: &Client, plan: &Plan, standby: Percent) -> Resu
 /// The error with what it means; what may pass is tried again, and somebody else's routes are left.
 fn unfinished(error: Error, what: &str, way_out: &str) -> Error {
     let kind = match error.kind {
-        Kind::Overtaken => return error,
+        Kind::ExternalChange => return error,
         Kind::AwsUnavailable => Kind::AwsUnavailable,
-        _ => Kind::SwapFailed,
+        _ => Kind::RolesNotRecorded,
     };
     Error::new(kind, format!("{what}: {}; {way_out}.", error.message))
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use failover::duration::Seconds;
 use failover::model::Operation;
-use failover::model::duration::Seconds;
 
 /// How it ends, at the end of the help.
 const EXITS: &str = "Exit codes: 0 done, 1 rolled back or refused, 3 could not ask, 4 act now, 130 stopped \

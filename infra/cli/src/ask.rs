@@ -26,8 +26,8 @@ pub enum Request {
     Approve(Percent),
     /// Stay.
     Pause,
-    /// Nothing any more.
-    Nothing,
+    /// Go on.
+    Resume,
     /// End the bake of this percent.
     Promote(Percent),
     /// Go back.
@@ -40,7 +40,7 @@ impl Request {
         match self {
             Self::Approve(percent) => format!("approve-{}", percent.get()),
             Self::Pause => "pause".into(),
-            Self::Nothing => failover::run::request::NOTHING.into(),
+            Self::Resume => "resume".into(),
             Self::Promote(percent) => format!("promote-{}", percent.get()),
             Self::Rollback => "rollback".into(),
         }
@@ -58,7 +58,7 @@ impl Request {
                 Some(format!("the bake is over; the run waits for an approval of {percent} %"))
             }
             (Self::Pause, News::Polled(_)) => Some("the run has seen it and stays at this stage".into()),
-            (Self::Nothing, News::Polled(_) | News::Set { .. }) => {
+            (Self::Resume, News::Polled(_) | News::Set { .. }) => {
                 Some("the run has seen it and goes on by itself".into())
             }
             _ => None,
@@ -85,7 +85,7 @@ pub fn request(wish: Wish, run: &Run) -> Result<Request, String> {
     }
     match wish {
         Wish::Pause => Ok(Request::Pause),
-        Wish::Resume => Ok(Request::Nothing),
+        Wish::Resume => Ok(Request::Resume),
         Wish::Rollback => Ok(Request::Rollback),
         Wish::Promote => promote(run),
         Wish::Approve => {
@@ -111,7 +111,7 @@ pub fn request(wish: Wish, run: &Run) -> Result<Request, String> {
 fn promote(run: &Run) -> Result<Request, String> {
     let stage = run.stage().filter(|_| !run.progress.timeline.is_empty());
     let Some(stage) = stage else { return Err("no stage has begun yet; ask again once one has".into()) };
-    if run.progress.probe {
+    if run.progress.recheck {
         return Err(
             "the stage is interrupted to compare both fleets again; ask again once that is over".into()
         );
@@ -142,7 +142,7 @@ mod tests {
         for (wish, expected) in [
             (Wish::Approve, "approve-100"),
             (Wish::Pause, "pause"),
-            (Wish::Resume, "nothing"),
+            (Wish::Resume, "resume"),
             (Wish::Promote, "promote-50"),
             (Wish::Rollback, "rollback"),
         ] {

@@ -89,6 +89,7 @@ pub fn ended(about: About<'_>, run: &Run, ended: &Ended, traffic: &Traffic) -> (
         Tag::Ok => (Exit::Done, summary.clone().unwrap_or_default()),
         Tag::ActNow => (Exit::ActNow, format!("{app}: the {verb} ended in {}", end.ending)),
         Tag::RolledBack => (Exit::NotDone, format!("{app}: the {verb} went back by itself")),
+        Tag::Ticket => (Exit::NotDone, format!("{app}: the {verb} ended in {}", end.ending)),
         Tag::Refused => (Exit::NotDone, format!("{app}: the {verb} did not begin, nothing was touched")),
         Tag::Stopped => (Exit::NotDone, format!("{app}: the {verb} was interrupted ({})", ended.status)),
     };
@@ -151,9 +152,9 @@ mod tests {
             ("PlanRejected", "REFUSED", Exit::NotDone),
             ("RolledBack", "ROLLED BACK", Exit::NotDone),
             ("FailedOver", "ACT NOW", Exit::ActNow),
-            ("Overtaken", "ACT NOW", Exit::ActNow),
+            ("ExternalChange", "ACT NOW", Exit::ActNow),
             ("Halted", "ACT NOW", Exit::ActNow),
-            ("SwapFailed", "ACT NOW", Exit::ActNow),
+            ("RolesNotRecorded", "TICKET", Exit::NotDone),
             ("RollBackFailed", "ACT NOW", Exit::ActNow),
             ("States.Runtime", "STOPPED", Exit::NotDone),
         ] {

@@ -139,7 +139,7 @@ impl Run {
                     at,
                     stage: record.stage + 1,
                     of,
-                    recheck: record.probe,
+                    recheck: record.recheck,
                     weights: record.weights.clone(),
                 }))
             }
@@ -229,7 +229,7 @@ pub mod tests {
     /// A plan such as a function makes.
     pub fn plan(more: Value) -> Plan {
         let stages = [10, 50, 100].map(
-            |percent| json!({ "standbyPercent": percent, "bakeSeconds": 300, "mustShow": "healthyStandby" }),
+            |percent| json!({ "standbyPercent": percent, "bakeSeconds": 300, "gate": "healthyStandby" }),
         );
         let mut plan = json!({
             "app": "web",
@@ -245,9 +245,9 @@ pub mod tests {
             "loadBalancerArn": "arn:aws:elasticloadbalancing:eu-central-1:1:loadbalancer/app/shop/1",
             "routes": [{ "arn": "arn:rule", "ruleArn": "arn:rule", "label": "rule 10 on port 443",
                          "found": { "prod1": 100, "prod2": 0 }, "before": { "prod1": 100, "prod2": 0 },
-                         "putBack": "aws elbv2 modify-rule" }],
+                         "revertCommand": "aws elbv2 modify-rule" }],
             "stages": stages,
-            "mayWrite": [0, 10, 50, 100], "settleSeconds": 15, "pollSeconds": 30, "periodSeconds": 60,
+            "mayWrite": [0, 10, 50, 100], "propagationSeconds": 15, "pollSeconds": 30, "periodSeconds": 60,
             "criteria": {}, "checks": ["prod1 is live, prod2 is the standby", "prod2 has 2 of 2 targets healthy"]
         });
         if let (Value::Object(plan), Value::Object(more)) = (&mut plan, more) {
@@ -288,7 +288,7 @@ pub mod tests {
     pub fn check(stage: usize, percent: u8, verdict: &str) -> Value {
         let fleet = |requests: u64, failures: u64| json!({ "requests": requests, "failures": failures, "slow": 2, "healthyTargets": 2, "registeredTargets": 2 });
         json!({
-            "verdict": verdict, "reason": "nothing against prod2", "fullyShifted": false, "ask": false,
+            "verdict": verdict, "reason": "no difference found", "fullyShifted": false, "ask": false,
             "probeApp": false, "callHook": false, "progress": progress(stage, percent),
             "figures": { "web": {
                 "live": fleet(1308, 1), "standby": fleet(430, 4), "balancerErrors": 0,

@@ -29,7 +29,7 @@ pub struct Outcome {
     pub onset: u32,
     /// Expected number of users who failed or were slow because of the fault.
     pub harmed: f64,
-    pub probes: u32,
+    pub rechecks: u32,
 }
 
 impl Outcome {
@@ -128,14 +128,14 @@ fn ours(mut around: Surroundings, traffic: u32, criteria: &Criteria) -> Outcome 
                     stage += 1;
                     run.set(STAGES[stage]);
                 }
-                (Verdict::Advance, Kind::Probe) => {
+                (Verdict::Advance, Kind::Recheck) => {
                     kind = Kind::Shift;
                     run.set(STAGES[stage]);
                 }
-                (Verdict::Probe, _) => {
-                    kind = Kind::Probe;
-                    outcome.probes += 1;
-                    run.set(criteria.probe_percent);
+                (Verdict::Recheck, _) => {
+                    kind = Kind::Recheck;
+                    outcome.rechecks += 1;
+                    run.set(criteria.recheck_percent);
                 }
                 (Verdict::RollBack | Verdict::Halt, _) => {
                     outcome.rolled_back = true;

@@ -100,7 +100,7 @@ impl Book<'_> {
         if !self.options.methods.contains(&OURS) || faults.is_empty() {
             return;
         }
-        println!("\n### {OURS}: detected % / median polls (to the probe) / users harmed\n");
+        println!("\n### {OURS}: detected % / median polls (to the recheck) / users harmed\n");
         let columns = self.cells().map(|(b, t)| format!("{t} a minute, {} %", b * 100.0));
         header(&std::iter::once("fault".to_string()).chain(columns).collect::<Vec<_>>());
         for fault in faults {

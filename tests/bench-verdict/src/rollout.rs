@@ -43,13 +43,13 @@ pub struct Row {
     pub falsely: f64,
     /// Median polls from the fault to the rollback; none where fewer than half are found.
     pub median_polls: Option<u32>,
-    /// Median polls until the fault was found *or* the standby was set back for a probe.
+    /// Median polls until the fault was found *or* the standby was set back for a recheck.
     pub median_relief: Option<u32>,
     /// Mean number of users who failed or were slow because of the fault.
     pub harmed: f64,
     /// Mean length of the rollouts that were not rolled back, in minutes.
     pub minutes: f64,
-    /// Share of rollouts with a probe.
+    /// Share of rollouts with a recheck.
     pub probed: f64,
 }
 
@@ -57,7 +57,7 @@ struct Outcome {
     rolled_back: bool,
     minutes: u32,
     onset: u32,
-    probe: u32,
+    recheck: u32,
     harmed: f64,
 }
 
@@ -98,10 +98,10 @@ fn ours(
     let history: Vec<Counts> = world.history(enough.max(criteria.history_periods as usize).min(history), rng);
     let (mut periods, mut mixed): (Vec<Period>, Vec<Period>) = (Vec::new(), Vec::new());
     let (mut stage, mut kind) = (0, Kind::Shift);
-    let mut outcome = Outcome { rolled_back: false, minutes: 0, onset: 0, probe: 0, harmed: 0.0 };
+    let mut outcome = Outcome { rolled_back: false, minutes: 0, onset: 0, recheck: 0, harmed: 0.0 };
     while stage < STAGES.len() && outcome.minutes < 5 * bake + OVERTIME {
         outcome.minutes += 1;
-        let percent = if kind == Kind::Probe { criteria.probe_percent } else { STAGES[stage] };
+        let percent = if kind == Kind::Recheck { criteria.recheck_percent } else { STAGES[stage] };
         let begins = changes && mixed.len() == stage;
         let mut share = f64::from(percent) / 100.0;
         if begins {
@@ -123,12 +123,12 @@ fn ours(
         let evidence = evidence(&history, &[], &periods, &mixed, now);
         match (judge(criteria, &evidence).verdict, kind) {
             (Verdict::Advance, Kind::Shift) => stage += 1,
-            (Verdict::Advance, Kind::Probe) => kind = Kind::Shift,
+            (Verdict::Advance, Kind::Recheck) => kind = Kind::Shift,
             (Verdict::Wait, _) => {}
-            (Verdict::Probe, _) => {
-                kind = Kind::Probe;
-                if outcome.probe == 0 {
-                    outcome.probe = outcome.minutes;
+            (Verdict::Recheck, _) => {
+                kind = Kind::Recheck;
+                if outcome.recheck == 0 {
+                    outcome.recheck = outcome.minutes;
                 }
             }
             (Verdict::RollBack | Verdict::Halt, _) => {
@@ -143,7 +143,7 @@ fn ours(
 fn peer(world: &World, job: &Job, rng: &mut ChaCha8Rng) -> Outcome {
     let mut rule = Peer::named(job.method).expect("jobs are made from the list of rules");
     let (mut stage, mut in_stage) = (0, 0);
-    let mut outcome = Outcome { rolled_back: false, minutes: 0, onset: 0, probe: 0, harmed: 0.0 };
+    let mut outcome = Outcome { rolled_back: false, minutes: 0, onset: 0, recheck: 0, harmed: 0.0 };
     while stage < STAGES.len() && outcome.minutes < 5 * job.bake + OVERTIME {
         outcome.minutes += 1;
         let minute = world.minute(outcome.minutes, stage, f64::from(STAGES[stage]) / 100.0, rng);
@@ -184,7 +184,7 @@ fn summarise(job: &Job, fault: &Fault, outcomes: &[Outcome]) -> Row {
     let relief = outcomes
         .iter()
         .filter(found)
-        .map(|o| if o.probe >= o.onset { o.probe } else { o.minutes } - o.onset + 1)
+        .map(|o| if o.recheck >= o.onset { o.recheck } else { o.minutes } - o.onset + 1)
         .collect();
     let passed: Vec<f64> = outcomes.iter().filter(|o| !o.rolled_back).map(|o| f64::from(o.minutes)).collect();
     Row {
@@ -196,6 +196,6 @@ fn summarise(job: &Job, fault: &Fault, outcomes: &[Outcome]) -> Row {
         median_relief: median(relief),
         harmed: outcomes.iter().map(|o| o.harmed).sum::<f64>() / count,
         minutes: passed.iter().sum::<f64>() / passed.len().max(1) as f64,
-        probed: outcomes.iter().filter(|o| o.probe > 0).count() as f64 / count,
+        probed: outcomes.iter().filter(|o| o.recheck > 0).count() as f64 / count,
     }
 }

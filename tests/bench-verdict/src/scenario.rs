@@ -272,6 +272,7 @@ pub fn evidence<'a>(
         live: "prod1",
         standby: "prod2",
         past_of: "prod1",
+        period_seconds: 60,
         history,
         beside,
         balancer_history: &[],

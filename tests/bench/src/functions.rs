@@ -169,7 +169,7 @@ impl Subject {
             ("AWS_LAMBDA_LOG_STREAM_NAME", "bench"),
             ("TARGET_GROUP_PATTERN", "shop-us-prd-{app}-{fleet}-tg"),
             ("FLEETS", "prod1=01,prod2=02"),
-            ("SETTLE_SECONDS", "2"),
+            ("PROPAGATION_SECONDS", "2"),
             ("CLIENTS", self.clients),
         ]);
         command

@@ -20,7 +20,7 @@ class BadRequest(Exception):
     pass
 
 
-class Overtaken(Exception):
+class ExternalChange(Exception):
     pass
 
 
@@ -44,7 +44,7 @@ def handler(event, _context):
     check_health(desired)
     check_claims(plan)
     current = read(plan)
-    check_not_overtaken(plan, progress, current, desired)
+    check_no_external_change(plan, progress, current, desired)
     write(plan, current, desired)
     return set_progress(plan, progress, stage, percent)
 
@@ -55,7 +55,7 @@ def check_claims(plan):
     for description in BALANCER.describe_tags(ResourceArns=locks)["TagDescriptions"]:
         tags = {tag["Key"]: tag["Value"] for tag in description["Tags"]}
         if tags.get("failover:claim") != plan["execution"]["arn"]:
-            raise Overtaken(f"This run no longer holds {description['ResourceArn']}")
+            raise ExternalChange(f"This run no longer holds {description['ResourceArn']}")
 
 
 def read(plan):
@@ -82,14 +82,14 @@ def check_health(desired):
             raise Unhealthy(f"{group} has 0 of {len(states)} targets healthy")
 
 
-def check_not_overtaken(plan, progress, current, desired):
+def check_no_external_change(plan, progress, current, desired):
     for route, actions in zip(plan["routes"], current):
         earlier = progress["timeline"][-1]["weights"] if progress["timeline"] else route["found"]
         app = plan["apps"][0]
         allowed = [{app["liveGroup"]: earlier[plan["live"]], app["standbyGroup"]: earlier[plan["standby"]]}, desired]
         found = weights_of(actions)
         if not any(gives(found, weights) for weights in allowed):
-            raise Overtaken(f"Somebody else changed {route['label']}: it holds {found}")
+            raise ExternalChange(f"Somebody else changed {route['label']}: it holds {found}")
 
 
 def gives(found, weights):

@@ -27,11 +27,11 @@ pub enum Ending {
     /// The weights found at the start are back.
     RolledBack,
     /// Somebody else changed the weights or holds the claim.
-    Overtaken,
+    ExternalChange,
     /// The weights could not be put back.
     RollBackFailed,
     /// At the last stage, but that could not be recorded.
-    SwapFailed,
+    RolesNotRecorded,
     /// What an interrupted execution found is back.
     Restored,
     /// There was nothing to put back.

@@ -169,7 +169,7 @@ impl Observer {
 
     /// An execution has ended by itself.
     pub fn ended(&mut self, id: ExecutionId, execution: &Execution, last: Weights) {
-        let stands = matches!(execution.status, Status::Ended(Ending::Success | Ending::SwapFailed));
+        let stands = matches!(execution.status, Status::Ended(Ending::Success | Ending::RolesNotRecorded));
         if stands && self.committed.contains(id) {
             self.settled = [last; MOST_ROUTES];
             self.committed = Executions::none();

@@ -45,7 +45,7 @@ pub fn always() -> Vec<Property<Protocol>> {
         ),
         Property::always("without a foreign writer only a restore is ever overtaken", |_, state: &State| {
             let overtaken = |execution: &Execution| {
-                !execution.is_restore() && execution.status == Status::Ended(Ending::Overtaken)
+                !execution.is_restore() && execution.status == Status::Ended(Ending::ExternalChange)
             };
             state.observer.unknown || !state.executions.iter().any(overtaken)
         }),
@@ -85,7 +85,7 @@ pub fn sometimes(protocol: &Protocol) -> Vec<Property<Protocol>> {
     }
     if protocol.foreigner {
         properties.push(Property::sometimes("being overtaken is reached", |_, state: &State| {
-            state.has_ended(Ending::Overtaken)
+            state.has_ended(Ending::ExternalChange)
         }));
     }
     if protocol.refusals {
@@ -93,7 +93,7 @@ pub fn sometimes(protocol: &Protocol) -> Vec<Property<Protocol>> {
             state.has_ended(Ending::RollBackFailed)
         }));
         properties.push(Property::sometimes("a record that fails is reached", |_, state: &State| {
-            state.has_ended(Ending::SwapFailed)
+            state.has_ended(Ending::RolesNotRecorded)
         }));
     }
     properties

@@ -328,7 +328,8 @@ impl Stack {
 /// If the deployment fails, as it does where the functions are not built.
 pub async fn deploy(endpoint: &str, stack: &Stack) -> Result<String> {
     // Everything here answers in milliseconds, so nothing takes long to settle.
-    let parameters = format!("Architecture={} SettleSeconds=2 {}", lambda_architecture(), stack.parameters);
+    let parameters =
+        format!("Architecture={} PropagationSeconds=2 {}", lambda_architecture(), stack.parameters);
     // Gone with this, also where the script is killed before it can clean up.
     let temporary = tempfile::tempdir()?;
     let mut script = elsewhere(stack.checkout.join("infra/deploy.sh"));

@@ -178,7 +178,7 @@ impl Scenario {
     fn input_of(&self, run: &Run, app: &str) -> Value {
         let mut input = json!({
             "bake": "4s", "poll": "1s", "period": "1s",
-            "criteria": { "longerPeriods": 8, "bothPeriods": 5, "slowSeconds": 0.5 },
+            "criteria": { "longerPeriods": 8, "bothUnhealthyFor": "5s", "slowSeconds": 0.5 },
         });
         merge(&mut input, &Value::Object(self.input.clone()));
         merge(&mut input, &Value::Object(run.input.clone()));
@@ -250,12 +250,12 @@ mod tests {
     fn the_input_of_a_run_goes_before_that_of_the_scenario() {
         let text = SHORTEST.replace(
             "operation: shift",
-            "operation: shift, input: { bake: 9s, criteria: { bothPeriods: 3 } }",
+            "operation: shift, input: { bake: 9s, criteria: { bothUnhealthyFor: 3s } }",
         );
         let text = text.replace("description: d", "description: d, input: { bake: 8s, poll: 2s }");
         let scenario = Scenario::parse(&text).unwrap();
         let input = scenario.input_of(&scenario.runs[0], "web");
-        let criteria = json!({ "longerPeriods": 8, "bothPeriods": 3, "slowSeconds": 0.5 });
+        let criteria = json!({ "longerPeriods": 8, "bothUnhealthyFor": "3s", "slowSeconds": 0.5 });
         assert_eq!(
             input,
             json!({ "app": "web", "operation": "shift", "bake": "9s", "poll": "2s", "period": "1s", "criteria": criteria })

@@ -57,7 +57,7 @@ pub struct Site<'a> {
 /// Keeps a priority free for every app and route of a site.
 static PRIORITY: Mutex<i32> = Mutex::new(BEFORE_USERS);
 
-/// So many rules for testers may come before those for users.
+/// So many test-traffic rules may come before those for users.
 const BEFORE_USERS: i32 = 20_000;
 
 impl<'a> Site<'a> {

@@ -215,7 +215,7 @@ impl Ground {
         let mut uses = BTreeSet::new();
         let mut started_by =
             |who| uses.insert(Use::new(who, "states:StartExecution", &self.state_machine_arn));
-        if input["app"] == SCHEDULED_APP && input["quiet"] == true {
+        if input["app"] == SCHEDULED_APP && input["skipIfBlocked"] == true {
             started_by("BalanceBySchedule");
         }
         if input["operation"] == "restore" && input["execution"].is_string() {

@@ -168,10 +168,10 @@ impl Found {
 
     fn set(&mut self, progress: &Progress) {
         let of = self.plan.as_ref().map_or(0, |plan| plan.stages.len());
-        let Some(StageRecord { stage, probe, weights, started_at, .. }) = progress.timeline.last() else {
+        let Some(StageRecord { stage, recheck, weights, started_at, .. }) = progress.timeline.last() else {
             return;
         };
-        let what = if *probe { What::Probe(stage + 1, of) } else { What::Stage(stage + 1, of) };
+        let what = if *recheck { What::Recheck(stage + 1, of) } else { What::Stage(stage + 1, of) };
         self.steps.push(Step { at: *started_at, weights: weights.clone(), app: None, what });
     }
 

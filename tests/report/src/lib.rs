@@ -105,8 +105,8 @@ pub struct Step {
 pub enum What {
     /// A stage, the first being 1, of so many.
     Stage(usize, usize),
-    /// A probe during that stage.
-    Probe(usize, usize),
+    /// A recheck during that stage.
+    Recheck(usize, usize),
     /// A rollback.
     RollBack,
 }

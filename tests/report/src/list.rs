@@ -114,7 +114,7 @@ pub fn strip(recording: &Recording) -> Markup {
 fn what(what: What) -> String {
     match what {
         What::Stage(number, of) => format!("stage {number} of {of}"),
-        What::Probe(number, of) => format!("probe in stage {number} of {of}"),
+        What::Recheck(number, of) => format!("recheck in stage {number} of {of}"),
         What::RollBack => "rolled back".into(),
     }
 }
@@ -122,7 +122,7 @@ fn what(what: What) -> String {
 fn class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Advance => "good",
-        Verdict::Wait | Verdict::Probe => "going",
+        Verdict::Wait | Verdict::Recheck => "going",
         Verdict::RollBack | Verdict::Halt => "bad",
     }
 }
@@ -131,7 +131,7 @@ fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Advance => "advance",
         Verdict::Wait => "wait",
-        Verdict::Probe => "probe",
+        Verdict::Recheck => "recheck",
         Verdict::RollBack => "roll back",
         Verdict::Halt => "halt",
     }

@@ -184,7 +184,7 @@ fn weights(recording: &Recording, app: &App, samples: &[Vec<Sample>; 2]) -> Char
 fn stages(recording: &Recording) -> Chart {
     let of_run = |run: &Run| {
         let steps = run.steps.iter().map(|step| match step.what {
-            What::Stage(number, _) | What::Probe(number, _) => (step.at, Some(number as f64)),
+            What::Stage(number, _) | What::Recheck(number, _) => (step.at, Some(number as f64)),
             What::RollBack => (step.at, Some(0.0)),
         });
         let began = (run.started_at, Some(0.0));
@@ -195,7 +195,7 @@ fn stages(recording: &Recording) -> Chart {
     let points: Vec<_> = recording.runs.iter().flat_map(of_run).collect();
     let series = vec![Series { name: "stage".into(), class: "neutral", shape: Shape::Steps, points }];
     let most = recording.runs.iter().flat_map(|run| &run.steps).map(|step| match step.what {
-        What::Stage(_, of) | What::Probe(_, of) => of,
+        What::Stage(_, of) | What::Recheck(_, of) => of,
         What::RollBack => 0,
     });
     // Even, so that the half of it is a stage as well.

@@ -155,7 +155,7 @@ impl Table {
         let row = self.rows.entry(report.plot.kind).or_default();
         row.runs += 1;
         *row.endings.entry(report.ending.clone()).or_default() += 1;
-        let asked = report.plot.incidents.iter().any(|(_, what)| *what == Incident::Ask("rollBack"))
+        let asked = report.plot.incidents.iter().any(|(_, what)| *what == Incident::Ask("rollback"))
             || report.plot.hook.is_some();
         let back = report.ending == "RolledBack";
         row.innocent += usize::from(back && !report.plot.guilty && !asked);

@@ -60,7 +60,7 @@ fn setting(name: &str) -> String {
     match name {
         "TARGET_GROUP_PATTERN" => "shop-us-prd-{app}-{fleet}-tg",
         "FLEETS" => "prod1=01,prod2=02",
-        "SETTLE_SECONDS" => "15",
+        "PROPAGATION_SECONDS" => "15",
         _ => "",
     }
     .to_owned()

@@ -26,8 +26,8 @@ pub struct Fence {
 impl Fence {
     /// From a moment before the claims are looked at. Of the time that a write may take until it
     /// shows, a third is kept for AWS to apply what was sent at the last moment.
-    pub fn now(settle_seconds: u32) -> Self {
-        Self { ends: Instant::now() + Duration::from_secs(settle_seconds.into()) * 2 / 3 }
+    pub fn now(propagation_seconds: u32) -> Self {
+        Self { ends: Instant::now() + Duration::from_secs(propagation_seconds.into()) * 2 / 3 }
     }
 
     /// Settings of a call that ends, its retries included, before the fence is out of date.
@@ -47,7 +47,7 @@ impl Fence {
 /// Looks whether every app is still claimed by the plan's execution. A write must follow in time.
 ///
 /// # Errors
-/// `Overtaken`, with who holds the app; `AwsRefused` where somebody has removed the claim, so that others take
+/// `ExternalChange`, with who holds the app; `AwsRefused` where somebody has removed the claim, so that others take
 /// the app for free; otherwise as AWS answers.
 pub async fn fence(client: &Client, plan: &Plan) -> Result<Fence, Error> {
     let (fence, holds) = look(client, plan, plan.held_apps()).await?;
@@ -93,7 +93,7 @@ async fn look<'a>(
     plan: &Plan,
     apps: impl Iterator<Item = &'a PlannedApp>,
 ) -> Result<(Fence, Vec<(&'a PlannedApp, Hold)>), Error> {
-    let fence = Fence::now(plan.settle_seconds);
+    let fence = Fence::now(plan.propagation_seconds);
     let mut holds = Vec::new();
     for (app, marks) in marks_of(client, apps).await? {
         let hold = plan.hold(marks.held.as_ref());
@@ -101,7 +101,7 @@ async fn look<'a>(
             // Not even a restore goes on where its own run has given the app back: it may have come to its end
             // after all, and another one may have been there since.
             return Err(Error::new(
-                Kind::Overtaken,
+                Kind::ExternalChange,
                 format!(
                     "This run no longer holds {} ({}): {execution} held it last. It writes nothing more; the weights \
                      are left to whoever took the app.",
@@ -124,7 +124,7 @@ pub async fn held_of<'a>(
     plan: &Plan,
     apps: impl Iterator<Item = &'a PlannedApp>,
 ) -> Result<(Fence, Vec<&'a PlannedApp>), Error> {
-    let fence = Fence::now(plan.settle_seconds);
+    let fence = Fence::now(plan.propagation_seconds);
     let apps = marks_of(client, apps).await?.into_iter();
     Ok((fence, apps.filter(|(_, m)| plan.hold(m.held.as_ref()).is_held()).map(|(app, _)| app).collect()))
 }

@@ -5,7 +5,7 @@ use aws_sdk_elasticloadbalancingv2::types::{Action, ForwardActionConfig};
 use serde_json::{Map, Value, json};
 
 /// The command for a route with these actions: exactly what `roll-back` would write.
-pub fn put_back(default_of: Option<&str>, rule_arn: &str, actions: &[Action]) -> String {
+pub fn revert_command(default_of: Option<&str>, rule_arn: &str, actions: &[Action]) -> String {
     let actions = Value::Array(actions.iter().map(action).collect()).to_string();
     // Within single quotes a shell takes everything literally but the quote itself.
     let actions = actions.replace('\'', r"'\''");

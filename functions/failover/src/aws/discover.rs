@@ -34,7 +34,7 @@ pub struct Asking<'a> {
     /// For a restore of an execution: that one, and what it was itself a restore of.
     pub chain: &'a [String],
     /// Longer than a write takes from the check before it until it shows, in seconds.
-    pub settle_seconds: u32,
+    pub propagation_seconds: u32,
     /// The time.
     pub now: Timestamp,
 }
@@ -72,7 +72,7 @@ pub async fn find(
     for app in &mut apps {
         for route in &mut app.routes {
             let actions = actions.get(&route.arn).map(Vec::as_slice).unwrap_or_default();
-            route.put_back = put_back(targets.get(&route.arn), route, actions, &app.fleets);
+            route.revert_command = revert_command(targets.get(&route.arn), route, actions, &app.fleets);
         }
     }
     for (app, found) in testers {
@@ -81,7 +81,7 @@ pub async fn find(
     Ok(Found {
         apps,
         alarms: Vec::new(),
-        settle_seconds: asking.settle_seconds,
+        propagation_seconds: asking.propagation_seconds,
         permit: Permit::default(),
         chain: asking.chain.to_vec(),
     })
@@ -141,7 +141,7 @@ async fn apps(client: &Client, wanted: &[Wanted], put_back_only: bool) -> Result
 }
 
 /// The command for what a rollback puts back: what is found, or for a restore what was recorded.
-fn put_back(
+fn revert_command(
     recorded: Option<&RouteWeights>,
     route: &FoundRoute,
     actions: &[Action],
@@ -152,7 +152,11 @@ fn put_back(
         let recorded = recorded.and_then(|weights| weights.get(&fleet.name).copied());
         GroupWeight::new(&fleet.target_group_arn, recorded.or(found).unwrap_or(0))
     });
-    command::put_back(route.default_of.as_deref(), &route.rule_arn, &listener::with_weights(actions, &groups))
+    command::revert_command(
+        route.default_of.as_deref(),
+        &route.rule_arn,
+        &listener::with_weights(actions, &groups),
+    )
 }
 
 /// As many target groups as are asked for at once.
@@ -331,7 +335,7 @@ fn route(
         hosts: hosts(rule),
         groups,
         group_stickiness: listener::is_sticky(rule.actions()),
-        put_back: String::new(),
+        revert_command: String::new(),
     };
     Some((found, rule.actions().to_vec()))
 }

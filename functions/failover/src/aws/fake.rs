@@ -40,7 +40,7 @@ pub(super) fn world(routes: usize) -> (Plan, Fake) {
     let route = |number| {
         json!({
             "arn": arn(number), "ruleArn": arn(number), "label": format!("rule {number} on port 443"),
-            "putBack": "", "found": before, "before": before,
+            "revertCommand": "", "found": before, "before": before,
         })
     };
     let numbers = || 0..routes;

@@ -100,7 +100,7 @@ fn rebuilt(action: &Action, regroup: impl Fn(&[GroupWeight]) -> Vec<GroupWeight>
 /// Reads these routes, in their order; nothing for one whose rule is gone.
 ///
 /// # Errors
-/// As AWS answers, and `Overtaken` when a rule forwards nothing any more.
+/// As AWS answers, and `ExternalChange` when a rule forwards nothing any more.
 pub async fn look<'a>(
     client: &Client,
     routes: impl IntoIterator<Item = &'a Route>,
@@ -121,7 +121,7 @@ fn among<'a>(
         let Some(actions) = rules.get(route.rule_arn.as_str()) else { return Ok(None) };
         let groups = groups(actions).ok_or_else(|| {
             let message = format!("{} ({}) no longer forwards to a target group", route.label, route.arn);
-            Error::new(Kind::Overtaken, message)
+            Error::new(Kind::ExternalChange, message)
         })?;
         Ok(Some(Current { actions: actions.to_vec(), groups }))
     };
@@ -141,7 +141,7 @@ async fn describe(client: &Client, routes: &[&Route]) -> Result<Option<Vec<Rule>
 /// Reads these routes of a plan, all of which must be there.
 ///
 /// # Errors
-/// As [`look`], and where rules are gone: `Overtaken` if those are all of the plan's, and else
+/// As [`look`], and where rules are gone: `ExternalChange` if those are all of the plan's, and else
 /// `AwsRefused`, since the run still has to answer for the others.
 pub async fn read<'a>(
     client: &Client,
@@ -173,7 +173,7 @@ fn all_there(plan: &Plan, routes: &[&Route], found: Vec<Option<Current>>) -> Res
 /// words: one rule that somebody deleted keeps no other from going back.
 ///
 /// # Errors
-/// As [`look`]; `Overtaken` where no rule is left.
+/// As [`look`]; `ExternalChange` where no rule is left.
 pub async fn still_there(client: &Client, plan: Plan) -> Result<(Plan, Vec<Current>, Vec<String>), Error> {
     let found = look(client, &plan.routes).await?;
     if found.iter().all(Option::is_none) {
@@ -202,7 +202,7 @@ pub fn check_none_gone(plan: &Plan, gone: &[&Route]) -> Result<(), Error> {
         0 => Ok(()),
         all if all == plan.routes.len() => {
             let what = "This run writes nothing more; see who deleted it before you start again.";
-            Err(Error::new(Kind::Overtaken, format!("{}. {what}", words.join(". "))))
+            Err(Error::new(Kind::ExternalChange, format!("{}. {what}", words.join(". "))))
         }
         _ => Err(Error::new(Kind::AwsRefused, words.join("; "))),
     }
@@ -211,8 +211,8 @@ pub fn check_none_gone(plan: &Plan, gone: &[&Route]) -> Result<(), Error> {
 /// Refuses to go on when one of these routes holds weights that the run did not write.
 ///
 /// # Errors
-/// `Overtaken`, with what is found and what was expected.
-pub fn check_not_overtaken<'a>(
+/// `ExternalChange`, with what is found and what was expected.
+pub fn check_no_external_change<'a>(
     plan: &Plan,
     routes: impl IntoIterator<Item = &'a Route>,
     current: &[Current],
@@ -225,7 +225,7 @@ pub fn check_not_overtaken<'a>(
         if foreign || !allowed.iter().any(|desired| weights::gives(&current.groups, desired)) {
             let expected: Vec<String> = allowed.iter().map(|groups| shown(plan, route, groups)).collect();
             return Err(Error::new(
-                Kind::Overtaken,
+                Kind::ExternalChange,
                 format!(
                     "Somebody else changed {} ({}): it holds {}, this run left it at {}. Nothing more is \
                      written; see who changed the rule before you start again.",
@@ -247,7 +247,7 @@ pub fn check_not_overtaken<'a>(
 /// after the caller's.
 ///
 /// # Errors
-/// As AWS answers; `Overtaken` where a fence shows that; `AwsUnavailable` when a route does not read back
+/// As AWS answers; `ExternalChange` where a fence shows that; `AwsUnavailable` when a route does not read back
 /// as written.
 pub async fn write(
     client: &Client,
@@ -268,7 +268,7 @@ pub async fn write(
         return Ok(());
     }
     let mut first = Some(fence);
-    changed(&changes, plan.settle_seconds, async |lot| {
+    changed(&changes, plan.propagation_seconds, async |lot| {
         let write = |route, current: &Current, fence| {
             modify(client, route, with_weights(&current.actions, &desired(route)), fence)
         };
@@ -278,7 +278,7 @@ pub async fn write(
         let routes: Vec<&Route> = lot.iter().map(|(route, _)| *route).collect();
         let fence = claims::fence(client, plan).await?;
         let current = read(client, plan, routes.iter().copied()).await?;
-        check_not_overtaken(plan, routes.iter().copied(), &current, &allowed)?;
+        check_no_external_change(plan, routes.iter().copied(), &current, &allowed)?;
         Ok(routes.into_iter().zip(&current).map(|(route, current)| write(route, current, fence)).collect())
     })
     .await?;

@@ -134,14 +134,14 @@ where
 /// As a look, or as the first change that fails; the others of its lot may have been sent.
 pub async fn changed<'a, Item, Change>(
     all: &'a [Item],
-    settle_seconds: u32,
+    propagation_seconds: u32,
     mut changes: impl AsyncFnMut(&'a [Item]) -> Result<Vec<Change>, Error>,
 ) -> Result<(), Error>
 where
     Change: Future<Output = Result<(), Error>>,
 {
     let mut writes = Writes::default();
-    for lot in lots(all, settle_seconds) {
+    for lot in lots(all, propagation_seconds) {
         writes.make(changes(lot).await?).await?;
     }
     Ok(())
@@ -186,8 +186,8 @@ fn due(number: u32) -> Duration {
 
 /// Splits what is written into lots that one look at the claims is enough for: half of the time that a
 /// fence gives goes to waiting for the bucket, the other half is left for AWS to be slow.
-fn lots<T>(all: &[T], settle_seconds: u32) -> impl Iterator<Item = &[T]> {
-    let in_time = Duration::from_secs(settle_seconds.into()) / 3;
+fn lots<T>(all: &[T], propagation_seconds: u32) -> impl Iterator<Item = &[T]> {
+    let in_time = Duration::from_secs(propagation_seconds.into()) / 3;
     let in_time = usize::try_from(in_time.as_millis() / WRITE_EVERY.as_millis()).unwrap_or(1).max(1);
     // The first ones wait for nothing.
     let first = all.len().min(in_time.max(WRITES_AT_ONCE as usize));
@@ -216,13 +216,13 @@ mod tests {
     #[test]
     fn every_lot_is_over_well_within_its_fence() {
         let all: Vec<u32> = (0..MOST_ROUTES).collect();
-        for settle_seconds in 1..=20 {
-            let lots: Vec<&[u32]> = lots(&all, settle_seconds).collect();
+        for propagation_seconds in 1..=20 {
+            let lots: Vec<&[u32]> = lots(&all, propagation_seconds).collect();
             assert_eq!(lots.concat(), all);
             for lot in &lots {
                 let (first, last) = (lot[0], lot[lot.len() - 1]);
-                let third = Duration::from_secs(settle_seconds.into()) / 3;
-                assert!(due(last) <= due(first) + third, "{settle_seconds}: {lot:?}");
+                let third = Duration::from_secs(propagation_seconds.into()) / 3;
+                assert!(due(last) <= due(first) + third, "{propagation_seconds}: {lot:?}");
             }
         }
         let sizes = |settle| lots(&all, settle).map(<[_]>::len).collect::<Vec<_>>();
@@ -274,7 +274,7 @@ mod tests {
         let settle = Duration::from_secs(20);
         let claim = (read_all + claims) * 2 + writes(16) + settle + read_all + claims;
         let weights = health + claims + read_all + writes(MOST_ROUTES) + read_all;
-        // Besides, the releases of 16 standbys and 16 rules for testers, of which each is read twice.
+        // Besides, the releases of 16 standbys and 16 test-traffic rules, of which each is read twice.
         let swap = claims + writes(16 + 32) + call * 3 * 16;
         let release = claims + writes(16);
         let seconds = [claim, weights, swap, release].map(|sum| sum.as_secs());

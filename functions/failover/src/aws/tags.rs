@@ -93,7 +93,7 @@ pub async fn claim<'a>(
             (LIVE, plan.live.clone()),
         ]
     };
-    changed(apps, plan.settle_seconds, async |lot| {
+    changed(apps, plan.propagation_seconds, async |lot| {
         let (fence, apps) = check(lot).await?;
         Ok(apps.into_iter().map(|app| add(client, app.lock(), tags(), fence)).collect())
     })
@@ -130,7 +130,7 @@ pub async fn release<'a>(
 ) -> Result<Vec<&'a PlannedApp>, Error> {
     let tags = || vec![(CLAIM, after.tag()), (REQUEST, NOTHING.to_owned())];
     let (_, held) = claims::held_of(client, plan, plan.held_apps()).await?;
-    changed(&held, plan.settle_seconds, async |lot| {
+    changed(&held, plan.propagation_seconds, async |lot| {
         let (fence, held) = claims::held_of(client, plan, lot.iter().copied()).await?;
         Ok(held.into_iter().map(|app| add(client, app.lock(), tags(), fence)).collect())
     })
@@ -143,7 +143,7 @@ pub async fn release<'a>(
 /// began what they run, as far as that is known.
 ///
 /// # Errors
-/// As AWS answers; `Overtaken` where an app is somebody else's.
+/// As AWS answers; `ExternalChange` where an app is somebody else's.
 pub async fn record(
     (client, step_functions): (&Client, &StepFunctions),
     plan: &Plan,
@@ -152,7 +152,7 @@ pub async fn record(
     let apps: Vec<&PlannedApp> = plan.held_apps().collect();
     let tags = || vec![(LIVE, live.to_owned()), (CLAIM, plan.claim_at_end().tag())];
     // What is written is a claim as well, so that one that somebody has removed is no hindrance.
-    changed(&apps, plan.settle_seconds, async |lot| {
+    changed(&apps, plan.propagation_seconds, async |lot| {
         let clients = (client, step_functions);
         let (fence, _) = claims::fence_back(clients, plan, lot.iter().copied()).await?;
         Ok(lot.iter().map(|app| add(client, app.lock(), tags(), fence)).collect())
@@ -178,7 +178,7 @@ async fn releases(
     let tags =
         plan.held_apps().map(|app| release(plan, app).map(|release| (&app.standby_group, release.tag())));
     let groups: Vec<(&String, String)> = tags.flatten().collect();
-    changed(&groups, plan.settle_seconds, async |lot| {
+    changed(&groups, plan.propagation_seconds, async |lot| {
         let fence = claims::fence(client, plan).await?;
         Ok(lot.iter().map(|(group, tag)| add(client, group, vec![(RELEASE, tag.clone())], fence)).collect())
     })
@@ -189,15 +189,15 @@ async fn releases(
 /// whatever was asked of it before of any other.
 ///
 /// # Errors
-/// `Overtaken` where it holds none any more; otherwise as AWS answers.
+/// `ExternalChange` where it holds none any more; otherwise as AWS answers.
 pub async fn ask(client: &Client, plan: &Plan, request: &str) -> Result<(), Error> {
-    let fence = Fence::now(plan.settle_seconds);
+    let fence = Fence::now(plan.propagation_seconds);
     let found = claims::marks_of(client, plan.held_apps()).await?;
     let mut held = found.into_iter().filter(|(_, marks)| plan.hold(marks.held.as_ref()).is_held());
     let Some((first, _)) = held.next() else {
         let message = "The run holds none of its apps, so it can be asked for nothing: it has not claimed them yet, or \
                        has given them back";
-        return Err(Error::new(Kind::Overtaken, message));
+        return Err(Error::new(Kind::ExternalChange, message));
     };
     let asked = held.filter(|(_, marks)| marks.request.as_deref().is_some_and(|asked| asked != NOTHING));
     for (app, _) in asked {

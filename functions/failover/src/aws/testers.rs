@@ -1,4 +1,4 @@
-//! The rules that lead testers to the standby. A rule is one by its condition on the header of testers,
+//! The rules that lead test traffic to the standby. A rule is one by its condition on the header of testers,
 //! whose value is a secret: it is read where a probe needs it and goes nowhere else.
 
 use std::fmt;
@@ -31,7 +31,7 @@ impl Secret {
 
     /// The text without it: applications show what they were sent.
     pub fn hidden_in(&self, text: &str) -> String {
-        text.replace(&self.0, "(the testers' secret)")
+        text.replace(&self.0, "(the secret of test traffic)")
     }
 }
 
@@ -53,13 +53,13 @@ fn condition(rule: &Rule) -> Option<&HttpHeaderConditionConfig> {
     rule.conditions().iter().filter_map(|condition| condition.http_header_config()).find(named)
 }
 
-/// Makes every rule for testers forward to the fleet alone that is the standby once the operation is
+/// Makes every test-traffic rule forward to the fleet alone that is the standby once the operation is
 /// done. One that does already is not written to, so a second call changes nothing, and neither is one
 /// that was removed meanwhile. Only a run that holds its routes writes, and looks at its claims right
 /// before.
 ///
 /// # Errors
-/// As AWS answers; `Overtaken` when the routes are somebody else's, `AwsRefused` when a rule is not for
+/// As AWS answers; `ExternalChange` when the routes are somebody else's, `AwsRefused` when a rule is not for
 /// testers any more, `AwsUnavailable` when it does not read back as written.
 pub async fn lead_on(client: &Client, plan: &Plan) -> Result<(), Error> {
     for testers in &plan.testers {
@@ -78,7 +78,7 @@ pub async fn lead_on(client: &Client, plan: &Plan) -> Result<(), Error> {
         let call = client.modify_rule().rule_arn(rule_arn).set_actions(Some(actions));
         let call = call.customize().config_override(fence.in_time()?);
         call.send().await.map_err(|error| {
-            named(&format!("leading testers to another fleet by {label} ({rule_arn})"), &error)
+            named(&format!("leading test traffic to another fleet by {label} ({rule_arn})"), &error)
         })?;
         let written = read(client, testers).await?;
         if written.is_some_and(|rule| !leads_to(&rule, target_group_arn)) {
@@ -97,13 +97,13 @@ pub async fn secret(client: &Client, plan: &Plan, app: &PlannedApp, port: u16) -
     // An address in front of the balancer may have a port of its own.
     let of_port = plan.testers_of(app).find(|rule| rule.port == port).or(plan.testers_of(app).next());
     let lost = |what: String| Error::new(Kind::AwsRefused, what);
-    let testers = of_port.ok_or_else(|| lost("This plan knows no rule for testers.".into()))?;
+    let testers = of_port.ok_or_else(|| lost("This plan knows no test-traffic rule.".into()))?;
     let TestersRule { rule_arn, label, .. } = testers;
     let rule = read(client, testers).await?;
-    let rule = rule.ok_or_else(|| lost(format!("{label} ({rule_arn}), for testers, is gone")))?;
+    let rule = rule.ok_or_else(|| lost(format!("{label} ({rule_arn}), for test traffic, is gone")))?;
     if !leads_to(&rule, &app.standby_group) {
         let standby = &plan.standby;
-        return Err(lost(format!("{label} ({rule_arn}) does not lead testers to {standby} any more")));
+        return Err(lost(format!("{label} ({rule_arn}) does not lead test traffic to {standby} any more")));
     }
     let value = condition(&rule).and_then(|condition| condition.values().first());
     let unknown =
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "Secret");
         assert_eq!(
             secret.hidden_in("got s3cret, s3cret"),
-            "got (the testers' secret), (the testers' secret)"
+            "got (the secret of test traffic), (the secret of test traffic)"
         );
     }
 }

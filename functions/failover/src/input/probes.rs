@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::model::duration::Seconds;
+use crate::duration::Seconds;
 use crate::model::probe::{Method, Probe, STANDBY_HEADER};
 
 /// All of them are sent at once, to four places of each app at most.
@@ -65,8 +65,8 @@ impl Probe {
         if self.method == Method::Head && (self.text.is_some() || !self.json.is_empty()) {
             return Err("`method`: HEAD has no body to find a text or JSON in; use GET".into());
         }
-        if self.within.0 == 0 || self.within > LONGEST {
-            return Err(format!("`within`: {} is not between 1s and {LONGEST}", self.within));
+        if self.timeout.0 == 0 || self.timeout > LONGEST {
+            return Err(format!("`timeout`: {} is not between 1s and {LONGEST}", self.timeout));
         }
         if self.redirects > MOST_REDIRECTS {
             return Err(format!("`redirects`: {} are more than {MOST_REDIRECTS}", self.redirects));

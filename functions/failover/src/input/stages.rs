@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
-use crate::model::duration::Seconds;
+use crate::duration::Seconds;
 use crate::model::weights::Percent;
 
 /// One entry of `stages`: the percent on the standby, with a bake of its own if it needs one.

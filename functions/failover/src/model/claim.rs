@@ -102,7 +102,7 @@ mod tests {
             (&Claim::Free, true),
             (&Claim::Own, true),
             (&claim("RUNNING", None), false),
-            (&claim("FAILED", Some("Overtaken")), true),
+            (&claim("FAILED", Some("ExternalChange")), true),
             (&claim("ABORTED", None), false),
             (&Claim::Unclear("arn:other".into(), "denied".into()), false),
         ] {

@@ -11,9 +11,9 @@ pub enum Kind {
     /// The run cannot start as asked. Nothing was touched.
     PlanRejected,
     /// Somebody else changed the weights under the run. It writes nothing more.
-    Overtaken,
+    ExternalChange,
     /// The new weights stand, but which fleet is live could not be recorded.
-    SwapFailed,
+    RolesNotRecorded,
     /// The weights found at the start could not be put back.
     RollBackFailed,
     /// A fleet that would get traffic has no healthy target. Nothing was written.
@@ -32,8 +32,8 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::PlanRejected => "PlanRejected",
-            Self::Overtaken => "Overtaken",
-            Self::SwapFailed => "SwapFailed",
+            Self::ExternalChange => "ExternalChange",
+            Self::RolesNotRecorded => "RolesNotRecorded",
             Self::RollBackFailed => "RollBackFailed",
             Self::Unhealthy => "Unhealthy",
             Self::AwsUnavailable => "AwsUnavailable",
@@ -45,13 +45,21 @@ impl Kind {
 
 /// The errors that an execution of the state machine ends with of its own accord. One that fails
 /// with any other was interrupted.
-pub const ENDINGS: [&str; 7] =
-    ["PlanRejected", "RolledBack", "FailedOver", "Overtaken", "Halted", "SwapFailed", "RollBackFailed"];
+pub const ENDINGS: [&str; 7] = [
+    "PlanRejected",
+    "RolledBack",
+    "FailedOver",
+    "ExternalChange",
+    "Halted",
+    "RolesNotRecorded",
+    "RollBackFailed",
+];
 
 /// Whether somebody must look at a run with this ending now. The others have left the traffic where it
-/// was healthy; but whoever starts a failback does so because it was not.
+/// is healthy; but whoever starts a failback does so because it was not. `RolesNotRecorded` has somebody
+/// to do something, but not at night: the traffic is fine.
 pub fn pages(operation: Option<Operation>, ending: &str) -> bool {
-    matches!(ending, "FailedOver" | "Overtaken" | "Halted" | "SwapFailed" | "RollBackFailed")
+    matches!(ending, "FailedOver" | "ExternalChange" | "Halted" | "RollBackFailed")
         || (operation == Some(Operation::Failback) && ending == "RolledBack")
 }
 

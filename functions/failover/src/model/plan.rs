@@ -79,7 +79,7 @@ pub struct Route {
     /// What a rollback puts back: what was found, or for a restore what the interrupted run found.
     pub before: RouteWeights,
     /// The AWS CLI command that puts them back by hand, should nothing else manage to.
-    pub put_back: String,
+    pub revert_command: String,
 }
 
 impl Route {
@@ -108,7 +108,7 @@ pub struct TestersRule {
     pub label: String,
     /// The port of its listener.
     pub port: u16,
-    /// What keeps it from leading testers to the standby as the run begins, if anything does, and the
+    /// What keeps it from leading test traffic to the standby as the run begins, if anything does, and the
     /// way out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub astray: Option<String>,
@@ -140,7 +140,7 @@ pub struct Plan {
     pub load_balancer_arn: String,
     /// All routes of all apps.
     pub routes: Vec<Route>,
-    /// The rules that lead testers to the standby. They are no routes: users never come by them.
+    /// The rules that lead test traffic to the standby. They are no routes: users never come by them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub testers: Vec<TestersRule>,
     /// The stages, in order; none for a restore.
@@ -148,7 +148,7 @@ pub struct Plan {
     /// The standby's percentages that the run may write, for a restore those of the interrupted run.
     pub may_write: BTreeSet<Percent>,
     /// Longer than a write takes from the check before it until it shows, in seconds.
-    pub settle_seconds: u32,
+    pub propagation_seconds: u32,
     /// For a restore: the executions whose claims it takes over. A claim of theirs that arrives late
     /// counts as its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -205,7 +205,7 @@ fn is_first(index: &usize) -> bool {
 }
 
 impl Plan {
-    /// The rules that lead testers to the standby of an app.
+    /// The rules that lead test traffic to the standby of an app.
     pub fn testers_of<'a>(&'a self, app: &'a PlannedApp) -> impl Iterator<Item = &'a TestersRule> {
         self.testers.iter().filter(|rule| self.apps[rule.app].name == app.name)
     }
@@ -318,9 +318,9 @@ impl Plan {
         self.share(Role::Standby, weights)
     }
 
-    /// What the standby gets during a probe.
-    pub fn probe_percent(&self) -> Percent {
-        Percent::new(self.criteria.probe_percent).unwrap_or(Percent::NONE)
+    /// What the standby gets during a recheck.
+    pub fn recheck_percent(&self) -> Percent {
+        Percent::new(self.criteria.recheck_percent).unwrap_or(Percent::NONE)
     }
 
     /// The groups and weights that a stage puts into a route.

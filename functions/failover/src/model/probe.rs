@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::duration::Seconds;
 use super::plan::Plan;
+use crate::duration::Seconds;
 
 /// The place that is no fleet: what users see.
 pub const PUBLIC: &str = "public";
@@ -68,7 +68,7 @@ pub struct Probe {
     pub json: BTreeMap<String, Value>,
     /// How long all of it may take, redirects and body included.
     #[serde(default = "five_seconds")]
-    pub within: Seconds,
+    pub timeout: Seconds,
     /// How many redirects are followed. One beyond is an answer like any other.
     #[serde(default)]
     pub redirects: u8,

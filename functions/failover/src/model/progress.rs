@@ -16,7 +16,7 @@ pub struct StageRecord {
     pub stage: usize,
     /// Whether the standby was set back for a while, to be compared with the live fleet again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub probe: bool,
+    pub recheck: bool,
     /// The weights set.
     pub weights: Weights,
     /// When they were set and read back.
@@ -44,9 +44,9 @@ pub struct StageRecord {
 pub struct Progress {
     /// The index into the plan's stages of the stage to set, or under watch.
     pub stage: usize,
-    /// Whether that stage is interrupted by a probe.
+    /// Whether that stage is interrupted by a recheck.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub probe: bool,
+    pub recheck: bool,
     /// Since when it waits for an approval, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_since: Option<Timestamp>,

@@ -178,10 +178,10 @@ mod tests {
             "version": 1, "app": "web", "operation": "shift", "live": "prod1", "standby": "prod2", "release": "v2",
             "apps": [{ "name": "web", "liveGroup": "arn:one", "standbyGroup": "arn:two", "slowSeconds": 1.0,
                        "before": { "prod1": 100, "prod2": 0 } }],
-            "routes": [{ "arn": "arn:rule", "ruleArn": "arn:rule", "label": "rule 1 on port 443", "putBack": "aws",
+            "routes": [{ "arn": "arn:rule", "ruleArn": "arn:rule", "label": "rule 1 on port 443", "revertCommand": "aws",
                          "found": { "prod1": 90, "prod2": 10 }, "before": { "prod1": 90, "prod2": 10 } }],
-            "stages": [{ "standbyPercent": 100, "bakeSeconds": 300, "mustShow": "healthyStandby" }],
-            "mayWrite": [100], "settleSeconds": 15,
+            "stages": [{ "standbyPercent": 100, "bakeSeconds": 300, "gate": "healthyStandby" }],
+            "mayWrite": [100], "propagationSeconds": 15,
         } });
         let read = |answer: &Value| Record::parse(&answer.to_string());
         let record = read(&answer).unwrap().unwrap();

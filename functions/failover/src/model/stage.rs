@@ -7,7 +7,7 @@ use crate::model::weights::Percent;
 /// What a stage must show before the run goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum MustShow {
+pub enum Gate {
     /// The standby, attached to the rule at weight 0, has healthy targets.
     ReadyStandby,
     /// The live fleet, which gets more, is as healthy as it was and as the standby is.
@@ -47,28 +47,28 @@ pub struct Stage {
     /// How long the stage is watched, in seconds.
     pub bake_seconds: u32,
     /// What it must show.
-    pub must_show: MustShow,
+    pub gate: Gate,
 }
 
 impl Stage {
     /// The fleet that gets more, and is judged for it: asked here and nowhere else.
     pub const fn receiver(&self) -> Role {
-        match self.must_show {
-            MustShow::ReadyStandby | MustShow::HealthyStandby => Role::Standby,
-            MustShow::HealthyLive | MustShow::SilentStandby => Role::Live,
+        match self.gate {
+            Gate::ReadyStandby | Gate::HealthyStandby => Role::Standby,
+            Gate::HealthyLive | Gate::SilentStandby => Role::Live,
         }
     }
 
     /// Whether its bake may be cut short by a person: a stage that leads on to another one.
     pub const fn is_compared(&self) -> bool {
-        matches!(self.must_show, MustShow::HealthyStandby | MustShow::HealthyLive)
+        matches!(self.gate, Gate::HealthyStandby | Gate::HealthyLive)
     }
 
     /// How long it takes where nothing stands in the way, in seconds: a bake counts whole periods at
     /// the new weights, and those of a period are known up to two periods late.
     pub fn likely_seconds(&self, period_seconds: u32) -> i64 {
-        match self.must_show {
-            MustShow::ReadyStandby => 0,
+        match self.gate {
+            Gate::ReadyStandby => 0,
             _ => i64::from(self.bake_seconds) + 2 * i64::from(period_seconds),
         }
     }

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Found, FoundApp, FoundFleet, FoundRoute, Past, Refusal};
+use crate::duration::Seconds;
 use crate::input::Input;
 use crate::model::Operation;
 use crate::model::claim;
-use crate::model::duration::Seconds;
 use crate::model::error::Error;
 use crate::model::hold;
 use crate::model::release::Release;
 use crate::model::samples::Health;
 use crate::model::weights::{GroupWeight, Percent, weight_of};
-use crate::model::{Execution, MOST_ROUTES, MustShow, Stage};
+use crate::model::{Execution, Gate, MOST_ROUTES, Stage};
 use crate::plan::calendar::Permit;
 use crate::plan::roles::{self, RouteSays};
 use crate::verdict::{self, Criteria, proposed_bake};
@@ -320,7 +320,7 @@ pub(super) fn check_releases(
             "{both}, as far as is known; deploy the same release to both and say so with \"release\": \"{one}\", or \
              split the traffic all the same with \"force\": true"
         )),
-        _ if input.quiet => {
+        _ if input.skip_if_blocked => {
             let unproven = if live_runs.proven().is_none() { live } else { standby };
             let name = live_runs.name().or(standby_runs.name()).unwrap_or("v1");
             Err(format!(
@@ -361,7 +361,7 @@ const BAD_RELEASE_PERCENT: f64 = 5.0;
 /// What the first stage with traffic can be expected to show, so that an operator knows before the
 /// start whether the bake is long enough for the traffic there is.
 pub(super) fn expectation(input: &Input, stages: &[Stage], past: &Past, standby: &str) -> Option<String> {
-    let first = stages.iter().find(|stage| stage.must_show == MustShow::HealthyStandby)?;
+    let first = stages.iter().find(|stage| stage.gate == Gate::HealthyStandby)?;
     let percent = first.standby_percent.get();
     if past.counts.is_empty() {
         return Some(format!(

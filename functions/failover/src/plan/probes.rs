@@ -63,7 +63,7 @@ fn probing(plan: &Plan, input: &Input, configured: &ConfiguredProbes) -> Result<
     Ok(Some(Probing { probes, addresses, loopback: configured.loopback == "allowed" }))
 }
 
-/// Where the probes of an app go; nothing where that could only be by a rule for testers that leads astray.
+/// Where the probes of an app go; nothing where that could only be by a test-traffic rule that leads astray.
 fn addresses_of(
     plan: &Plan,
     input: &Input,

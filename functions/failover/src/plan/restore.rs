@@ -108,7 +108,7 @@ pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Re
         testers: testers(found, live),
         stages: Vec::new(),
         may_write,
-        settle_seconds: found.settle_seconds,
+        propagation_seconds: found.propagation_seconds,
         predecessors: predecessors.into_iter().collect(),
         done: end.is_some(),
         gone,

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Found, FoundApp, FoundRoute, percent};
+use crate::duration::Seconds;
 use crate::input::{Input, StageInput};
-use crate::model::duration::Seconds;
 use crate::model::weights::{Percent, weight_of};
-use crate::model::{Approval, HELD_POLLS, MustShow, Operation, Stage};
+use crate::model::{Approval, Gate, HELD_POLLS, Operation, Stage};
 use crate::verdict::Criteria;
 
 /// Shares of the standby where a shift is not told otherwise.
@@ -32,16 +32,19 @@ fn rising(input: &Input) -> Vec<StageInput> {
 pub(super) fn approval(input: &Input) -> Result<Option<Approval>, String> {
     let stages: Vec<Percent> = rising(input).iter().map(|stage| stage.weight).collect();
     let later = stages.get(1..).unwrap_or_default();
-    if let Some(percent) = input.approve.iter().find(|percent| !later.contains(percent)) {
+    if let Some(percent) = input.approve_before.iter().find(|percent| !later.contains(percent)) {
         let later: Vec<String> = later.iter().map(|stage| stage.get().to_string()).collect();
         let stages =
             if later.is_empty() { "there is none".into() } else { format!("these are {}", later.join(", ")) };
-        return Err(format!("`approve`: {} is none of the stages after the first; {stages}", percent.get()));
+        return Err(format!(
+            "`approveBefore`: {} is none of the stages after the first; {stages}",
+            percent.get()
+        ));
     }
-    Ok((!input.approve.is_empty()).then(|| Approval {
-        before: input.approve.clone(),
-        within_seconds: input.approve_within.0,
-        otherwise: input.approve_otherwise,
+    Ok((!input.approve_before.is_empty()).then(|| Approval {
+        before: input.approve_before.clone(),
+        within_seconds: input.approval_timeout.0,
+        otherwise: input.on_approval_timeout,
     }))
 }
 
@@ -55,15 +58,14 @@ pub(super) fn stages(
     live: usize,
     unhealthy: bool,
 ) -> Result<Vec<Stage>, String> {
-    let stage = |standby_percent, bake: Option<Seconds>, must_show| Stage {
+    let stage = |standby_percent, bake: Option<Seconds>, gate| Stage {
         standby_percent,
         // A write that was sent by an attempt which failed may arrive as late as this.
-        bake_seconds: bake.unwrap_or(input.bake).0.max(found.settle_seconds),
-        must_show,
+        bake_seconds: bake.unwrap_or(input.bake).0.max(found.propagation_seconds),
+        gate,
     };
     if input.operation == Operation::Drain {
-        let gate =
-            |share| if share == Percent::NONE { MustShow::SilentStandby } else { MustShow::HealthyLive };
+        let gate = |share| if share == Percent::NONE { Gate::SilentStandby } else { Gate::HealthyLive };
         let falling = falling(input, found, live, unhealthy);
         return Ok(falling.into_iter().map(|s| stage(s.weight, s.bake, gate(s.weight))).collect());
     }
@@ -105,10 +107,9 @@ pub(super) fn stages(
         let standby = groups(app).1;
         app.routes.iter().all(|r| weight_of(&r.groups, &standby).is_some())
     };
-    let attach =
-        (!found.apps.iter().all(attached)).then(|| stage(Percent::NONE, None, MustShow::ReadyStandby));
+    let attach = (!found.apps.iter().all(attached)).then(|| stage(Percent::NONE, None, Gate::ReadyStandby));
     let rising = rising.into_iter().filter(|s| s.weight >= begin);
-    Ok(attach.into_iter().chain(rising.map(|s| stage(s.weight, s.bake, MustShow::HealthyStandby))).collect())
+    Ok(attach.into_iter().chain(rising.map(|s| stage(s.weight, s.bake, Gate::HealthyStandby))).collect())
 }
 
 /// Percentage points that a drain takes from the standby at once, where it is not told otherwise.
@@ -142,12 +143,12 @@ fn falling(input: &Input, found: &Found, live: usize, unhealthy: bool) -> Vec<St
     on_the_way.chain([nothing]).collect()
 }
 
-/// The percentages that the stages, and a probe between them, put on the standby.
+/// The percentages that the stages, and a recheck between them, put on the standby.
 pub(super) fn may_write(criteria: &Criteria, stages: &[Stage]) -> BTreeSet<Percent> {
-    let probed =
-        criteria.probes > 0 && stages.iter().any(|stage| stage.must_show == MustShow::HealthyStandby);
-    let probe = probed.then(|| Percent::new(criteria.probe_percent)).flatten();
-    stages.iter().map(|stage| stage.standby_percent).chain(probe).collect()
+    let rechecked =
+        criteria.max_rechecks > 0 && stages.iter().any(|stage| stage.gate == Gate::HealthyStandby);
+    let recheck = rechecked.then(|| Percent::new(criteria.recheck_percent)).flatten();
+    stages.iter().map(|stage| stage.standby_percent).chain(recheck).collect()
 }
 
 /// An execution's history ends at so many events: after that the execution is over, and its restore
@@ -189,7 +190,7 @@ pub(super) fn pace(wanted: u32, stages: &[Stage], approval: Option<&Approval>) -
 /// A stage that nobody looks at before its bake is over is not watched. A failback, which ends an emergency, is not
 /// refused for it.
 pub(super) fn check_poll(input: &Input, stages: &[Stage]) -> Result<(), String> {
-    let watched = stages.iter().filter(|stage| stage.must_show != MustShow::ReadyStandby);
+    let watched = stages.iter().filter(|stage| stage.gate != Gate::ReadyStandby);
     let Some(shortest) = watched.map(|stage| stage.bake_seconds).min() else { return Ok(()) };
     if input.operation == Operation::Failback || input.poll.0 <= shortest {
         return Ok(());

@@ -3,7 +3,7 @@
 use super::{Found, FoundApp, FoundFleet, FoundTesters};
 use crate::model::{Operation, TestersRule, weights};
 
-/// The rules for testers, each with what keeps it from leading them to the standby.
+/// The test-traffic rules, each with what keeps it from leading them to the standby.
 /// `live` is the index of the live fleet.
 pub(super) fn testers(found: &Found, live: usize) -> Vec<TestersRule> {
     let rule = |index: usize, app: &FoundApp, rule: &FoundTesters| {
@@ -44,9 +44,11 @@ pub(super) fn check_testers<'a>(
     standby: &str,
 ) -> Result<Vec<String>, String> {
     let check = |rule: &TestersRule| match &rule.astray {
-        Some(what) if operation == Operation::Shift => Err(format!("{}, for testers, {what}", rule.label)),
-        Some(what) => Ok(format!("{}, for testers, {what}", rule.label)),
-        None => Ok(format!("{} leads testers to {standby}", rule.label)),
+        Some(what) if operation == Operation::Shift => {
+            Err(format!("{}, for test traffic, {what}", rule.label))
+        }
+        Some(what) => Ok(format!("{}, for test traffic, {what}", rule.label)),
+        None => Ok(format!("{} leads test traffic to {standby}", rule.label)),
     };
     testers.map(check).collect()
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::model::weights::{gives, holds, with_weights};
-use crate::model::{MustShow, Progress};
+use crate::model::{Gate, Progress};
 use crate::plan::calendar::Permit;
 use crate::run::progress;
 use crate::run::roll_back;
@@ -37,7 +37,7 @@ fn route(label: &str, groups: &[(&str, u16)]) -> FoundRoute {
         hosts: vec![format!("{label}.shop.example")],
         groups: groups.iter().map(|(arn, weight)| GroupWeight::new(*arn, *weight)).collect(),
         group_stickiness: false,
-        put_back: String::new(),
+        revert_command: String::new(),
     }
 }
 
@@ -58,13 +58,13 @@ fn found(weights: [u16; 2]) -> Found {
     Found {
         apps: vec![app("web", [ONE, TWO], weights)],
         alarms: Vec::new(),
-        settle_seconds: 15,
+        propagation_seconds: 15,
         permit: Permit::default(),
         chain: Vec::new(),
     }
 }
 
-/// What is found with a rule for testers as well.
+/// What is found with a test-traffic rule as well.
 fn with_testers(weights: [u16; 2], groups: &[(&str, u16)], behind: Option<&str>) -> Found {
     let rule = FoundTesters {
         rule_arn: "arn:testers".into(),
@@ -104,7 +104,7 @@ fn a_shift_goes_through_its_stages_in_both_directions() {
         let plan = make(json!({}), &found(weights)).unwrap();
         assert_eq!((plan.live.as_str(), plan.standby.as_str()), (live, standby));
         assert_eq!(percents(&plan), [10, 25, 50, 75, 100]);
-        assert!(plan.stages.iter().all(|s| s.bake_seconds == 300 && s.must_show == MustShow::HealthyStandby));
+        assert!(plan.stages.iter().all(|s| s.bake_seconds == 300 && s.gate == Gate::HealthyStandby));
         assert_eq!(plan.apps[0].before[live], Percent::ALL);
     }
 }
@@ -157,8 +157,8 @@ fn a_drain_goes_down_in_few_and_short_stages_from_what_is_found() {
         let plan = drain(json!({}), [100 - standby, standby]).unwrap();
         assert_eq!(percents(&plan), stages, "from {standby}");
         let (last, on_the_way) = plan.stages.split_last().unwrap();
-        assert_eq!((last.bake_seconds, last.must_show), (300, MustShow::SilentStandby));
-        assert!(on_the_way.iter().all(|s| s.bake_seconds == 150 && s.must_show == MustShow::HealthyLive));
+        assert_eq!((last.bake_seconds, last.gate), (300, Gate::SilentStandby));
+        assert!(on_the_way.iter().all(|s| s.bake_seconds == 150 && s.gate == Gate::HealthyLive));
         assert!(plan.may_write.iter().all(|percent| percent.get() < 50), "no recheck");
     }
     // Half of a bake is a period at least.
@@ -206,7 +206,10 @@ fn a_drain_leaves_an_unhealthy_standby_at_once() {
     assert_eq!((stages, why.as_str()), (vec![0], "prod2 has 0 of 2 targets healthy"));
     let (stages, why) = drain(&sicken(1));
     assert_eq!(stages, [0]);
-    assert!(why.starts_with("prod2 is ill: failures 30 % (900 of 3,000) against 0.1 % on prod1"), "{why}");
+    assert!(
+        why.starts_with("prod2 is degraded: failures 30 % (900 of 3,000) against 0.1 % on prod1"),
+        "{why}"
+    );
     // What both suffer from, and the live fleet's own illness, is no reason to hurry.
     assert_eq!(drain(&|found| (0..2).for_each(|fleet| sicken(fleet)(found))).0, [25, 0]);
     assert_eq!(drain(&sicken(0)).0, [25, 0]);
@@ -242,7 +245,7 @@ fn a_fixed_forward_is_converted_before_traffic_moves() {
     found.apps[0].fleets[1].health = Health { healthy: 0, registered: 2, unused: true };
     let plan = make(json!({ "stages": [100] }), &found).unwrap();
     assert_eq!(percents(&plan), [0, 100]);
-    assert_eq!(plan.stages[0].must_show, MustShow::ReadyStandby);
+    assert_eq!(plan.stages[0].gate, Gate::ReadyStandby);
     // What it found is kept as it was, so that the weights can be put back.
     assert_eq!(plan.before_groups(&plan.routes[0]), [GroupWeight::new(ONE, 100), GroupWeight::new(TWO, 0)]);
 }
@@ -395,7 +398,7 @@ fn a_scheduled_balance_goes_on_only_where_both_fleets_are_proven_to_run_the_same
         for (fleet, release) in found.apps[0].fleets.iter_mut().zip([live, standby]) {
             fleet.release = release.map(Into::into);
         }
-        let mut input = json!({ "operation": "balance", "quiet": true });
+        let mut input = json!({ "operation": "balance", "skipIfBlocked": true });
         input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         make(input, &found)
     };
@@ -428,7 +431,9 @@ fn testers_who_are_not_led_to_the_standby_hold_up_a_shift_and_nothing_else() {
         for groups in [&[(standby, 100)][..], &[(live, 0), (standby, 1)]] {
             let plan = make(json!({}), &with_testers(weights, groups, None)).unwrap();
             assert_eq!((plan.routes.len(), &plan.testers_astray(&plan.apps[0])), (1, &None));
-            assert!(plan.checks.contains(&format!("rule 9 on port 443 leads testers to {}", plan.standby)));
+            assert!(
+                plan.checks.contains(&format!("rule 9 on port 443 leads test traffic to {}", plan.standby))
+            );
         }
         for (groups, behind, says) in [
             (&[(live, 100)][..], None, "a `drain` puts it in step"),
@@ -440,7 +445,7 @@ fn testers_who_are_not_led_to_the_standby_hold_up_a_shift_and_nothing_else() {
             let found = with_testers(weights, groups, behind);
             let refused = make(json!({}), &found).unwrap_err();
             assert!(
-                refused.contains("rule 9 on port 443, for testers, ") && refused.contains(says),
+                refused.contains("rule 9 on port 443, for test traffic, ") && refused.contains(says),
                 "{refused}"
             );
             for operation in ["drain", "balance", "failback"] {

@@ -24,7 +24,7 @@ pub fn conclude(
 ) -> Conclusion {
     let cause = cause(plan, progress, ended);
     // A schedule that cannot run is no reason to page anybody: it says why in its output.
-    if ended.ending == "PlanRejected" && input.get("quiet") == Some(&Value::Bool(true)) {
+    if ended.ending == "PlanRejected" && input.get("skipIfBlocked") == Some(&Value::Bool(true)) {
         let mut output = json!({ "status": "unchanged", "summary": cause });
         for field in ["operation", "app"] {
             if let Some(value) = input.get(field) {
@@ -58,7 +58,7 @@ fn cause(plan: Option<&Plan>, progress: Option<&Progress>, ended: &Ended) -> Str
         }
         ("PlanRejected", _) => refused(plan, why),
         ("Halted", Some(plan)) => halted(plan, progress, why),
-        ("SwapFailed", Some(plan)) => not_recorded(plan, why),
+        ("RolesNotRecorded", Some(plan)) => not_recorded(plan, why),
         ("RollBackFailed", Some(plan)) => not_put_back(plan, why),
         _ => said(why, ALONE).text,
     }
@@ -135,13 +135,13 @@ fn not_put_back(plan: &Plan, why: &Value) -> String {
 
 /// Each on a line of its own, so that one that fails does not keep the others back.
 fn commands(plan: &Plan) -> String {
-    let all: Vec<&str> = plan.routes.iter().map(|route| route.put_back.as_str()).collect();
+    let all: Vec<&str> = plan.routes.iter().map(|route| route.revert_command.as_str()).collect();
     let text = all.join("\n");
     if text.chars().count() < COMMANDS {
         return text;
     }
     let first = all[..all.len().min(10)].join("\n");
-    let rest = format!("all {} routes are the `putBack` in the result of PlanShift", all.len());
+    let rest = format!("all {} routes are the `revertCommand` in the result of PlanShift", all.len());
     format!("{}\n# And so on: those of {rest}.", first.chars().take(COMMANDS).collect::<String>())
 }
 

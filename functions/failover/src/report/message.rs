@@ -18,6 +18,8 @@ pub enum Tag {
     RolledBack,
     /// It did not begin.
     Refused,
+    /// The traffic is fine, and somebody must repair something in working hours.
+    Ticket,
     /// Somebody or something interrupted it.
     Stopped,
     /// Somebody must look at it now: it does not mend itself.
@@ -31,6 +33,7 @@ impl Tag {
             Self::Ok => "OK",
             Self::RolledBack => "ROLLED BACK",
             Self::Refused => "REFUSED",
+            Self::Ticket => "TICKET",
             Self::Stopped => "STOPPED",
             Self::ActNow => "ACT NOW",
         }
@@ -62,6 +65,7 @@ impl End<'_> {
             ending if pages(self.operation, ending) => Tag::ActNow,
             "RolledBack" => Tag::RolledBack,
             "PlanRejected" => Tag::Refused,
+            "RolesNotRecorded" => Tag::Ticket,
             _ => Tag::Stopped,
         }
     }
@@ -72,7 +76,7 @@ impl End<'_> {
             return "not touched by this: no weight was changed".into();
         };
         let harmed = match (self.ending, self.tag()) {
-            (_, Tag::Ok) | ("SwapFailed", _) => "not harmed by it",
+            (_, Tag::Ok | Tag::Ticket) => "not harmed by it",
             ("RolledBack", Tag::RolledBack) => "not any more",
             ("FailedOver", _) => "not any more, as far as one fleet bears it",
             _ => "perhaps, until somebody looks",
@@ -94,6 +98,10 @@ impl End<'_> {
                 vec![format!("Look into {}, repair it, then: {again}", self.standby())]
             }
             (_, Tag::Refused) => vec!["Follow WHY, then ask again.".into()],
+            (_, Tag::Ticket) => vec![
+                "The traffic is fine. Let the functions tag target groups again, as WHY says.".into(),
+                format!("Then: {}", command("drain")),
+            ],
             (_, Tag::Stopped) => vec![format!(
                 "Nothing: a restore starts by itself within a minute. See it: {}",
                 command("watch")
@@ -115,7 +123,7 @@ impl End<'_> {
                 "Look after the fleet that has no healthy targets; the other one carries what it can.".into(),
                 format!("Once it is well: {}", command("status")),
             ],
-            "Overtaken" => vec![
+            "ExternalChange" => vec![
                 "See who changed the rules or the weights (CloudTrail knows).".into(),
                 format!("To bring the routes together again: {}", command("drain")),
             ],
@@ -127,10 +135,6 @@ impl End<'_> {
             "Halted" => vec![
                 format!("To go back to what the run had found: {}", command("restore")),
                 format!("To give {} everything: {}", self.standby(), command("shift")),
-            ],
-            "SwapFailed" => vec![
-                "The traffic is fine. Let the functions tag the routes again, as WHY says.".into(),
-                format!("Then: {}", command("drain")),
             ],
             _ => vec![
                 format!("To try again: {}", command("restore")),

@@ -16,7 +16,7 @@ use self::subject::whom;
 use crate::input::STARTED_BY_EXECUTION;
 use crate::model::error::pages;
 use crate::model::weights::split;
-use crate::model::{Apps, MustShow, Operation, Plan, Progress, Unanswered, Weights};
+use crate::model::{Apps, Gate, Operation, Plan, Progress, Unanswered, Weights};
 use crate::report::conclusion::is_restore;
 use crate::verdict::Ending;
 use crate::wire::{NoticeRequest, Outcome, Status};
@@ -139,7 +139,7 @@ fn told(ending: &str) -> bool {
 fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
     let release = plan.release.as_ref().map_or_else(String::new, |release| format!(" (release {release})"));
     let (live, standby) = (&plan.live, &plan.standby);
-    let steps = plan.stages.iter().filter(|stage| stage.must_show != MustShow::ReadyStandby).count();
+    let steps = plan.stages.iter().filter(|stage| stage.gate != Gate::ReadyStandby).count();
     let steps = if steps == 1 { "one step".into() } else { format!("{steps} stages") };
     let what = match plan.operation {
         Operation::Drain => {
@@ -195,8 +195,7 @@ fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
 fn schedule(plan: &Plan, now: Timestamp) -> (Vec<EventStage>, Timestamp) {
     let mut at = now;
     let stages = plan.stages.iter().map(|stage| {
-        let note =
-            if stage.must_show == MustShow::ReadyStandby { "until its targets are healthy" } else { "" };
+        let note = if stage.gate == Gate::ReadyStandby { "until its targets are healthy" } else { "" };
         let begins = at;
         at = later(at, stage.likely_seconds(plan.period_seconds));
         let weights = plan.weights(stage.standby_percent);
@@ -235,8 +234,8 @@ fn of_approval(request: &NoticeRequest, plan: &Plan, progress: &Progress) -> Opt
         split(&plan.weights(next)),
         clock(until),
         lines(&stages),
-        commands("approve", &format!("approve {}", next.get())),
-        commands("rollback", "rollBack"),
+        commands("approve", &format!("approve-{}", next.get())),
+        commands("rollback", "rollback"),
         details(request, Some(plan))
     );
     let subject = format!("[APPROVE] {}: {verb} to {next} on {standby}?", whom(plan));
@@ -251,7 +250,7 @@ fn went(progress: &Progress) -> Vec<EventStage> {
         weights: record.weights.clone(),
         ending: record.ending,
         reason: record.reason.clone(),
-        note: if record.probe { "set back to compare again" } else { "" },
+        note: if record.recheck { "set back to compare again" } else { "" },
     });
     stages.collect()
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::model::duration::Seconds;
+use crate::duration::Seconds;
 use crate::model::samples::{Figures, compared, of_live};
 use crate::model::weights::split;
-use crate::model::{Apps, MustShow, Operation, Plan, PlannedApp, StageRecord, Weights};
+use crate::model::{Apps, Gate, Operation, Plan, PlannedApp, StageRecord, Weights};
 use crate::plan::total_bake;
 use crate::wire::{Outcome, StageOutcome, Status};
 
@@ -103,7 +103,7 @@ pub fn done(
     let stands = weights.map_or_else(|| plan.before_in_words(), split);
     let took = now.as_second().saturating_sub(plan.execution.started_at.as_second());
     let took = Seconds(u32::try_from(took).unwrap_or(0));
-    let count = plan.stages.iter().filter(|s| s.must_show != MustShow::ReadyStandby).count();
+    let count = plan.stages.iter().filter(|s| s.gate != Gate::ReadyStandby).count();
     let (status, what) = match plan.operation {
         Operation::Shift => (Status::Shifted, format!("{live} now carries all traffic")),
         Operation::Failback => (Status::FailedBack, format!("{live} carries all traffic again")),
@@ -111,7 +111,7 @@ pub fn done(
         Operation::Restore => (Status::Restored, format!("restored to {stands}")),
         Operation::Drain => (
             Status::Drained,
-            format!("{standby} is silent and may be deployed to, {live} carries all traffic"),
+            format!("{standby} is drained and ready for deployment, {live} carries all traffic"),
         ),
     };
     let stages = if count == 1 { "1 stage".into() } else { format!("{count} stages") };

@@ -4,10 +4,10 @@
 //!
 //! - `rollBack` before `halt`: halting leaves an app on fleets that are both sick, which going back would
 //!   not make worse, while staying would leave another app on a standby that is known to be bad.
-//! - `rollBack` and `halt` before `probe`, `wait` and `advance`: what ends a run is not put off by an app
+//! - `rollBack` and `halt` before `recheck`, `wait` and `advance`: what ends a run is not put off by an app
 //!   that is still looked at or already well.
-//! - `probe` before `wait` and `advance`: it takes traffic from a standby under suspicion. The others are
-//!   set back with it and lose nothing but time; the number of probes is that of the run.
+//! - `recheck` before `wait` and `advance`: it takes traffic from a standby under suspicion. The others are
+//!   set back with it and lose nothing but time; the number of rechecks is that of the run.
 //! - `wait` before `advance`: a stage is left once every app has shown what it must.
 
 use std::collections::BTreeMap;
@@ -84,8 +84,8 @@ pub fn together(apps: &[PlannedApp], decisions: Vec<poll::Decision>) -> Decision
 const RISING: [(Verdict, &str); 5] = [
     (Verdict::Advance, "ready"),
     (Verdict::Wait, "still watched"),
-    (Verdict::Probe, "to be compared again"),
-    (Verdict::Halt, "sick on both fleets"),
+    (Verdict::Recheck, "to be compared again"),
+    (Verdict::Halt, "unhealthy on both fleets"),
     (Verdict::RollBack, "not well either"),
 ];
 
@@ -94,7 +94,7 @@ fn badness(decision: &poll::Decision) -> (Option<usize>, u8) {
     let verdict = RISING.iter().position(|(verdict, _)| *verdict == decision.verdict);
     let ending = match decision.ending {
         None | Some(Ending::Accepted) => 0,
-        Some(Ending::TooLittleTraffic) => 1,
+        Some(Ending::InsufficientData) => 1,
         Some(Ending::Suspect) => 2,
     };
     (verdict, ending)

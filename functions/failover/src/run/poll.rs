@@ -13,7 +13,7 @@ use std::iter;
 
 use crate::model::samples::{Figures, FleetSamples, Odds, Sample, Samples, Span};
 use crate::model::weights::Percent;
-use crate::model::{MustShow, Operation, Plan, PlannedApp, Progress, Role, Stage, StageRecord};
+use crate::model::{Gate, Operation, Plan, PlannedApp, Progress, Role, Stage, StageRecord};
 use crate::run::precedence::Voice;
 use crate::verdict;
 use crate::verdict::{Counts, Criteria, Ending, Evidence, Kind, Patience, Period, Verdict};
@@ -60,11 +60,11 @@ pub fn decide(plan: &Plan, app: &PlannedApp, progress: &Progress, samples: &Samp
     if let Some(dead) = poll.dead() {
         return dead;
     }
-    match stage.must_show {
-        MustShow::ReadyStandby => poll.ready(),
-        MustShow::SilentStandby => poll.drained(),
-        MustShow::HealthyStandby if plan.operation == Operation::Failback => poll.least_harm(poll.healthy()),
-        MustShow::HealthyStandby | MustShow::HealthyLive => poll.healthy(),
+    match stage.gate {
+        Gate::ReadyStandby => poll.ready(),
+        Gate::SilentStandby => poll.drained(),
+        Gate::HealthyStandby if plan.operation == Operation::Failback => poll.least_harm(poll.healthy()),
+        Gate::HealthyStandby | Gate::HealthyLive => poll.healthy(),
     }
 }
 
@@ -165,7 +165,7 @@ impl<'a> Poll<'a> {
         }
         let reason = format!("both fleets are dead: {standby}, {live}");
         let (criteria, since) = (&self.plan.criteria, self.progress.both_dead_since);
-        let patience = Patience::with_both(criteria, since, self.samples.now, self.plan.period_seconds);
+        let patience = Patience::with_both(criteria, since, self.samples.now);
         Some(Decision { both_dead: true, ..says(patience.verdict(criteria), reason)? })
     }
 
@@ -180,11 +180,11 @@ impl<'a> Poll<'a> {
     /// a whole period of it is known, so they are not counted by periods.
     fn criteria(&self) -> Cow<'_, Criteria> {
         let criteria = &self.plan.criteria;
-        let set = self.progress.timeline.iter().filter(|record| record.probe).count();
-        if set < criteria.probes as usize {
+        let set = self.progress.timeline.iter().filter(|record| record.recheck).count();
+        if set < criteria.max_rechecks as usize {
             return Cow::Borrowed(criteria);
         }
-        Cow::Owned(Criteria { probes: 0, ..criteria.clone() })
+        Cow::Owned(Criteria { max_rechecks: 0, ..criteria.clone() })
     }
 
     /// Whether the fleet that gets more is as well as the other, by everything that was counted.
@@ -200,6 +200,7 @@ impl<'a> Poll<'a> {
                 live: self.plan.fleet(receiver.other()),
                 standby: self.plan.fleet(receiver),
                 past_of: &self.plan.live,
+                period_seconds: self.plan.period_seconds,
                 history: &history,
                 beside: &beside,
                 balancer_history: &balancer_history,
@@ -215,7 +216,7 @@ impl<'a> Poll<'a> {
         );
         // Whether a drained fleet is silent is asked more exactly.
         if judgement.verdict == Verdict::Advance
-            && self.stage.must_show != MustShow::SilentStandby
+            && self.stage.gate != Gate::SilentStandby
             && let Some(split) = self.not_in_the_traffic(&periods, bake_periods)
         {
             return split;
@@ -326,7 +327,7 @@ impl<'a> Poll<'a> {
 }
 
 fn kind(record: &StageRecord) -> Kind {
-    if record.probe { Kind::Probe } else { Kind::Shift }
+    if record.recheck { Kind::Recheck } else { Kind::Shift }
 }
 
 fn requests(period: &Period) -> u64 {

@@ -23,16 +23,16 @@ pub fn stage<'a>(plan: &'a Plan, progress: &Progress) -> Result<&'a Stage, Error
     })
 }
 
-/// What the standby gets at this point of the run: the stage's percent, or the probe's.
+/// What the standby gets at this point of the run: the stage's percent, or the recheck's.
 ///
 /// # Errors
 /// As [`stage`].
 pub fn standby_percent(plan: &Plan, progress: &Progress) -> Result<Percent, Error> {
     let stage = stage(plan, progress)?;
-    Ok(if progress.probe { plan.probe_percent() } else { stage.standby_percent })
+    Ok(if progress.recheck { plan.recheck_percent() } else { stage.standby_percent })
 }
 
-/// The progress once the weights of its stage, or of its probe, stand.
+/// The progress once the weights of its stage, or of its recheck, stand.
 ///
 /// # Errors
 /// As [`stage`].
@@ -41,7 +41,7 @@ pub fn set(plan: &Plan, progress: &Progress, now: Timestamp) -> Result<Progress,
     let mut next = progress.clone();
     next.timeline.push(StageRecord {
         stage: progress.stage,
-        probe: progress.probe,
+        recheck: progress.recheck,
         weights: plan.weights(standby_percent(plan, progress)?),
         started_at: now,
         ended_at: None,
@@ -132,9 +132,9 @@ pub fn polled(plan: &Plan, progress: &Progress, answer: Answer, now: Timestamp) 
     }
     let mut fully_shifted = false;
     match decision.verdict {
-        Verdict::Probe => next.probe = true,
-        // A probe interrupts a stage; that stage goes on once it has cleared the standby.
-        Verdict::Advance if progress.probe => next.probe = false,
+        Verdict::Recheck => next.recheck = true,
+        // A recheck interrupts a stage; that stage goes on once it has cleared the standby.
+        Verdict::Advance if progress.recheck => next.recheck = false,
         Verdict::Advance if progress.stage + 1 < plan.stages.len() => next.stage += 1,
         Verdict::Advance => fully_shifted = true,
         Verdict::Wait | Verdict::RollBack | Verdict::Halt => {}
@@ -144,11 +144,11 @@ pub fn polled(plan: &Plan, progress: &Progress, answer: Answer, now: Timestamp) 
         && match decision.verdict {
             Verdict::Advance => true,
             Verdict::Wait => !progress.probed || progress.probes_fail_since.is_some(),
-            Verdict::Probe | Verdict::RollBack | Verdict::Halt => false,
+            Verdict::Recheck | Verdict::RollBack | Verdict::Halt => false,
         };
     // A recheck that has cleared the standby only takes up the stage again.
     let call_hook =
-        plan.hooks.after_stage.is_some() && decision.verdict == Verdict::Advance && !progress.probe;
+        plan.hooks.after_stage.is_some() && decision.verdict == Verdict::Advance && !progress.recheck;
     Ok(Check {
         verdict: decision.verdict,
         reason: text::cut(&decision.reason, REASON),

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::model::duration::Seconds;
+use crate::duration::Seconds;
 use crate::model::samples::Samples;
 use crate::model::weights::Percent;
 use crate::model::{Approval, HELD_POLLS, Plan, Progress, Stage, Unanswered, text};
@@ -21,18 +21,18 @@ use crate::verdict::Verdict;
 /// A request, as the tag words it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Request {
-    /// `rollBack`, in any spelling: put back what was found, now.
+    /// `rollback`, in any spelling: put back what was found, now.
     RollBack,
-    /// `hold` or `pause`: do not leave the stage, while checks and rollback go on.
-    Hold,
-    /// `skip 25` or `promote 25`: the bake of the stage with 25 % on the standby is over now.
-    Skip(Percent),
-    /// `approve 50`: the stage with 50 % on the standby may begin.
+    /// `pause`, until it is `resume`: do not leave the stage, while checks and rollback go on.
+    Pause,
+    /// `promote-25`: the bake of the stage with 25 % on the standby is over now.
+    Promote(Percent),
+    /// `approve-50`: the stage with 50 % on the standby may begin.
     Approve(Percent),
 }
 
 /// What stands in the tag while nobody asks for anything.
-pub const NOTHING: &str = "nothing";
+pub const NOTHING: &str = "";
 
 impl Request {
     /// Reads the tag; nothing where nobody asks for anything. Whoever writes it may be in a hurry, so that
@@ -43,17 +43,17 @@ impl Request {
     pub fn parse(tag: &str) -> Result<Option<Self>, String> {
         let (word, percent) = words(tag);
         let request = match (word.as_str(), percent) {
-            (NOTHING | "none" | "", None) => return Ok(None),
+            ("resume" | "none" | NOTHING, None) => return Ok(None),
             ("rollback", None) => Some(Self::RollBack),
-            ("hold" | "pause", None) => Some(Self::Hold),
-            ("skip" | "promote", Some(percent)) => Some(Self::Skip(percent)),
+            ("pause", None) => Some(Self::Pause),
+            ("promote", Some(percent)) => Some(Self::Promote(percent)),
             ("approve", Some(percent)) => Some(Self::Approve(percent)),
             _ => None,
         };
         request.map(Some).ok_or_else(|| {
             format!(
-                "the tag failover:request says `{}`, which is none of `rollBack`, `hold`, `skip 25` and \
-                 `approve 50`",
+                "the tag failover:request says `{}`, which is none of `rollback`, `pause`, `resume`, `promote-25` and \
+                 `approve-50`",
                 text::cut(tag, 256)
             )
         })
@@ -102,7 +102,7 @@ impl<'a> FromIterator<&'a str> for Requests {
 
 /// Why a run does not leave a stage that has shown what it must.
 enum Kept<'a> {
-    Held(&'static str),
+    Paused(&'static str),
     Unapproved(Percent, &'a Approval),
 }
 
@@ -128,7 +128,7 @@ pub fn decide(
     now: Timestamp,
 ) -> Answer {
     let mut decision = {
-        let plan = skipped(plan, progress, requests, now);
+        let plan = promoted(plan, progress, requests, now);
         let of_app = |(app, samples)| poll::decide(&plan, app, progress, samples);
         lockstep::together(&plan.apps, plan.apps.iter().zip(samples).map(of_app).collect())
     };
@@ -150,18 +150,18 @@ pub fn decide(
     if ends {
         return answer(decision, None, false);
     }
-    // A probe always comes to its end: at 10 % it is no place to stay.
-    if decision.verdict != Verdict::Advance || progress.probe {
+    // A recheck always comes to its end: at 10 % it is no place to stay.
+    if decision.verdict != Verdict::Advance || progress.recheck {
         return answer(decision, None, false);
     }
     match kept(plan, progress, requests) {
         None => answer(decision, None, false),
-        Some(Kept::Held(_)) if progress.held_polls >= HELD_POLLS => {
+        Some(Kept::Paused(_)) if progress.held_polls >= HELD_POLLS => {
             decision.verdict = Verdict::RollBack;
             decision.reason = format!("held for {HELD_POLLS} polls, which is as long as a run can be");
             answer(decision, None, false)
         }
-        Some(Kept::Held(why)) => {
+        Some(Kept::Paused(why)) => {
             decision.verdict = Verdict::Wait;
             decision.reason = format!("{}; held here, {why}", decision.reason);
             answer(decision, progress.waits_since, true)
@@ -177,10 +177,10 @@ pub fn decide(
 /// The plan; if somebody asked for that, with the bake of the current stage cut to what was watched
 /// already. A run that waits for an approval has its bake behind it, whatever is asked of it next: the
 /// approval takes the place of what cut the bake short. One whole period is the least: no data is never a pass.
-fn skipped<'a>(plan: &'a Plan, progress: &Progress, requests: &Requests, now: Timestamp) -> Cow<'a, Plan> {
+fn promoted<'a>(plan: &'a Plan, progress: &Progress, requests: &Requests, now: Timestamp) -> Cow<'a, Plan> {
     let current = progress.timeline.last().and_then(|record| Some((record, plan.stages.get(record.stage)?)));
     let over = |stage: &Stage| {
-        progress.waits_since.is_some() || requests.asked.contains(&Request::Skip(stage.standby_percent))
+        progress.waits_since.is_some() || requests.asked.contains(&Request::Promote(stage.standby_percent))
     };
     let asked = |stage: &Stage| over(stage) && stage.is_compared();
     let Some((record, _)) = current.filter(|(_, stage)| asked(stage)) else { return Cow::Borrowed(plan) };
@@ -196,12 +196,12 @@ fn skipped<'a>(plan: &'a Plan, progress: &Progress, requests: &Requests, now: Ti
 
 /// Whether something keeps the run from the next stage.
 fn kept<'a>(plan: &'a Plan, progress: &Progress, requests: &Requests) -> Option<Kept<'a>> {
-    if requests.asked.contains(&Request::Hold) {
-        return Some(Kept::Held("as somebody asked (failover:request)"));
+    if requests.asked.contains(&Request::Pause) {
+        return Some(Kept::Paused("as somebody asked (failover:request)"));
     }
     // It may have been meant to stop the run.
     if !requests.unclear.is_empty() {
-        return Some(Kept::Held("since what somebody asked cannot be read"));
+        return Some(Kept::Paused("since what somebody asked cannot be read"));
     }
     let next = plan.stages.get(progress.stage + 1)?.standby_percent;
     let approval = plan.approval.as_ref().filter(|approval| approval.before.contains(&next))?;

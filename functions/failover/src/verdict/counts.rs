@@ -66,15 +66,15 @@ impl Metric {
     }
 }
 
-/// Whether a period belongs to the shift itself or to a probe.
+/// Whether a period belongs to the shift itself or to a recheck.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
     /// The weights of the stage.
     #[default]
     Shift,
-    /// The standby was set back to the probe's weight for a while, to compare it with live again.
-    Probe,
+    /// The standby was set back to the recheck's weight for a while, to compare it with live again.
+    Recheck,
 }
 
 /// One complete period of the run.
@@ -83,9 +83,9 @@ pub enum Kind {
 pub struct Period {
     /// Weight of the standby in percent.
     pub standby_percent: u8,
-    /// Index of the stage, from 0. A probe has the index of the stage that it interrupts.
+    /// Index of the stage, from 0. A recheck has the index of the stage that it interrupts.
     pub stage: usize,
-    /// Shift or probe.
+    /// Shift or recheck.
     pub kind: Kind,
     /// The fleet that was live when the run began.
     pub live: Counts,
@@ -136,6 +136,8 @@ pub struct Evidence<'a> {
     pub standby: &'a str,
     /// Whose past the history is: in a drain that of the fleet that gets more, and else that of the other.
     pub past_of: &'a str,
+    /// Length of a period, in seconds.
+    pub period_seconds: u32,
     /// Complete periods of that fleet before the run, oldest first. [`super::Criteria`] says
     /// how many are wanted; more are used where traffic is thin.
     pub history: &'a [Counts],
@@ -161,7 +163,7 @@ pub struct Stage {
     pub index: usize,
     /// Weight of the standby now, in percent.
     pub standby_percent: u8,
-    /// Shift, or the probe that interrupts the stage.
+    /// Shift, or the recheck that interrupts the stage.
     pub kind: Kind,
     /// Complete periods that this stage must have been watched for. The bake is over when so many
     /// are in [`Evidence::periods`]. Counted in periods rather than read from a clock, so that a
@@ -170,7 +172,7 @@ pub struct Stage {
 }
 
 impl Evidence<'_> {
-    /// The periods of the current stage, or of the probe that interrupts it. What was before a probe is
+    /// The periods of the current stage, or of the recheck that interrupts it. What was before a recheck is
     /// void: the stage begins anew once the standby is cleared.
     pub(super) fn stage_periods(&self) -> impl DoubleEndedIterator<Item = &Period> {
         let index = self.stage.index;
@@ -178,7 +180,7 @@ impl Evidence<'_> {
         self.periods[self.periods.len() - since..].iter().filter(move |p| p.stage == index)
     }
 
-    /// Live's and the standby's counts that a reason shows: those of this stage or probe; while it has no
+    /// Live's and the standby's counts that a reason shows: those of this stage or recheck; while it has no
     /// period of its own, of the one in which it began, which is said by the last value, or else of the
     /// run.
     pub(super) fn shown(&self) -> (Counts, Counts, bool) {
@@ -199,34 +201,34 @@ impl Evidence<'_> {
         (live, standby, began.is_some())
     }
 
-    /// The periods of the last probe that is over, if there was one; at most so many of its end.
-    pub(super) fn last_probe(&self, most: usize) -> &[Period] {
-        let probed = |p: &Period| p.kind == Kind::Probe;
-        let Some(last) = self.periods.iter().rposition(probed).filter(|_| self.stage.kind == Kind::Shift)
+    /// The periods of the last recheck that is over, if there was one; at most so many of its end.
+    pub(super) fn last_recheck(&self, most: usize) -> &[Period] {
+        let rechecked = |p: &Period| p.kind == Kind::Recheck;
+        let Some(last) = self.periods.iter().rposition(rechecked).filter(|_| self.stage.kind == Kind::Shift)
         else {
             return &[];
         };
-        let length = self.periods[..=last].iter().rev().take_while(|p| probed(p)).count().min(most);
+        let length = self.periods[..=last].iter().rev().take_while(|p| rechecked(p)).count().min(most);
         &self.periods[last + 1 - length..=last]
     }
 
-    /// How many complete periods the running probe has; 0 outside a probe.
-    pub(super) fn probe_periods(&self) -> usize {
+    /// How many complete periods the running recheck has; 0 outside a recheck.
+    pub(super) fn recheck_periods(&self) -> usize {
         match self.stage.kind {
             Kind::Shift => 0,
-            Kind::Probe => self.periods.iter().rev().take_while(|p| p.kind == Kind::Probe).count(),
+            Kind::Recheck => self.periods.iter().rev().take_while(|p| p.kind == Kind::Recheck).count(),
         }
     }
 
-    /// How many probes the run has begun so far.
-    pub(super) fn probes(&self) -> usize {
+    /// How many rechecks the run has begun so far.
+    pub(super) fn rechecks(&self) -> usize {
         let started = (0..self.periods.len())
             .filter(|&i| {
-                self.periods[i].kind == Kind::Probe && (i == 0 || self.periods[i - 1].kind == Kind::Shift)
+                self.periods[i].kind == Kind::Recheck && (i == 0 || self.periods[i - 1].kind == Kind::Shift)
             })
             .count();
-        // A probe that has just been set has no complete period yet.
-        let fresh = self.stage.kind == Kind::Probe && self.probe_periods() == 0;
+        // A recheck that has just been set has no complete period yet.
+        let fresh = self.stage.kind == Kind::Recheck && self.recheck_periods() == 0;
         started + usize::from(fresh)
     }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::counts::Metric;
 use super::limits::{self, Limits, within};
+use crate::duration::Seconds;
 
 /// Failures of live in a period, at which the bets on hit periods have half their share.
 const RARE: f64 = 0.1;
@@ -45,23 +46,23 @@ pub struct Criteria {
     pub still_suspect: Outcome,
     /// Odds that the comparison with live alone must show before a rollback, while live has traffic.
     pub key_odds: f64,
-    /// Odds of the comparison with live's past that begin a probe once the standby has everything.
-    pub probe_odds: f64,
-    /// Weight of the standby during a probe, in percent.
-    pub probe_percent: u8,
-    /// Periods that a probe lasts.
-    pub probe_periods: u32,
-    /// Probes in a run at most.
-    pub probes: u32,
-    /// When the bake is over and there was too little traffic to accept the standby.
-    pub too_little_traffic: TooLittleTraffic,
+    /// Odds of the comparison with live's past that begin a recheck once the standby has everything.
+    pub recheck_odds: f64,
+    /// Weight of the standby during a recheck, in percent.
+    pub recheck_percent: u8,
+    /// Periods that a recheck lasts.
+    pub recheck_periods: u32,
+    /// Rechecks in a run at most.
+    pub max_rechecks: u32,
+    /// When the bake is over and there were too few requests to accept the standby.
+    pub on_insufficient_data: OnInsufficientData,
     /// Periods that `wait` waits beyond the bake before it rolls back; also how long a stage waits
     /// for a first request.
     pub longer_periods: u32,
-    /// What happens when both fleets have been sick for `both_periods`.
-    pub both_sick: BothSick,
-    /// Periods in a row for which both fleets may be sick.
-    pub both_periods: u32,
+    /// What happens when both fleets have been sick for `both_unhealthy_for`.
+    pub on_both_unhealthy: OnBothUnhealthy,
+    /// How long both fleets may be sick without a break.
+    pub both_unhealthy_for: Seconds,
     /// How many times its rate before the run a fleet shows when it is called sick.
     pub sick_factor: f64,
     /// Leave a stage before its bake is over once the standby is accepted, after two periods.
@@ -101,11 +102,11 @@ pub enum Outcome {
     RollBack,
 }
 
-/// What to do when too little traffic came to accept the standby.
+/// What to do when too few requests came to accept the standby.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum TooLittleTraffic {
-    /// Go on, and say so: there is nothing against the standby.
+pub enum OnInsufficientData {
+    /// Go on, and say so: no difference was found.
     Advance,
     /// Wait for acceptance, then roll back.
     Wait,
@@ -116,7 +117,7 @@ pub enum TooLittleTraffic {
 /// What to do when both fleets stay sick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum BothSick {
+pub enum OnBothUnhealthy {
     /// Put back the weights found at the start.
     RollBack,
     /// End the run and leave the weights where they are, for a person to decide.
@@ -137,14 +138,14 @@ impl Default for Criteria {
             hold_periods: 10,
             still_suspect: Outcome::Advance,
             key_odds: 4.0,
-            probe_odds: 20.0,
-            probe_percent: 10,
-            probe_periods: 4,
-            probes: 2,
-            too_little_traffic: TooLittleTraffic::Advance,
+            recheck_odds: 20.0,
+            recheck_percent: 10,
+            recheck_periods: 4,
+            max_rechecks: 2,
+            on_insufficient_data: OnInsufficientData::Advance,
             longer_periods: 30,
-            both_sick: BothSick::RollBack,
-            both_periods: 30,
+            on_both_unhealthy: OnBothUnhealthy::RollBack,
+            both_unhealthy_for: Seconds(30 * 60),
             sick_factor: 3.0,
             early_advance: false,
             history_periods: 60,
@@ -208,23 +209,25 @@ impl Criteria {
         within("hitsPercent", self.hits_percent, 0.0, 90.0)?;
         within("holdOdds", self.hold_odds, 1.0, 1e6)?;
         within("keyOdds", self.key_odds, 1.0, 1e6)?;
-        within("probeOdds", self.probe_odds, 2.0, 1e6)?;
-        within("probePercent", f64::from(self.probe_percent), 1.0, 90.0)?;
+        within("recheckOdds", self.recheck_odds, 2.0, 1e6)?;
+        within("recheckPercent", f64::from(self.recheck_percent), 1.0, 90.0)?;
         within("sickFactor", self.sick_factor, 1.0, 1000.0)?;
         within("silentPercent", self.silent_percent, 0.0, 90.0)?;
         within("healthyPercent", f64::from(self.healthy_percent), 0.0, 100.0)?;
         within("balancerPercent", self.balancer_percent, 0.0, 100.0)?;
         within("slowSeconds", self.slow_seconds.unwrap_or(1.0), 0.001, 4000.0)?;
+        if self.both_unhealthy_for.0 == 0 {
+            return Err("`criteria.bothUnhealthyFor`: 0s is no time; wait for 1s at least".into());
+        }
         // As many as one call of DescribeAlarms takes.
         if self.alarms.len() > 100 || self.alarms.iter().any(String::is_empty) {
             return Err("`criteria.alarms`: give at most 100 names of CloudWatch alarms, none empty".into());
         }
         for (field, periods, least, most) in [
             ("holdPeriods", self.hold_periods, 0, 10_000),
-            ("probePeriods", self.probe_periods, 1, 1000),
-            ("probes", self.probes, 0, 100),
+            ("recheckPeriods", self.recheck_periods, 1, 1000),
+            ("maxRechecks", self.max_rechecks, 0, 100),
             ("longerPeriods", self.longer_periods, 1, 10_000),
-            ("bothPeriods", self.both_periods, 1, 10_000),
             ("historyPeriods", self.history_periods, 10, 10_000),
             ("silentPeriods", self.silent_periods, 1, 1000),
             ("limitPeriods", self.limit_periods, 1, 1000),

@@ -3,9 +3,9 @@
 mod load;
 
 use super::counts::{Evidence, Kind, Metric};
-use super::criteria::{Criteria, Outcome, TooLittleTraffic};
+use super::criteria::{Criteria, OnInsufficientData, Outcome};
 use super::factor::{log_sum, wealth};
-use super::guards::{NOBODY, both_sick, broken, live_is_off, plainly_ill};
+use super::guards::{NOBODY, both_unhealthy, broken, live_is_off, plainly_ill};
 use super::history::History;
 use super::interval::{difference, in_words};
 use super::patience::Patience;
@@ -13,6 +13,7 @@ use super::recheck::clears;
 use super::wealth::{Holding, Ledger, scaled};
 use super::words::{odds, periods, share};
 use super::{Ending, Judgement, MetricJudgement, Verdict};
+use crate::duration::Seconds;
 
 /// Periods of a stage below which it is never left early.
 const EARLY_PERIODS: usize = 2;
@@ -79,7 +80,7 @@ impl<'a> Bench<'a> {
         let cash = ledger.log_cash();
         let holdings = Metric::ALL.map(|metric| ledger.holding(criteria, metric));
         // Client errors that the recheck did not show are those of some client, not of the load.
-        let rechecked = evidence.probes() > 0;
+        let rechecked = evidence.rechecks() > 0;
         let sum = |part: fn(&Holding) -> f64, clients: bool| {
             let metrics = Metric::ALL.into_iter().filter(|m| clients || *m != Metric::ClientErrors);
             metrics.fold(cash, |sum, metric| {
@@ -114,7 +115,7 @@ impl<'a> Bench<'a> {
             return decision;
         }
         match evidence.stage.kind {
-            Kind::Probe => self.probe(),
+            Kind::Recheck => self.recheck(),
             Kind::Shift => self.at_full_weight().unwrap_or_else(|| self.stage()),
         }
     }
@@ -137,17 +138,17 @@ impl<'a> Bench<'a> {
     }
 
     fn both(&self) -> Option<Decision> {
-        let both = both_sick(self.criteria, self.evidence, self.history)?;
-        let limit = self.criteria.both_periods;
-        let verdict = Patience::in_periods(both.periods, limit).verdict(self.criteria);
+        let both = both_unhealthy(self.criteria, self.evidence, self.history)?;
+        let limit = self.criteria.both_unhealthy_for;
+        let patience = Patience::of_periods(both.periods, self.evidence.period_seconds, limit);
+        let (verdict, lasted) = (patience.verdict(self.criteria), Seconds(patience.lasted()));
         if verdict == Verdict::Wait {
-            let reason = format!("{}; {} of at most {limit}", both.figures, periods(both.periods));
+            let reason = format!("{}; {lasted} of at most {limit}", both.figures);
             return Some(Decision(verdict, None, reason));
         }
         let end =
             if verdict == Verdict::Halt { "halted with the weights as they are" } else { "rolled back" };
-        let reason =
-            format!("{}; that has lasted {}, so the run is {end}", both.figures, periods(both.periods));
+        let reason = format!("{}; that has lasted {lasted}, so the run is {end}", both.figures);
         Some(Decision(verdict, Some(Ending::Suspect), reason))
     }
 
@@ -155,7 +156,7 @@ impl<'a> Bench<'a> {
     /// and compare. Ill again after that, as often as it may be done, it does not carry the load.
     fn at_full_weight(&self) -> Option<Decision> {
         let needed = self.criteria.roll_back_odds();
-        if self.evidence.live_has_traffic() || self.past < self.criteria.probe_odds.min(needed).ln() {
+        if self.evidence.live_has_traffic() || self.past < self.criteria.recheck_odds.min(needed).ln() {
             return None;
         }
         let worse = format!(
@@ -164,32 +165,37 @@ impl<'a> Bench<'a> {
             if self.judges_its_own_past() { "it" } else { self.evidence.past_of },
             odds(wealth(self.past))
         );
-        self.begin_probe(&worse).or_else(|| (self.past >= needed.ln()).then(|| self.overloaded(&worse)))
+        self.begin_recheck(&worse).or_else(|| (self.past >= needed.ln()).then(|| self.overloaded(&worse)))
     }
 
-    fn begin_probe(&self, why: &str) -> Option<Decision> {
+    fn begin_recheck(&self, why: &str) -> Option<Decision> {
         let criteria = self.criteria;
-        (self.evidence.probes() < criteria.probes as usize).then(|| {
+        (self.evidence.rechecks() < criteria.max_rechecks as usize).then(|| {
             let reason = format!(
                 "{why}: set back to weight {} for {} to compare them",
-                criteria.probe_percent,
-                periods(criteria.probe_periods as usize)
+                criteria.recheck_percent,
+                periods(criteria.recheck_periods as usize)
             );
-            Decision(Verdict::Probe, None, reason)
+            Decision(Verdict::Recheck, None, reason)
         })
     }
 
-    fn probe(&self) -> Decision {
-        let (seen, wanted) = (self.evidence.probe_periods(), self.criteria.probe_periods as usize);
+    fn recheck(&self) -> Decision {
+        let (seen, wanted) = (self.evidence.recheck_periods(), self.criteria.recheck_periods as usize);
         let figures = self.figures(self.leading);
         if seen < wanted {
-            return Decision(Verdict::Wait, None, format!("probe, {seen} of {}: {figures}", periods(wanted)));
+            return Decision(
+                Verdict::Wait,
+                None,
+                format!("recheck, {seen} of {}: {figures}", periods(wanted)),
+            );
         }
         if let Some(decision) = self.ill() {
             return decision;
         }
         if clears(self.criteria, self.evidence, self.history) {
-            let reason = format!("the probe clears {}: {figures}; back to the stage", self.evidence.standby);
+            let reason =
+                format!("the recheck clears {}: {figures}; back to the stage", self.evidence.standby);
             return Decision(Verdict::Advance, None, reason);
         }
         let reason = format!(
@@ -201,15 +207,15 @@ impl<'a> Bench<'a> {
             return Decision(
                 Verdict::Wait,
                 None,
-                format!("probe, {seen} of at most {}: {reason}", periods(longest)),
+                format!("recheck, {seen} of at most {}: {reason}", periods(longest)),
             );
         }
-        match self.criteria.too_little_traffic {
-            TooLittleTraffic::Advance => {
+        match self.criteria.on_insufficient_data {
+            OnInsufficientData::Advance => {
                 Decision(Verdict::Advance, None, format!("{reason}; back to the stage, not cleared"))
             }
-            TooLittleTraffic::Wait | TooLittleTraffic::RollBack => {
-                Decision(Verdict::RollBack, Some(Ending::TooLittleTraffic), reason)
+            OnInsufficientData::Wait | OnInsufficientData::RollBack => {
+                Decision(Verdict::RollBack, Some(Ending::InsufficientData), reason)
             }
         }
     }
@@ -259,16 +265,18 @@ impl<'a> Bench<'a> {
                 format!("{figures}: {}, and no request is left that could tell more", self.against());
             return Decision(Verdict::Advance, Some(Ending::Suspect), reason);
         }
-        let (ending, but) = if self.lacks_traffic(seen) {
-            (Ending::TooLittleTraffic, "but too little traffic to prove it good")
-        } else {
-            (Ending::Suspect, "but not proven good by twice the traffic that one as good needs for it")
+        let (ending, but) = match self.too_few_requests(seen) {
+            Some(counts) => (Ending::InsufficientData, format!("too few requests to prove it good {counts}")),
+            None => (
+                Ending::Suspect,
+                "and yet not proven good by twice the requests that one as good needs for it".into(),
+            ),
         };
-        let reason = format!("{figures}: {}, {but}", self.against());
-        match criteria.too_little_traffic {
+        let reason = format!("{figures}: {}; {but}", self.against());
+        match criteria.on_insufficient_data {
             // The last stage has nothing to compare with and would wait in vain.
-            TooLittleTraffic::Wait if evidence.live_has_traffic() => self.wait_longer(over, 1, &reason),
-            TooLittleTraffic::RollBack if evidence.live_has_traffic() => {
+            OnInsufficientData::Wait if evidence.live_has_traffic() => self.wait_longer(over, 1, &reason),
+            OnInsufficientData::RollBack if evidence.live_has_traffic() => {
                 Decision(Verdict::RollBack, Some(ending), reason)
             }
             _ => Decision(Verdict::Advance, Some(ending), reason),
@@ -281,8 +289,8 @@ impl<'a> Bench<'a> {
         let limit = self.criteria.hold_periods as usize;
         let ill = plainly_ill(self.criteria, self.evidence, self.history)?;
         let alone = !self.evidence.live_has_traffic();
-        if let Some(probe) = alone.then(|| self.begin_probe(&ill)).flatten() {
-            return Some(probe);
+        if let Some(recheck) = alone.then(|| self.begin_recheck(&ill)).flatten() {
+            return Some(recheck);
         }
         // Only periods in a row count: a stage may have been held before for other reasons.
         let before = |end: usize| Evidence { periods: &self.evidence.periods[..end], ..*self.evidence };
@@ -329,10 +337,10 @@ impl<'a> Bench<'a> {
             return Decision(Verdict::Wait, None, reason);
         }
         let reason = format!("{reason}; {} of waiting did not change that", periods(limit));
-        Decision(Verdict::RollBack, Some(Ending::TooLittleTraffic), reason)
+        Decision(Verdict::RollBack, Some(Ending::InsufficientData), reason)
     }
 
-    /// Both fleets' shares of one metric in this stage or probe; while it has no period of its own, in the
+    /// Both fleets' shares of one metric in this stage or recheck; while it has no period of its own, in the
     /// one in which it began, or else in the run.
     fn figures(&self, metric: Metric) -> String {
         let evidence = self.evidence;
@@ -363,7 +371,7 @@ impl<'a> Bench<'a> {
     fn against(&self) -> String {
         let held = wealth(self.total);
         if self.total < 0.0 {
-            return format!("nothing against {}", self.evidence.standby);
+            return "no difference found".into();
         }
         if self.total < self.criteria.hold_odds.ln() {
             return format!(

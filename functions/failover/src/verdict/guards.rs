@@ -71,7 +71,7 @@ fn silent(criteria: &Criteria, evidence: &Evidence) -> Option<String> {
     let nobody = if standby + live > 0.0 { String::new() } else { format!("; {NOBODY}") };
     (standby < due * criteria.silent_percent / 100.0 && chance < -SILENCE_LOG_ODDS).then(|| {
         format!(
-            "{} is silent: {} requests in the last {count} periods where {} were due at weight {weight}{nobody}",
+            "{} lacks traffic: {} requests in the last {count} periods where {} were due at weight {weight}{nobody}",
             evidence.standby,
             number(standby),
             number(due.round()),
@@ -152,7 +152,7 @@ pub fn live_is_off(evidence: &Evidence, history: &History, metric: Metric) -> bo
 }
 
 /// Whether the standby is ill now in a way that needs no odds to be seen, beside what live was before the
-/// run and, as far as it has requests, beside live now. Client errors are left out, as in [`both_sick`].
+/// run and, as far as it has requests, beside live now. Client errors are left out, as in [`both_unhealthy`].
 pub fn plainly_ill(criteria: &Criteria, evidence: &Evidence, history: &History) -> Option<String> {
     let at_present = |p: &&Period| {
         p.stage == evidence.stage.index
@@ -179,7 +179,7 @@ pub fn plainly_ill(criteria: &Criteria, evidence: &Evidence, history: &History) 
             if live.requests == 0 { String::new() } else { format!(", {} now", share(live, metric)) };
         ill.then(|| {
             format!(
-                "{} is ill: {} {} against {} on {} before the run{live_now}",
+                "{} is degraded: {} {} against {} on {} before the run{live_now}",
                 evidence.standby,
                 metric.word(),
                 share(standby, metric),
@@ -204,8 +204,20 @@ pub fn ill_beside(
     let stage = Stage { index: 0, standby_percent: 0, kind: Kind::Shift, bake_periods: 1 };
     let (history, mixed, beside, balancer_history) = (before, &[][..], &[][..], &[][..]);
     let periods = &periods;
-    let evidence =
-        Evidence { live, standby, past_of: live, history, beside, balancer_history, periods, mixed, stage };
+    // How long it has lasted is not asked, so that the length of a period does not matter.
+    let (past_of, period_seconds) = (live, 0);
+    let evidence = Evidence {
+        live,
+        standby,
+        past_of,
+        period_seconds,
+        history,
+        beside,
+        balancer_history,
+        periods,
+        mixed,
+        stage,
+    };
     plainly_ill(criteria, &evidence, &History::before(criteria, before))
 }
 
@@ -217,9 +229,9 @@ pub struct Both {
     pub figures: String,
 }
 
-/// Whether both fleets are sick now, and for how long they have been. Client errors are left out:
+/// Whether both fleets are unhealthy now, and for how long they have been. Client errors are left out:
 /// a client can make both fleets answer 404.
-pub fn both_sick(criteria: &Criteria, evidence: &Evidence, history: &History) -> Option<Both> {
+pub fn both_unhealthy(criteria: &Criteria, evidence: &Evidence, history: &History) -> Option<Both> {
     [Metric::Failures, Metric::Slow].into_iter().find_map(|metric| {
         let sick_at = |end: usize| {
             let span = &evidence.periods[end.saturating_sub(SICK_PERIODS)..end];
@@ -231,7 +243,7 @@ pub fn both_sick(criteria: &Criteria, evidence: &Evidence, history: &History) ->
         let (live, standby) = sick_at(evidence.periods.len())?;
         let periods = (1..=evidence.periods.len()).rev().take_while(|end| sick_at(*end).is_some()).count();
         let figures = format!(
-            "both fleets are sick: {} {} on {} and {} on {}, against {} before the run",
+            "both fleets are unhealthy: {} {} on {} and {} on {}, against {} before the run",
             metric.word(),
             share(standby, metric),
             evidence.standby,

@@ -234,7 +234,7 @@ impl History {
         }
     }
 
-    /// Takes what live showed during a probe for its past as well, where it had more events than the past
+    /// Takes what live showed during a recheck for its past as well, where it had more events than the past
     /// allows for: what both fleets need may have become worse for good. Otherwise so few periods would
     /// only make the bound less sure.
     pub fn learn(&mut self, criteria: &Criteria, live: Counts) {

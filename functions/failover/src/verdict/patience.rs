@@ -2,42 +2,39 @@
 
 use jiff::Timestamp;
 
-use super::{BothSick, Criteria, Verdict};
+use super::{Criteria, OnBothUnhealthy, Verdict};
+use crate::duration::Seconds;
 
 /// What is waited for, since when, and how long at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// Seconds since it began, or periods.
+    /// Seconds since it began.
     lasted: i64,
     /// After how many it is given up.
-    limit: i64,
+    limit: Seconds,
 }
 
 impl Patience {
-    /// With something that began at a time, or only just now, and is given up after so many periods.
-    pub fn new(since: Option<Timestamp>, now: Timestamp, periods: u32, period_seconds: u32) -> Self {
+    /// With something that began at a time, or only just now, and is given up after so long.
+    pub fn new(since: Option<Timestamp>, now: Timestamp, limit: Seconds) -> Self {
         let lasted = since.map_or(0, |since| now.as_second().saturating_sub(since.as_second()));
-        Self { lasted, limit: i64::from(periods) * i64::from(period_seconds.max(1)) }
+        Self { lasted, limit }
     }
 
-    /// The same in periods that are counted already.
-    pub fn in_periods(lasted: usize, limit: u32) -> Self {
-        Self { lasted: i64::try_from(lasted).unwrap_or(i64::MAX), limit: limit.into() }
+    /// With something that lasts for so many periods.
+    pub fn of_periods(periods: usize, period_seconds: u32, limit: Seconds) -> Self {
+        let lasted = i64::try_from(periods).unwrap_or(i64::MAX).saturating_mul(period_seconds.into());
+        Self { lasted, limit }
     }
 
     /// With both fleets unhealthy, by whatever tells so.
-    pub fn with_both(
-        criteria: &Criteria,
-        since: Option<Timestamp>,
-        now: Timestamp,
-        period_seconds: u32,
-    ) -> Self {
-        Self::new(since, now, criteria.both_periods, period_seconds)
+    pub fn with_both(criteria: &Criteria, since: Option<Timestamp>, now: Timestamp) -> Self {
+        Self::new(since, now, criteria.both_unhealthy_for)
     }
 
     /// Whether it has lasted too long.
-    pub const fn is_over(self) -> bool {
-        self.lasted >= self.limit
+    pub fn is_over(self) -> bool {
+        self.lasted >= self.limit.0.into()
     }
 
     /// How long it has lasted, in seconds.
@@ -46,11 +43,11 @@ impl Patience {
     }
 
     /// To wait, or what the criteria say of two unhealthy fleets.
-    pub const fn verdict(self, criteria: &Criteria) -> Verdict {
-        match criteria.both_sick {
+    pub fn verdict(self, criteria: &Criteria) -> Verdict {
+        match criteria.on_both_unhealthy {
             _ if !self.is_over() => Verdict::Wait,
-            BothSick::RollBack => Verdict::RollBack,
-            BothSick::Halt => Verdict::Halt,
+            OnBothUnhealthy::RollBack => Verdict::RollBack,
+            OnBothUnhealthy::Halt => Verdict::Halt,
         }
     }
 }
@@ -60,9 +57,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_over_so_many_periods_after_it_began() {
+    fn it_is_over_so_long_after_it_began() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let patience = |since, now| Patience::new(since, at(now), 30, 60);
+        let patience = |since, now| Patience::new(since, at(now), Seconds(1800));
         for (since, now, over) in [
             (None, 9999, false),
             (Some(at(100)), 1899, false),
@@ -71,6 +68,8 @@ mod tests {
         ] {
             assert_eq!(patience(since, now).is_over(), over, "{since:?} {now}");
         }
+        assert!(!Patience::of_periods(29, 60, Seconds(1800)).is_over());
+        assert!(Patience::of_periods(30, 60, Seconds(1800)).is_over());
         assert_eq!(patience(Some(at(100)), 190).lasted(), 90);
         assert_eq!(patience(Some(at(100)), 90).lasted(), 0);
     }

@@ -17,7 +17,7 @@ const BET: f64 = 0.25;
 /// standby's.
 pub fn clears(criteria: &Criteria, evidence: &Evidence, history: &History) -> bool {
     let periods = evidence.periods;
-    let Some(last) = periods.iter().rposition(|p| p.kind == Kind::Probe) else { return true };
+    let Some(last) = periods.iter().rposition(|p| p.kind == Kind::Recheck) else { return true };
     let first = periods[..last].iter().rposition(|p| p.kind == Kind::Shift).map_or(0, |at| at + 1);
     let recheck = &periods[first..=last];
     let full = |p: &&Period| p.kind == Kind::Shift && p.stage == recheck[0].stage;

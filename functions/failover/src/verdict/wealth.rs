@@ -143,7 +143,7 @@ impl Ledger {
             let warm_up = since_rise < WARM_UP_PERIODS;
             let free = stuck.free(period);
             if period.kind == Kind::Shift {
-                ledger.end_probe(criteria, evidence, (&found, history), &evidence.periods[..at]);
+                ledger.end_recheck(criteria, evidence, (&found, history), &evidence.periods[..at]);
             }
             if new_stage {
                 ledger.stage_acceptance = [[0.0; 2]; 3];
@@ -171,7 +171,7 @@ impl Ledger {
         }
         // The stage goes on, though nothing is known of it yet.
         if evidence.stage.kind == Kind::Shift {
-            ledger.end_probe(criteria, evidence, (&found, history), evidence.periods);
+            ledger.end_recheck(criteria, evidence, (&found, history), evidence.periods);
         }
         if evidence.stage.index != before.map_or(0, |p| p.stage) {
             ledger.stage_acceptance = [[0.0; 2]; 3];
@@ -179,17 +179,17 @@ impl Ledger {
         ledger
     }
 
-    /// Where a probe comes just before and has cleared the standby, what was held against it beside
+    /// Where a recheck comes just before and has cleared the standby, what was held against it beside
     /// the past is void, and live's rates meanwhile are part of the past.
-    fn end_probe(
+    fn end_recheck(
         &mut self,
         criteria: &Criteria,
         evidence: &Evidence,
         (found, history): (&History, &mut History),
         before: &[Period],
     ) {
-        let probed = before.iter().rev().take_while(|p| p.kind == Kind::Probe);
-        let lately = probed.take(criteria.probe_periods as usize);
+        let rechecked = before.iter().rev().take_while(|p| p.kind == Kind::Recheck);
+        let lately = rechecked.take(criteria.recheck_periods as usize);
         if before.last().is_none_or(|p| p.kind == Kind::Shift) {
             return;
         }
@@ -388,6 +388,7 @@ mod tests {
                 live: "prod1",
                 standby: "prod2",
                 past_of: "prod1",
+                period_seconds: 60,
                 history: &past,
                 beside: &[],
                 balancer_history: &[],

@@ -140,8 +140,7 @@ async fn the_secret_of_testers_is_sent_and_not_shown() {
     let (client, secret) = (Client::trusting(RootCertStore::empty()), Secret::new("s3cret-of-testers"));
     let address = format!("http://127.0.0.1:{port}");
     let sent = async |what: Value| client.probe(&probe(what), &address, true, Some(&secret)).await;
-    let echo =
-        json!({ "path": "/here", "redirects": 1, "text": "x-failover-standby: (the testers' secret)" });
+    let echo = json!({ "path": "/here", "redirects": 1, "text": "x-failover-standby: (the secret of test traffic)" });
     assert_eq!(sent(echo).await, Ok(()));
     for (wrong, says) in [
         (json!({ "path": "/echo", "text": "nothing" }), "which begins with"),
@@ -187,7 +186,7 @@ async fn a_large_answer_is_read_in_part() {
 async fn a_server_that_says_nothing_is_given_up_in_time() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = listener.local_addr().unwrap().port();
-    let said = sent(silent, json!({ "path": "/", "within": "1s" })).await.unwrap_err();
+    let said = sent(silent, json!({ "path": "/", "timeout": "1s" })).await.unwrap_err();
     assert_eq!(said, "no whole answer within 1s");
     drop(listener);
     let said = sent(silent, json!({ "path": "/" })).await.unwrap_err();

@@ -104,7 +104,7 @@ fn input(operation: Operation, asked: &Asked, dry_run: bool, given: &Value, who:
         put("stages", json!(asked.stages));
     }
     if !asked.approve_before.is_empty() {
-        put("approve", json!(asked.approve_before));
+        put("approveBefore", json!(asked.approve_before));
     }
     if dry_run {
         put("dryRun", true.into());
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(
             made,
             json!({
-                "app": "web", "operation": "shift", "release": "v42", "stages": [10, 100], "approve": [100],
+                "app": "web", "operation": "shift", "release": "v42", "stages": [10, 100], "approveBefore": [100],
                 "bake": "10m", "startedBy": "ada"
             })
         );

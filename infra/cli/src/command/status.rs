@@ -55,7 +55,7 @@ async fn statuses(deployment: &Deployment, wanted: &[Wanted]) -> Result<Vec<AppS
     let Some((first, _)) = wanted.first() else { return Ok(Vec::new()) };
     let now = Timestamp::now();
     let input = Input::parse(&json!({ "app": first })).map_err(|error| anyhow!(error.message))?;
-    let asking = Asking { input: &input, execution: "", chain: &[], settle_seconds: 0, now };
+    let asking = Asking { input: &input, execution: "", chain: &[], propagation_seconds: 0, now };
     let found = discover::find(&deployment.balancer, &deployment.sfn, asking, wanted).await;
     let found = found.map_err(|error| anyhow!(error.message))?;
     let runs = deployment.runs(Some(ExecutionStatus::Running), Timestamp::MIN).await?;

@@ -1,6 +1,6 @@
 //! The runs that were, a line each.
 
-use failover::model::duration::Seconds;
+use failover::duration::Seconds;
 use jiff::Timestamp;
 use serde::Serialize;
 

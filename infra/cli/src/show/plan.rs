@@ -1,8 +1,8 @@
 //! The plan of a run, as a person reads it.
 
-use failover::model::duration::Seconds;
+use failover::duration::Seconds;
 use failover::model::weights::split;
-use failover::model::{MustShow, Plan};
+use failover::model::{Gate, Plan};
 use jiff::Timestamp;
 
 use super::{labelled, timed};
@@ -58,10 +58,10 @@ pub fn stages(plan: &Plan, now: Timestamp, width: Option<usize>) -> Vec<String> 
     let mut at = now;
     let mut lines = Vec::new();
     for stage in &plan.stages {
-        let ends = match stage.must_show {
-            MustShow::ReadyStandby => "until its targets are healthy".to_owned(),
-            MustShow::SilentStandby => format!("until {} gets no request any more", plan.standby),
-            MustShow::HealthyStandby | MustShow::HealthyLive => {
+        let ends = match stage.gate {
+            Gate::ReadyStandby => "until its targets are healthy".to_owned(),
+            Gate::SilentStandby => format!("until {} gets no request any more", plan.standby),
+            Gate::HealthyStandby | Gate::HealthyLive => {
                 format!("watched for {}", Seconds(stage.bake_seconds))
             }
         };

@@ -67,7 +67,7 @@ pub fn status(app: &FoundApp, run: Option<Running>, now: Timestamp) -> AppStatus
         let found = Found {
             apps: vec![app.clone()],
             alarms: Vec::new(),
-            settle_seconds: 0,
+            propagation_seconds: 0,
             permit: failover::plan::calendar::Permit::default(),
             chain: Vec::new(),
         };
@@ -197,7 +197,7 @@ mod tests {
                     GroupWeight::new("arn:prod2", weights[1]),
                 ],
                 group_stickiness: false,
-                put_back: String::new(),
+                revert_command: String::new(),
             }],
             testers: Vec::new(),
         }

@@ -1,6 +1,6 @@
 //! A run that is watched: lines that stay, and a picture below them that changes.
 
-use failover::model::duration::Seconds;
+use failover::duration::Seconds;
 use failover::model::samples::Figures;
 use failover::model::weights::split;
 use failover::model::{Plan, PlannedApp};
@@ -46,7 +46,7 @@ const fn word(verdict: Verdict) -> &'static str {
         Verdict::Advance => "advance",
         Verdict::Wait => "wait",
         Verdict::RollBack => "roll back",
-        Verdict::Probe => "recheck",
+        Verdict::Recheck => "recheck",
         Verdict::Halt => "halt",
     }
 }
@@ -164,7 +164,7 @@ mod tests {
             "2 of 2 healthy",
             "prod2 +0.85 points against prod1 (95 %: +0.18 to +2.29)",
             "0.4 to 1 against prod2 (a rollback needs 20 to 1)",
-            "wait at 10:31:00: nothing against prod2",
+            "wait at 10:31:00: no difference found",
         ] {
             assert!(shown.contains(part), "{part} is not in\n{shown}");
         }

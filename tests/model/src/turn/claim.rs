@@ -177,7 +177,7 @@ impl Turn<'_> {
                     self.me_mut().at = self.my_apps().next().unwrap_or(0);
                     self.look_at_self_before(Call::Write);
                 } else {
-                    self.release_then(Ending::Overtaken);
+                    self.release_then(Ending::ExternalChange);
                 }
             }
             Call::LookAtSelfFirst => self.go_on_if_running(Call::Write),

@@ -18,7 +18,7 @@ impl Turn<'_> {
             } else if self.none_is_lost() {
                 self.look_at_self_before(Call::Write);
             } else {
-                self.release_then(Ending::Overtaken);
+                self.release_then(Ending::ExternalChange);
             }
         } else if self.me().call == Call::LookAtSelfFirst {
             self.go_on_if_running(Call::Write);

@@ -48,7 +48,7 @@ impl Turn<'_> {
             }
         } else {
             self.state.observer.met_others(self.id);
-            self.release_then(Ending::Overtaken);
+            self.release_then(Ending::ExternalChange);
         }
     }
 
@@ -90,7 +90,7 @@ impl Turn<'_> {
             self.look_at_self_before(Call::ClaimAnew);
             self.next_anew();
         } else {
-            self.release_then(Ending::Overtaken);
+            self.release_then(Ending::ExternalChange);
         }
     }
 
@@ -124,7 +124,7 @@ impl Turn<'_> {
         if unfenced || self.all_hold(Hold::Own) {
             self.next(Call::ReadWeights);
         } else {
-            self.release_then(Ending::Overtaken);
+            self.release_then(Ending::ExternalChange);
         }
     }
 
@@ -141,7 +141,7 @@ impl Turn<'_> {
             self.state.observer.met_others(self.id);
         }
         if !as_expected && !unfenced {
-            self.release_then(Ending::Overtaken);
+            self.release_then(Ending::ExternalChange);
         } else if let Some(route) = differs {
             self.state.observer.is_about_to_write(self.id);
             self.me_mut().at = route;
@@ -187,7 +187,7 @@ impl Turn<'_> {
             Step::SetWeights => self.go(Step::RollBack),
             Step::SwapRoles => {
                 self.state.observer.records_unknown = true;
-                self.release_then(Ending::SwapFailed);
+                self.release_then(Ending::RolesNotRecorded);
             }
             _ => {
                 self.state.observer.unknown = true;

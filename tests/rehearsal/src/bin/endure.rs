@@ -156,7 +156,7 @@ async fn disturbed(
     let before = weights(app).await?;
     let mut input = json!({
         "app": app.name, "operation": operation, "bake": "2s", "poll": "1s", "period": "1s",
-        "criteria": { "longerPeriods": 8, "bothPeriods": 5, "slowSeconds": 1.0 },
+        "criteria": { "longerPeriods": 8, "bothUnhealthyFor": "5s", "slowSeconds": 1.0 },
     });
     if let (Value::Object(input), Value::Object(more)) = (&mut input, more) {
         input.extend(more);
@@ -220,9 +220,9 @@ async fn disturbed(
         // One that was stopped at its very end had nothing left to restore.
         "unchanged" | "restored" if restored.is_some() => after == before || after == target,
         "PlanRejected" | "RolledBack" | "unchanged" => after == before,
-        "drained" | "shifted" | "balanced" | "SwapFailed" => after == target,
+        "drained" | "shifted" | "balanced" | "RolesNotRecorded" => after == target,
         "FailedOver" => after == all_on(0) || after == all_on(1),
-        "Overtaken" => foreign == Some(after),
+        "ExternalChange" => foreign == Some(after),
         _ => false,
     } || foreign == Some(after);
     ensure!(as_promised, "{ending} left {after:?} from {before:?}: {:?}", last.cause);

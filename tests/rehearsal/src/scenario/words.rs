@@ -113,9 +113,9 @@ pub enum Ending {
     PlanRejected,
     RolledBack,
     FailedOver,
-    Overtaken,
+    ExternalChange,
     Halted,
-    SwapFailed,
+    RolesNotRecorded,
     RollBackFailed,
 }
 

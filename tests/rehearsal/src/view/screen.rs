@@ -122,12 +122,12 @@ impl Shown {
             };
             format!("{mark} {} %", stage.standby_percent.get())
         });
-        let probe = if self.stage.as_ref().is_some_and(|stage| stage.probe) {
-            ["probe".to_owned()].into()
+        let recheck = if self.stage.as_ref().is_some_and(|stage| stage.recheck) {
+            ["recheck".to_owned()].into()
         } else {
             Vec::new()
         };
-        shown.chain(probe).collect::<Vec<_>>().join("  ")
+        shown.chain(recheck).collect::<Vec<_>>().join("  ")
     }
 
     /// How much of the bake is over.
@@ -198,7 +198,8 @@ mod tests {
     use super::*;
 
     fn plan() -> Plan {
-        let stage = |percent: u8| json!({ "standbyPercent": percent, "bakeSeconds": 10, "mustShow": "healthyStandby" });
+        let stage =
+            |percent: u8| json!({ "standbyPercent": percent, "bakeSeconds": 10, "gate": "healthyStandby" });
         let plan = json!({
             "version": 1, "app": "web", "operation": "shift",
             "execution": { "arn": "arn", "startedAt": "2026-11-22T03:00:00Z" },
@@ -208,15 +209,15 @@ mod tests {
                 "before": { "prod1": 100, "prod2": 0 }, "slowSeconds": 0.5, "hungSeconds": 2.0,
             }],
             "stages": [stage(10), stage(50), stage(100)],
-            "mayWrite": [10, 50, 100], "settleSeconds": 2, "pollSeconds": 1, "periodSeconds": 1,
+            "mayWrite": [10, 50, 100], "propagationSeconds": 2, "pollSeconds": 1, "periodSeconds": 1,
             "criteria": {}, "checks": [],
         });
         serde_json::from_value(plan).unwrap()
     }
 
-    fn stage(index: usize, probe: bool) -> StageRecord {
+    fn stage(index: usize, recheck: bool) -> StageRecord {
         let record = json!({
-            "stage": index, "probe": probe, "weights": { "prod1": 50, "prod2": 50 },
+            "stage": index, "recheck": recheck, "weights": { "prod1": 50, "prod2": 50 },
             "startedAt": jiff::Timestamp::from_str("2026-11-22T03:00:00Z").unwrap(),
         });
         serde_json::from_value(record).unwrap()
@@ -296,7 +297,7 @@ mod tests {
         screen.see(&Happening::Seen(Tally { requests: 9, failed: 9, by_fleet: [0, 9] }), seconds(1));
         screen.see(&Happening::Set(&stage(2, true)), seconds(10));
         let lines = screen.lines(seconds(10));
-        assert_eq!(lines[2], "stages          ✓ 10 %  ✓ 50 %  ▶ 100 %  probe");
+        assert_eq!(lines[2], "stages          ✓ 10 %  ✓ 50 %  ▶ 100 %  recheck");
         assert!(lines[5].ends_with("of 0 requests, 0 failed"), "{}", lines[5]);
     }
 }

@@ -328,7 +328,7 @@ pub async fn probes_of_one_app_speak_for_all(ground: &Ground) -> Result<()> {
     check_weights(&portal, [100, 0]).await
 }
 
-/// Each app has a rule for testers of its own, which is led on with the others.
+/// Each app has a test-traffic rule of its own, which is led on with the others.
 pub async fn testers_of_every_app_are_led_on(ground: &Ground) -> Result<()> {
     let site = Site::new(ground, "tested-apps").await?;
     let [web, portal] = pair(&site, ["tested-web", "tested-portal"], [[100, 0]; 2]).await?;
@@ -452,7 +452,7 @@ pub async fn sixteen_apps_with_sixty_four_routes_stay_within_the_limits(ground: 
     let traffic: Vec<_> =
         apps.iter().flat_map(|app| app.users(Load::steady(2), Duration::from_mins(10))).collect();
     // With the time that writes get on AWS.
-    let stack = deploy(ground.endpoint(), &Stack::new("crowd", "SettleSeconds=15")).await?;
+    let stack = deploy(ground.endpoint(), &Stack::new("crowd", "PropagationSeconds=15")).await?;
 
     let (reads, changes) = (Bucket::new(40.0, 10.0), Bucket::new(20.0, 3.0));
     let throttled: Arc<Mutex<Vec<String>>> = Arc::default();

@@ -86,7 +86,7 @@ pub async fn a_result_for_machines_comes_alone(_: &Ground) -> Result<()> {
     ensure!(report.calls.get("GetMetricData").is_some_and(|calls| *calls > 1), "{result}");
     ensure!(report.from_fault.is_none(), "{result}");
     // Plain lines where there is no terminal.
-    ensure!(shown.contains("prod2 is silent") && !shown.contains('\u{1b}'), "{shown}");
+    ensure!(shown.contains("prod2 is drained") && !shown.contains('\u{1b}'), "{shown}");
     bench.check_nothing_left(&shown)
 }
 

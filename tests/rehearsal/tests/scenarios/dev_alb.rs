@@ -18,7 +18,7 @@ stack=${2#STACK=}
 case "$1" in
     deploy)
         "$PYTHON" infra/settings.py "$stack" "infra/$stack.env" "target/$stack.settings"
-        STACK=$stack SETTINGS=target/$stack.settings PARAMETERS="SettleSeconds=2 $ARCHITECTURE" infra/deploy.sh
+        STACK=$stack SETTINGS=target/$stack.settings PARAMETERS="PropagationSeconds=2 $ARCHITECTURE" infra/deploy.sh
         ;;
     undeploy) "$PYTHON" infra/undeploy.py "$stack" ;;
 esac

@@ -273,7 +273,7 @@ async fn execute(
 async fn check(app: &App<'_>, case: &Case, ended: &Ended) -> Result<()> {
     let weights = match ended.error.as_deref() {
         None if case.operation != Operation::ShiftThatRollsBack => case.operation.weights(),
-        Some("SwapFailed") => case.operation.weights(),
+        Some("RolesNotRecorded") => case.operation.weights(),
         Some("PlanRejected" | "RolledBack") if case.operation != Operation::Restore => BEFORE,
         _ => bail!("{} {:?}: {:?}", ended.status, ended.error, ended.cause),
     };

@@ -43,7 +43,7 @@ async fn deleted(ground: &Ground, name: &str, gone: Gone, before: [u16; 2]) -> R
         }
     }
     let ended = execution.finish().await?;
-    let cause = check_failure(&ended, "Overtaken").with_context(|| format!("{gone:?}"))?;
+    let cause = check_failure(&ended, "ExternalChange").with_context(|| format!("{gone:?}"))?;
     ensure!(cause.matches("is gone").count() == 2, "not every route is named: {cause}");
     ensure!(cause.contains("see who deleted it"), "{cause}");
     // The groups stay, and with them who holds the app.

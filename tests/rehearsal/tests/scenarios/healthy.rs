@@ -63,7 +63,7 @@ pub async fn a_drain_ends_when_the_standby_is_silent(ground: &Ground) -> Result<
     ensure!(drained.output["standby"] == "prod2", "{}", drained.output);
     ensure!(drained.output["standbyTargetGroup"] == app.groups[1], "{}", drained.output);
     let last = drained.verdicts.last().map(|(_, reason)| reason.clone()).unwrap_or_default();
-    ensure!(last.contains("prod2 is silent"), "{last}");
+    ensure!(last.contains("prod2 is drained"), "{last}");
     check_traffic(&traffic, 0).await?;
     let tally = traffic[0].tally_since(at_the_end, rehearsal::FLEETS);
     ensure!(tally.by_fleet[1] == 0 && tally.by_fleet[0] > 0, "{tally:?}");
@@ -135,7 +135,7 @@ pub async fn a_long_run_polls_more_than_once_within_an_invocation(ground: &Groun
         execution.until(checked).await?;
     }
     ensure!(polls() - before == 4, "{} polls in two invocations", polls() - before);
-    app.request("skip 50").await?;
+    app.request("promote-50").await?;
     check_success(&execution.finish().await?, &path(2, &COMPLETED))?;
     check_weights(&app, [0, 100]).await
 }

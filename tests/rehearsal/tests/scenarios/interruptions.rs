@@ -276,7 +276,7 @@ pub async fn foreign_weights_survive_a_restore(ground: &Ground) -> Result<()> {
     app.overwrite([55, 30]).await?;
     let written = writes(ground, &app.routes).len();
     let restored = ground.restore_of(&execution.arn).await?.finish().await?;
-    let cause = check_failure(&restored, "Overtaken")?;
+    let cause = check_failure(&restored, "ExternalChange")?;
     ensure!(cause.contains("prod1 55/prod2 30"), "{cause}");
     check_weights(&app, [55, 30]).await?;
     let by_us =

@@ -75,7 +75,7 @@ pub async fn a_run_of_several_apps_reaches_the_team_of_each(ground: &Ground) -> 
     check_success(&run(ground, &drain).await?, &path(1, &COMPLETED))?;
     let mails = messages(ground, &mail, 2).await?;
     ensure!(
-        mails[1]["Subject"] == "[OK] first-told and second-told: drained, prod2 may be deployed to",
+        mails[1]["Subject"] == "[OK] first-told and second-told: drained, prod2 is ready for deployment",
         "{mails:?}"
     );
     let events = messages(ground, &machines, 2).await?;
@@ -92,11 +92,11 @@ pub async fn an_ending_that_pages_reaches_those_who_asked_for_no_more(ground: &G
     let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": [20, 100] }))).await?;
     execution.until_stage(1).await?;
     app.overwrite([33, 20]).await?;
-    let cause = check_failure(&execution.finish().await?, "Overtaken")?;
+    let cause = check_failure(&execution.finish().await?, "ExternalChange")?;
 
     let mails = messages(ground, &pager, 1).await?;
     ensure!(mails.len() == 1, "{mails:?}");
-    ensure!(mails[0]["Subject"] == "[ACT NOW] pager: shift ended in Overtaken", "{}", mails[0]);
+    ensure!(mails[0]["Subject"] == "[ACT NOW] pager: shift ended in ExternalChange", "{}", mails[0]);
     let text = mails[0]["Message"].as_str().unwrap_or_default();
     ensure!(text.starts_with("TRAFFIC   whatever somebody else has set") && text.contains(&cause), "{text}");
     Ok(())

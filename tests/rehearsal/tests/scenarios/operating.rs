@@ -71,7 +71,7 @@ impl<'a> Desk<'a> {
         std::fs::write(folder.path().join("infra/failover.env"), format!("LoadBalancerName={balancer}\n"))?;
         let input = json!({
             "bake": "3s", "poll": "1s", "period": "1s",
-            "criteria": { "longerPeriods": 8, "bothPeriods": 5, "slowSeconds": 3 },
+            "criteria": { "longerPeriods": 8, "bothUnhealthyFor": "5s", "slowSeconds": 3 },
         });
         std::fs::write(folder.path().join("fast.json"), input.to_string())?;
         let long = json!({ "bake": LONG, "poll": "1s", "period": "1s", "criteria": input["criteria"] });

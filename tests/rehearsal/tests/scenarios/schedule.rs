@@ -14,7 +14,7 @@ const FIRES_WITHIN: Duration = Duration::from_secs(100);
 
 pub async fn a_balance_fires_and_is_quiet_where_it_cannot_run(ground: &Ground) -> Result<()> {
     let mut known = HashSet::new();
-    let scheduled = |input: &Value| input["app"] == SCHEDULED_APP && input["quiet"] == true;
+    let scheduled = |input: &Value| input["app"] == SCHEDULED_APP && input["skipIfBlocked"] == true;
 
     // There is no such app yet. The same by hand fails; by schedule it only says so.
     let by_hand = run(ground, &json!({ "app": SCHEDULED_APP, "operation": "balance" })).await?;

@@ -218,9 +218,9 @@ impl Settings {
             ("Fleets=blue=1,green=2", ":6: Fleets is there twice"),
             ("ProbeSubnets=subnet-0a1b", ": ProbeSubnets needs ProbeSecurityGroups"),
             ("ProbeSecurityGroups=sg-0a1b", ": ProbeSecurityGroups needs ProbeSubnets"),
-            ("SettleSeconds=21", ":6: SettleSeconds=21: 1 to 20"),
+            ("PropagationSeconds=21", ":6: PropagationSeconds=21: 1 to 20"),
             ("AlarmTopicArn=nobody", ":6: AlarmTopicArn=nobody: Empty, none, or the ARN"),
-            ("SettleSeconds=soon", ":6: SettleSeconds=soon: a whole number"),
+            ("PropagationSeconds=soon", ":6: PropagationSeconds=soon: a whole number"),
             (
                 "Freezes=2026-11-27, 2026-12-18..2027-01-04, 2027-04-01, 2027-05-01, 2027-05-13",
                 ", of at most 64",

@@ -173,7 +173,7 @@ pub fn input(app: &App<'_>, operation: &str, more: Value) -> Value {
         "poll": "1s",
         "period": "1s",
         // Waiting is meant for minutes; here a period is a second.
-        "criteria": { "longerPeriods": 8, "bothPeriods": 5, "slowSeconds": 3 },
+        "criteria": { "longerPeriods": 8, "bothUnhealthyFor": "5s", "slowSeconds": 3 },
     });
     if let (Value::Object(input), Value::Object(more)) = (&mut input, more) {
         input.extend(more);

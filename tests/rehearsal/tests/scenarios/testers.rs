@@ -104,7 +104,7 @@ pub async fn testers_see_the_standby_through_whole_cycles(ground: &Ground) -> Re
         ensure!(shifted.path[2..5] == ["ProbeStandby", "IsReady", "ClaimRoutes"], "{shifted:?}");
         let reason = shifted.output["stages"][1]["reason"].as_str().unwrap_or_default();
         ensure!(reason.ends_with("; application probes pass on standby"), "{reason}");
-        // The roles have swapped, and the only write leads testers to what is the standby now.
+        // The roles have swapped, and the only write leads test traffic to what is the standby now.
         check_testers(&app, live, before).await?;
         ensure!(groups(&app, &rule).await? == [GroupWeight::new(&app.groups[live], 100)], "one group alone");
         let now = writes(ground, from_ref(&rule));
@@ -122,7 +122,7 @@ pub async fn testers_see_the_standby_through_whole_cycles(ground: &Ground) -> Re
     check_weights(&app, [50, 50]).await?;
     check_nothing_lost(&app, &traffic)?;
     let tags = rule_tags(ground, &rule).await?;
-    ensure!(tags.is_empty(), "a rule for testers was taken for a route: {tags:?}");
+    ensure!(tags.is_empty(), "a test-traffic rule was taken for a route: {tags:?}");
     check_secret(ground, &executions, &mail).await
 }
 
@@ -180,7 +180,7 @@ pub async fn a_release_that_fails_before_any_user_is_moved_is_refused(ground: &G
             ensure!(refused.path == REFUSED_BY_PROBES, "{:?}", refused.path);
         }
         let mut quiet = balancing(&app, "v1");
-        quiet["quiet"] = true.into();
+        quiet["skipIfBlocked"] = true.into();
         let unchanged = run(ground, &input(&app, "balance", quiet)).await?;
         ensure!(unchanged.output["status"] == "unchanged", "{unchanged:?}");
         ensure!(writes(ground, &written).is_empty(), "a run that was refused has written");
@@ -252,10 +252,10 @@ pub async fn testers_who_cannot_be_led_on_move_no_user(ground: &Ground) -> Resul
         (ours && armed.load(Ordering::Relaxed)).then(error)
     });
     let ended = run(ground, &input(&app, "shift", json!({ "stages": [40, 100] }))).await?;
-    let cause = check_failure(&ended, "SwapFailed")?;
+    let cause = check_failure(&ended, "RolesNotRecorded")?;
     for says in [
         "Traffic is fine",
-        "testers may see prod2, which is live, instead of prod1",
+        "test traffic may go to prod2, which is live, instead of prod1",
         "AccessDenied",
         "`drain`",
     ] {
@@ -292,7 +292,7 @@ pub async fn a_rule_that_changes_during_a_run_moves_no_user(ground: &Ground) -> 
     execution.until_stage(1).await?;
     let host = RuleCondition::builder().field("host-header").values("users.example").build();
     ground.balancer.modify_rule().rule_arn(&rule).conditions(host).send().await?;
-    let cause = check_failure(&execution.finish().await?, "SwapFailed")?;
+    let cause = check_failure(&execution.finish().await?, "RolesNotRecorded")?;
     ensure!(cause.contains("has lost its condition on x-failover-standby and is left alone"), "{cause}");
     ensure!(groups(&lost, &rule).await? == [GroupWeight::new(&lost.groups[1], 100)], "it was written to");
     check_weights(&lost, [0, 100]).await
@@ -319,7 +319,7 @@ pub async fn a_drain_says_that_testers_have_to_pause(ground: &Ground) -> Result<
         (error, ..) = testers => return Err(error),
     };
     let cause = check_failure(&ended, "RolledBack")?;
-    ensure!(cause.contains("those of testers count as well, so they have to pause"), "{cause}");
+    ensure!(cause.contains("test traffic counts as well, so it has to pause"), "{cause}");
     ensure!(ended.path == path(1, &ROLLED_BACK), "{:?}", ended.path);
     check_weights(&app, [100, 0]).await
 }

@@ -21,7 +21,7 @@ pub async fn a_run_ends_with_the_functions_it_started_with(ground: &Ground) -> R
     ensure!(planned.output["status"] == "planned", "{planned:?}");
 
     // A run is in its first stage when functions come that do not understand what it asks.
-    let stages = json!({ "stages": [20, 100], "approve": [100] });
+    let stages = json!({ "stages": [20, 100], "approveBefore": [100] });
     let mut running = ground.execute_on(&state_machine, &input(&app, "shift", stages)).await?;
     running.until_stage(1).await?;
     let packages = checkout::packages(&checkout)?;
@@ -36,7 +36,7 @@ pub async fn a_run_ends_with_the_functions_it_started_with(ground: &Ground) -> R
     ensure!(!cause.contains("claim"), "{cause}");
 
     // The run goes on as if nothing had happened.
-    app.request("approve 100").await?;
+    app.request("approve-100").await?;
     let shifted = running.finish().await?;
     ensure!(shifted.status == "SUCCEEDED", "{:?}: {:?}", shifted.error, shifted.cause);
     ensure!(shifted.output["status"] == "shifted", "{}", shifted.output);

@@ -41,19 +41,19 @@ impl Limits {
 /// change for each route, and after the last one comes the way back, or over to the other fleet and back.
 fn of(plan: &Plan) -> (f64, usize) {
     let criteria = &plan.criteria;
-    let waits = [criteria.longer_periods, criteria.both_periods];
+    let wait = (criteria.longer_periods * plan.period_seconds).max(criteria.both_unhealthy_for.0);
     let stages: u32 = plan.stages.iter().map(|stage| stage.bake_seconds).sum();
     let number = u32::try_from(plan.stages.len()).unwrap_or(u32::MAX);
     let longest = plan.stages.iter().map(|stage| stage.bake_seconds).max().unwrap_or(0);
-    let recheck = (criteria.probe_periods + 2 * KNOWN_LATE) * plan.period_seconds + longest;
-    let periods = number * (KNOWN_LATE + criteria.hold_periods) + waits.into_iter().max().unwrap_or(0);
-    let seconds = stages + criteria.probes * recheck + periods * plan.period_seconds;
-    (f64::from(seconds), plan.routes.len() * (plan.stages.len() + 2 * criteria.probes as usize + 2))
+    let recheck = (criteria.recheck_periods + 2 * KNOWN_LATE) * plan.period_seconds + longest;
+    let periods = number * (KNOWN_LATE + criteria.hold_periods);
+    let seconds = stages + criteria.max_rechecks * recheck + periods * plan.period_seconds + wait;
+    (f64::from(seconds), plan.routes.len() * (plan.stages.len() + 2 * criteria.max_rechecks as usize + 2))
 }
 
 pub(super) fn ends(scene: &Scene<'_>) -> Option<String> {
     let (report, limits) = (scene.report, scene.run.limits);
-    let held = |pair: &&[(f64, Incident)]| pair[0].1 == Incident::Ask("hold");
+    let held = |pair: &&[(f64, Incident)]| pair[0].1 == Incident::Ask("pause");
     let held: f64 = report.plot.incidents.windows(2).filter(held).map(|pair| pair[1].0 - pair[0].0).sum();
     let unseen: f64 = report.plot.stops.iter().filter_map(|stop| stop.restored_after).sum();
     let between = f64::from(limits.executions) * AFTERWARDS as f64 * MINUTE;

@@ -45,10 +45,10 @@ pub(super) fn by_hand(plot: &mut Plot, rng: &mut SmallRng) {
 
 pub(super) fn asked(plot: &mut Plot, rng: &mut SmallRng) {
     let from = between(rng, 60.0, 1500.0);
-    let what = if chance(rng, 0.5) { "hold" } else { "rollBack" };
+    let what = if chance(rng, 0.5) { "pause" } else { "rollback" };
     plot.incidents.push((from, Incident::Ask(what)));
-    if what == "hold" {
-        plot.incidents.push((from + between(rng, 60.0, 1200.0), Incident::Ask("nothing")));
+    if what == "pause" {
+        plot.incidents.push((from + between(rng, 60.0, 1200.0), Incident::Ask("resume")));
     }
 }
 

@@ -110,7 +110,7 @@ fn where_every_rule_is_gone_the_run_is_overtaken() {
         fake.delete(0);
         fake.delete(1);
         let error = read(&fake.client(), &plan, &plan.routes).await.unwrap_err();
-        assert_eq!(error.kind, Kind::Overtaken);
+        assert_eq!(error.kind, Kind::ExternalChange);
         assert!(error.message.contains("rule 0") && error.message.contains("rule 1"), "{error}");
     });
 }
@@ -128,7 +128,7 @@ fn what_is_left_goes_back_without_what_is_gone() {
         );
         fake.delete(0);
         let error = still_there(&fake.client(), plan).await.unwrap_err();
-        assert_eq!(error.kind, Kind::Overtaken);
+        assert_eq!(error.kind, Kind::ExternalChange);
     });
 }
 
@@ -137,7 +137,7 @@ fn what_is_written_after_the_first_lot_is_looked_at_again() {
     run(async {
         let (mut plan, fake) = world(12);
         // A lot of ten, and then one after the other.
-        plan.settle_seconds = 1;
+        plan.propagation_seconds = 1;
         let client = fake.client();
         let half = crate::model::weights::Percent::HALF;
         let desired = |route: &Route| plan.stage_groups(route, half);
@@ -156,7 +156,7 @@ fn what_is_written_after_the_first_lot_is_looked_at_again() {
         let allowed = |route: &Route| vec![plan.stage_groups(route, half)];
         let fence = Fence::now(15);
         let written = write(&client, &plan, &current, fence, allowed, weights::holds, desired).await;
-        assert_eq!(written.map_err(|error| error.kind), Err(Kind::Overtaken));
+        assert_eq!(written.map_err(|error| error.kind), Err(Kind::ExternalChange));
         let last = plan.routes.last().unwrap().arn.clone();
         assert_eq!(fake.state().rules[&last], [50, 50], "{last}");
     });

@@ -31,7 +31,7 @@ fn an_app_is_claimed_recorded_and_given_back_by_one_call_each_whatever_its_route
         claim(&client, &plan, &apps, async |lot| Ok((fence, lot.to_vec()))).await.unwrap();
         assert_eq!(fake.count("AddTags"), 1);
         let tags = tags_of(&fake, &plan);
-        assert_eq!((&*tags[CLAIM], &*tags[REQUEST], &*tags[LIVE]), ("arn:execution", "nothing", "prod1"));
+        assert_eq!((&*tags[CLAIM], &*tags[REQUEST], &*tags[LIVE]), ("arn:execution", "", "prod1"));
 
         for _ in 0..2 {
             doubt(&client, &plan).await.unwrap();
@@ -86,7 +86,7 @@ fn a_restore_writes_under_the_claim_of_its_run_only_once_it_is_its_own() {
         assert!(fence_back(clients, &plan).await.unwrap().1);
         assert_eq!(tags_of(&fake, &plan)[CLAIM], "arn:execution");
         fake.claim(&plan, "arn:earlier released");
-        assert_eq!(fence_back(clients, &plan).await.unwrap_err().kind, Kind::Overtaken);
+        assert_eq!(fence_back(clients, &plan).await.unwrap_err().kind, Kind::ExternalChange);
     });
 }
 
@@ -97,7 +97,7 @@ fn an_app_that_somebody_else_took_is_not_given_back_and_not_recorded() {
         fake.claim(&plan, "arn:other");
         let client = fake.client();
         let error = record((&client, &executions("RUNNING")), &plan, "prod2").await.unwrap_err();
-        assert_eq!(error.kind, Kind::Overtaken);
+        assert_eq!(error.kind, Kind::ExternalChange);
         assert!(release(&client, &plan, &plan.claim_after("Completed")).await.unwrap().is_empty());
         assert_eq!(tags_of(&fake, &plan)[CLAIM], "arn:other");
     });
@@ -148,6 +148,6 @@ fn what_is_asked_last_is_what_is_asked() {
         let (plan, fake) = world(1);
         fake.claim(&plan, "arn:other");
         let error = ask(&fake.client(), &plan, "rollback").await.unwrap_err();
-        assert_eq!((error.kind, fake.count("AddTags")), (Kind::Overtaken, 0));
+        assert_eq!((error.kind, fake.count("AddTags")), (Kind::ExternalChange, 0));
     });
 }

@@ -22,9 +22,15 @@ fn ours(message: &str) -> Value {
 #[test]
 fn every_ending_has_a_cause_whatever_it_ended_with() {
     let plan = testing::plan(json!({}));
-    for ending in
-        ["PlanRejected", "Overtaken", "Halted", "SwapFailed", "RollBackFailed", "FailedOver", "Strange"]
-    {
+    for ending in [
+        "PlanRejected",
+        "ExternalChange",
+        "Halted",
+        "RolesNotRecorded",
+        "RollBackFailed",
+        "FailedOver",
+        "Strange",
+    ] {
         for plan in [Some(&plan), None] {
             for why in
                 [json!(null), json!("prod2 fails"), json!({}), json!([1]), json!({ "hook": 7 }), crash()]
@@ -68,9 +74,9 @@ fn a_refusal_says_what_was_touched() {
 
 #[test]
 fn where_the_rollback_failed_the_commands_stand_each_on_a_line() {
-    let route = |put_back: String| {
+    let route = |revert_command: String| {
         serde_json::from_value(json!({
-            "arn": "arn:rule", "ruleArn": "arn:rule", "label": "rule 10 on port 443", "putBack": put_back,
+            "arn": "arn:rule", "ruleArn": "arn:rule", "label": "rule 10 on port 443", "revertCommand": revert_command,
             "found": { "prod1": 100, "prod2": 0 }, "before": { "prod1": 100, "prod2": 0 },
         }))
         .unwrap()
@@ -85,7 +91,7 @@ fn where_the_rollback_failed_the_commands_stand_each_on_a_line() {
     plan.routes = vec![route(format!("aws elbv2 modify-rule {}", "-".repeat(900))); 64];
     let cause = concluded(&plan, "RollBackFailed", &ours(&"x".repeat(30_000)));
     assert!(
-        cause.contains("those of all 64 routes are the `putBack` in the result of PlanShift."),
+        cause.contains("those of all 64 routes are the `revertCommand` in the result of PlanShift."),
         "{cause}"
     );
     assert!(cause.chars().count() < 32_768);
@@ -99,7 +105,7 @@ fn what_the_rollback_said_counts_where_the_run_ended_as_it_said() {
     ended.rolled_back = serde_json::from_value(answered).unwrap();
     assert_eq!(conclude(Some(&plan), None, &Value::Null, &ended).cause, "web: rolled back.");
     // The second look found somebody else.
-    ended.ending = "Overtaken".into();
+    ended.ending = "ExternalChange".into();
     ended.why = ours("rule 1 holds 40/60.");
     assert_eq!(conclude(Some(&plan), None, &Value::Null, &ended).cause, "rule 1 holds 40/60.");
 }
@@ -126,7 +132,7 @@ fn a_run_that_halts_says_which_weights_stand() {
 
 #[test]
 fn a_quiet_run_that_is_refused_succeeds_with_the_reason() {
-    let input = json!({ "app": "web", "operation": "balance", "quiet": true });
+    let input = json!({ "app": "web", "operation": "balance", "skipIfBlocked": true });
     let refused = ended("PlanRejected", &ours("web is frozen. Nothing was touched."));
     let conclusion = conclude(None, None, &input, &refused);
     let output = json!({
@@ -134,7 +140,7 @@ fn a_quiet_run_that_is_refused_succeeds_with_the_reason() {
         "summary": "web is frozen. Nothing was touched.",
     });
     assert_eq!((conclusion.ending.as_str(), &conclusion.output), ("Unchanged", &output));
-    let loud = json!({ "app": "web", "quiet": "true" });
+    let loud = json!({ "app": "web", "skipIfBlocked": "true" });
     assert_eq!(conclude(None, None, &loud, &refused).ending, "PlanRejected");
     // Nobody waits for a schedule's restore: one that could not begin is for a person.
     let restore = json!({ "app": "web", "operation": "restore" });

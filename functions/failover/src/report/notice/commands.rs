@@ -17,7 +17,7 @@ pub(super) fn command(request: &NoticeRequest, plan: &Plan, word: &str) -> Strin
 /// The commands that put back what was found, for an evening on which nothing else answers. Each is on a
 /// line of its own, so that one that fails does not keep the others back.
 pub(super) fn by_hand(plan: &Plan) -> String {
-    let commands: Vec<&str> = plan.routes.iter().map(|route| route.put_back.as_str()).collect();
+    let commands: Vec<&str> = plan.routes.iter().map(|route| route.revert_command.as_str()).collect();
     format!(
         "By hand, should Step Functions not answer; these put the weights back to {}:\n{}\n\n",
         plan.before_in_words(),

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::commands::command;
 use super::subject::{achieved, gone_back, whom};
 use super::{Moment, Notice, Part, clock, details, finish, lines, went};
+use crate::duration::Seconds;
 use crate::model::Plan;
-use crate::model::duration::Seconds;
 use crate::model::weights::split;
 use crate::report::conclusion::conclude;
 use crate::report::message::{End, Tag};
@@ -65,12 +65,12 @@ fn traffic(request: &NoticeRequest, plan: &Plan, ending: &str, outcome: Option<&
         }
         "RolledBack" => format!("{}, read back", plan.before_in_words()),
         "FailedOver" => "all on the fleet that has healthy targets; WHY says which".into(),
-        "SwapFailed" => stands().unwrap_or_else(|| plan.before_in_words()),
+        "RolesNotRecorded" => stands().unwrap_or_else(|| plan.before_in_words()),
         "Halted" => stands().map_or_else(
             || "as the run before had left it; WHY says more".into(),
             |stands| format!("{stands}, as this run had set it last"),
         ),
-        "Overtaken" => "whatever somebody else has set; it is left alone".into(),
+        "ExternalChange" => "whatever somebody else has set; it is left alone".into(),
         _ => "not certain: the routes may hold any stage of this run".into(),
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn gone_back(plan: &Plan) -> String {
 pub(super) fn achieved(outcome: &Outcome) -> String {
     match outcome.status {
         Status::Shifted => format!("shifted, {} carries all traffic", outcome.live),
-        Status::Drained => format!("drained, {} may be deployed to", outcome.standby),
+        Status::Drained => format!("drained, {} is ready for deployment", outcome.standby),
         Status::Balanced => "balanced, both fleets carry half".into(),
         Status::FailedBack => format!("failed back, {} carries all traffic", outcome.live),
         Status::Restored => match &outcome.weights {

@@ -24,7 +24,7 @@ pub(super) fn of_stuck(request: &NoticeRequest, plan: &Plan, error: &Value) -> N
     let mut steps =
         vec!["Put the weights back by hand; the run ends as rolled back once it finds them:".to_owned()];
     // Each on a line of its own, so that one that fails does not keep the others back.
-    steps.extend(plan.routes.iter().map(|route| route.put_back.clone()));
+    steps.extend(plan.routes.iter().map(|route| route.revert_command.clone()));
     let uncertain = "not certain: the routes may hold any stage of this run";
     let four = four_lines(uncertain, "perhaps harmed, until somebody looks", &why, &steps);
     let text = format!("{four}\n{}", details(request, Some(plan)));

@@ -12,7 +12,7 @@ fn plan() -> Plan {
         "arn:aws:elasticloadbalancing:eu-central-1:1:loadbalancer/app/shop-us-prd/50dc6c495c0c9188";
     testing::plan(json!({
         "loadBalancerArn": balancer,
-        "stages": [{ "standbyPercent": 10, "bakeSeconds": 300, "mustShow": "healthyStandby" }],
+        "stages": [{ "standbyPercent": 10, "bakeSeconds": 300, "gate": "healthyStandby" }],
     }))
 }
 

@@ -48,7 +48,7 @@ fn shapes() -> Vec<(Value, String)> {
         |error: &str, cause: &str, says: &str| (json!({ "Error": error, "Cause": cause }), says.to_owned());
     vec![
         shape(
-            "Overtaken",
+            "ExternalChange",
             &json("web: rule 1 holds 40/60. Nothing more was written.".into()),
             "rule 1 holds 40/60.",
         ),
@@ -140,7 +140,7 @@ fn whatever_an_error_holds_it_becomes_sentences() {
 #[test]
 fn an_error_of_ours_speaks_for_itself_and_another_is_named() {
     let cause = json!({ "errorType": "A", "errorMessage": "web: it is so" }).to_string();
-    let ours = said(&json!({ "Error": "Overtaken", "Cause": cause }), 99);
+    let ours = said(&json!({ "Error": "ExternalChange", "Cause": cause }), 99);
     assert_eq!(ours, Said { ours: true, text: "web: it is so.".into() });
     let other = said(&json!({ "Error": "Runtime.ExitError", "Cause": cause }), 99);
     assert_eq!(other, Said { ours: false, text: "Runtime.ExitError: web: it is so.".into() });

@@ -6,7 +6,8 @@ use serde_json::json;
 use super::*;
 use crate::testing;
 
-const ALL: [Verdict; 5] = [Verdict::Advance, Verdict::Wait, Verdict::RollBack, Verdict::Probe, Verdict::Halt];
+const ALL: [Verdict; 5] =
+    [Verdict::Advance, Verdict::Wait, Verdict::RollBack, Verdict::Recheck, Verdict::Halt];
 
 fn decided(verdict: Verdict, ending: Option<Ending>) -> poll::Decision {
     let (reason, figures) = (format!("{verdict:?} it is"), Figures::default());
@@ -30,20 +31,20 @@ fn one_app_alone_is_heard_word_for_word() {
 
 #[test]
 fn the_worse_of_two_decides_whoever_says_it() {
-    use Verdict::{Advance, Halt, Probe, RollBack, Wait};
+    use Verdict::{Advance, Halt, Recheck, RollBack, Wait};
     for (one, other, expected) in [
         (Advance, Advance, Advance),
         (Advance, Wait, Wait),
-        (Advance, Probe, Probe),
+        (Advance, Recheck, Recheck),
         (Advance, Halt, Halt),
         (Advance, RollBack, RollBack),
         (Wait, Wait, Wait),
-        (Wait, Probe, Probe),
+        (Wait, Recheck, Recheck),
         (Wait, Halt, Halt),
         (Wait, RollBack, RollBack),
-        (Probe, Probe, Probe),
-        (Probe, Halt, Halt),
-        (Probe, RollBack, RollBack),
+        (Recheck, Recheck, Recheck),
+        (Recheck, Halt, Halt),
+        (Recheck, RollBack, RollBack),
         (Halt, Halt, Halt),
         (Halt, RollBack, RollBack),
         (RollBack, RollBack, RollBack),
@@ -58,9 +59,9 @@ fn the_reason_begins_with_the_worst_and_says_how_the_others_are() {
     let reason = of(&[Verdict::Advance, Verdict::RollBack, Verdict::Wait]).reason;
     assert_eq!(reason, "portal: RollBack it is; still watched: api; ready: web");
     let reason = of(&[Verdict::RollBack, Verdict::RollBack, Verdict::Halt]).reason;
-    assert_eq!(reason, "web: RollBack it is; not well either: portal; sick on both fleets: api");
-    let reason = of(&[Verdict::Probe, Verdict::Probe]).reason;
-    assert_eq!(reason, "web: Probe it is; to be compared again: portal");
+    assert_eq!(reason, "web: RollBack it is; not well either: portal; unhealthy on both fleets: api");
+    let reason = of(&[Verdict::Recheck, Verdict::Recheck]).reason;
+    assert_eq!(reason, "web: Recheck it is; to be compared again: portal");
 }
 
 #[test]
@@ -72,12 +73,12 @@ fn a_stage_ends_for_each_app_and_as_little_proven_as_the_least() {
             vec![decided(Verdict::Advance, Some(web)), decided(Verdict::Advance, Some(portal))],
         )
     };
-    let decision = ended(Ending::Accepted, Ending::TooLittleTraffic);
-    assert_eq!(decision.ending, Some(Ending::TooLittleTraffic));
+    let decision = ended(Ending::Accepted, Ending::InsufficientData);
+    assert_eq!(decision.ending, Some(Ending::InsufficientData));
     assert!(decision.reason.starts_with("portal: "), "{}", decision.reason);
-    let endings = [("web", Ending::Accepted), ("portal", Ending::TooLittleTraffic)];
+    let endings = [("web", Ending::Accepted), ("portal", Ending::InsufficientData)];
     assert_eq!(decision.endings, endings.map(|(app, ending)| (app.to_owned(), ending)).into());
-    assert_eq!(ended(Ending::Suspect, Ending::TooLittleTraffic).ending, Some(Ending::Suspect));
+    assert_eq!(ended(Ending::Suspect, Ending::InsufficientData).ending, Some(Ending::Suspect));
     // While one of them is still watched, the stage has ended for none.
     let watched = vec![decided(Verdict::Advance, Some(Ending::Accepted)), decided(Verdict::Wait, None)];
     assert!(together(&plan.apps, watched).endings.is_empty());

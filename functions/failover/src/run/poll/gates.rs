@@ -1,8 +1,8 @@
 //! What a stage must show beside what was counted: that the standby is ready, or silent.
 
 use super::{Decision, Poll};
+use crate::duration::Seconds;
 use crate::model::RouteWeights;
-use crate::model::duration::Seconds;
 use crate::model::samples::Span;
 use crate::model::weights::Percent;
 use crate::verdict::{Patience, Verdict};
@@ -14,8 +14,8 @@ impl Poll<'_> {
         let over = self.record.started_at.as_second().saturating_add(bake);
         let over = jiff::Timestamp::from_second(over).unwrap_or(self.record.started_at);
         let since = self.progress.unmet_since.map(|since| since.max(over));
-        let patience =
-            Patience::new(since, self.samples.now, plan.criteria.longer_periods, plan.period_seconds);
+        let longest = Seconds(plan.criteria.longer_periods.saturating_mul(plan.period_seconds));
+        let patience = Patience::new(since, self.samples.now, longest);
         let decision = if patience.is_over() {
             let reason = format!("{reason}; waited {} for it beyond the bake", Seconds(patience.lasted()));
             self.decision(Verdict::RollBack, reason)
@@ -38,13 +38,13 @@ impl Poll<'_> {
         let loud = recent.sum(&self.samples.standby).requests;
         let heard = recent.sum(&self.samples.live).requests;
         if recent.from < self.span.from {
-            let reason = format!("two whole periods are needed to call {standby} silent, not there yet");
+            let reason = format!("two whole periods are needed to call {standby} drained, not there yet");
             self.unmet(reason)
         } else if loud > 0 {
             let testers = if self.plan.testers.is_empty() {
                 ""
             } else {
-                "; those of testers count as well, so they have to pause"
+                "; test traffic counts as well, so it has to pause"
             };
             let reason = format!("{standby} still had {loud} requests in the last {seconds} s{testers}");
             self.unmet(reason)
@@ -55,10 +55,10 @@ impl Poll<'_> {
             );
             self.unmet(reason)
         } else if self.bake_is_over() {
-            let reason = format!("{standby} is silent: 0 requests in {seconds} s, {heard} on {live}");
+            let reason = format!("{standby} is drained: 0 requests in {seconds} s, {heard} on {live}");
             self.decision(Verdict::Advance, reason)
         } else {
-            let reason = format!("{standby} is silent, 0 requests in {seconds} s; the bake goes on");
+            let reason = format!("{standby} is drained, 0 requests in {seconds} s; the bake goes on");
             self.decision(Verdict::Wait, reason)
         }
     }

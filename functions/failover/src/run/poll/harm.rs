@@ -31,7 +31,7 @@ impl Poll<'_> {
         let figures = format!("failures of all requests: {is} as it is, {was} as it was found");
         let (verdict, why) = match found {
             Some(found) if found < now => (Verdict::RollBack, "what was found harms less"),
-            _ => (Verdict::Halt, "both fleets are ill, and of what was seen this harms least"),
+            _ => (Verdict::Halt, "both fleets are degraded, and of what was seen this harms least"),
         };
         Decision {
             verdict,

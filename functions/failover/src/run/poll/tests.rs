@@ -23,11 +23,11 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(BEGAN + seconds).unwrap()
 }
 
-fn plan(stages: &[(u8, MustShow)]) -> Plan {
-    let stage = |(percent, must_show): &(u8, MustShow)| Stage {
+fn plan(stages: &[(u8, Gate)]) -> Plan {
+    let stage = |(percent, gate): &(u8, Gate)| Stage {
         standby_percent: Percent::new(*percent).unwrap(),
         bake_seconds: 300,
-        must_show: *must_show,
+        gate: *gate,
     };
     let mut plan = testing::plan(json!({}));
     plan.execution.started_at = at(0);
@@ -71,7 +71,7 @@ fn poll(plan: &Plan, samples: &Samples) -> Decision {
 
 #[test]
 fn a_good_release_bakes_and_then_advances() {
-    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let plan = plan(&[(10, Gate::HealthyStandby), (100, Gate::HealthyStandby)]);
     assert_eq!(poll(&plan, &run(3, 10, [2, 0])).verdict, Verdict::Wait);
     let decision = poll(&plan, &run(6, 10, [2, 0]));
     assert_eq!(decision.verdict, Verdict::Advance, "{}", decision.reason);
@@ -81,7 +81,7 @@ fn a_good_release_bakes_and_then_advances() {
 
 #[test]
 fn a_bad_release_is_rolled_back_at_once() {
-    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let plan = plan(&[(10, Gate::HealthyStandby), (100, Gate::HealthyStandby)]);
     let decision = poll(&plan, &run(2, 10, [2, 100]));
     assert_eq!(decision.verdict, Verdict::RollBack, "{}", decision.reason);
     assert!(decision.reason.contains("prod2 50 % (100 of 200)"), "{}", decision.reason);
@@ -89,7 +89,7 @@ fn a_bad_release_is_rolled_back_at_once() {
 
 #[test]
 fn a_release_that_fails_from_its_first_request_goes_with_the_period_of_the_change() {
-    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let plan = plan(&[(10, Gate::HealthyStandby), (100, Gate::HealthyStandby)]);
     let run_began = set(&plan, 20);
     let mut samples = run(1, 10, [2, 60]);
     samples.now = at(PERIOD - 1);
@@ -109,8 +109,9 @@ fn a_release_that_fails_from_its_first_request_goes_with_the_period_of_the_chang
 #[test]
 fn both_fleets_alike_wait_and_end_as_the_operator_chose() {
     for (choice, end) in [("rollBack", Verdict::RollBack), ("halt", Verdict::Halt)] {
-        let mut plan = plan(&[(50, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
-        plan.criteria = serde_json::from_value(json!({ "bothSick": choice, "bothPeriods": 10 })).unwrap();
+        let mut plan = plan(&[(50, Gate::HealthyStandby), (100, Gate::HealthyStandby)]);
+        plan.criteria =
+            serde_json::from_value(json!({ "onBothUnhealthy": choice, "bothUnhealthyFor": "10m" })).unwrap();
         let decision = poll(&plan, &run(6, 50, [500, 500]));
         assert_eq!(decision.verdict, Verdict::Wait, "{}", decision.reason);
         assert!(decision.reason.contains("both fleets"), "{}", decision.reason);
@@ -120,7 +121,7 @@ fn both_fleets_alike_wait_and_end_as_the_operator_chose() {
 
 #[test]
 fn no_data_waits_and_is_never_a_pass() {
-    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let plan = plan(&[(10, Gate::HealthyStandby), (100, Gate::HealthyStandby)]);
     let mut nothing = run(0, 10, [0, 0]);
     nothing.live.samples.clear();
     for minutes in [1, 5, 10, 30] {
@@ -133,7 +134,7 @@ fn no_data_waits_and_is_never_a_pass() {
 
 #[test]
 fn late_metrics_are_waited_for() {
-    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let plan = plan(&[(10, Gate::HealthyStandby), (100, Gate::HealthyStandby)]);
     // The last two minutes are not there yet: five periods are over, three are known.
     let mut late = run(4, 10, [2, 0]);
     late.now = at(6 * PERIOD);
@@ -144,7 +145,7 @@ fn late_metrics_are_waited_for() {
 
 #[test]
 fn a_dead_standby_needs_no_metrics() {
-    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let plan = plan(&[(10, Gate::HealthyStandby), (100, Gate::HealthyStandby)]);
     let mut dead = run(0, 10, [0, 0]);
     dead.standby.health.healthy = 0;
     let decision = poll(&plan, &dead);
@@ -159,8 +160,8 @@ fn a_dead_standby_needs_no_metrics() {
 /// However long the stage has been watched before, say while it waited for an approval.
 #[test]
 fn patience_with_two_dead_fleets_counts_from_when_they_died() {
-    let mut plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
-    plan.criteria.both_sick = verdict::BothSick::Halt;
+    let mut plan = plan(&[(10, Gate::HealthyStandby), (100, Gate::HealthyStandby)]);
+    plan.criteria.on_both_unhealthy = verdict::OnBothUnhealthy::Halt;
     let mut progress = set(&plan, 0);
     let mut polled = |now: i64, healthy: u32| {
         let mut samples = run(3, 10, [2, 0]);
@@ -184,7 +185,7 @@ fn patience_with_two_dead_fleets_counts_from_when_they_died() {
 
 #[test]
 fn patience_with_weights_that_leave_the_traffic_counts_from_when_they_did() {
-    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let plan = plan(&[(10, Gate::HealthyStandby), (100, Gate::HealthyStandby)]);
     let apart = |periods: i64| {
         let mut samples = run(120, 10, [2, 0]);
         samples.live.samples.extend(fleet(120 * PERIOD, periods, 1200, 2).samples);
@@ -200,7 +201,7 @@ fn patience_with_weights_that_leave_the_traffic_counts_from_when_they_did() {
 
 #[test]
 fn an_alarm_rolls_back() {
-    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let plan = plan(&[(10, Gate::HealthyStandby), (100, Gate::HealthyStandby)]);
     let samples = Samples { alarms: vec!["checkout".into()], ..run(3, 10, [2, 0]) };
     let decision = poll(&plan, &samples);
     assert_eq!(decision.verdict, Verdict::RollBack);
@@ -209,7 +210,7 @@ fn an_alarm_rolls_back() {
 
 #[test]
 fn a_drain_waits_for_silence_among_requests() {
-    let plan = plan(&[(0, MustShow::SilentStandby)]);
+    let plan = plan(&[(0, Gate::SilentStandby)]);
     let decide = |samples: &Samples| poll(&plan, samples);
     let silent = |periods| {
         let mut samples = run(periods, 0, [2, 0]);
@@ -220,7 +221,7 @@ fn a_drain_waits_for_silence_among_requests() {
     assert_eq!(decide(&silent(4)).verdict, Verdict::Wait, "the bake goes on");
     let done = decide(&silent(5));
     assert_eq!(done.verdict, Verdict::Advance);
-    assert_eq!(done.reason, "prod2 is silent: 0 requests in 120 s, 4000 on prod1");
+    assert_eq!(done.reason, "prod2 is drained: 0 requests in 120 s, 4000 on prod1");
 
     let loud = Samples { standby: fleet(4 * PERIOD, 1, 3, 0), ..silent(5) };
     assert!(
@@ -231,7 +232,7 @@ fn a_drain_waits_for_silence_among_requests() {
     let rule = json!({ "ruleArn": "arn:testers", "label": "rule 1 on port 443", "port": 443 });
     let with_testers = Plan { testers: vec![serde_json::from_value(rule).unwrap()], ..plan.clone() };
     let reason = poll(&with_testers, &loud).reason;
-    assert!(reason.ends_with("; those of testers count as well, so they have to pause"), "{reason}");
+    assert!(reason.ends_with("; test traffic counts as well, so it has to pause"), "{reason}");
     let mut nobody = silent(5);
     nobody.live.samples.clear();
     nobody.now = at(10 * PERIOD);
@@ -255,7 +256,7 @@ fn a_drain_waits_for_silence_among_requests() {
 
 #[test]
 fn a_standby_is_ready_when_a_target_is_healthy() {
-    let plan = plan(&[(0, MustShow::ReadyStandby), (100, MustShow::HealthyStandby)]);
+    let plan = plan(&[(0, Gate::ReadyStandby), (100, Gate::HealthyStandby)]);
     let mut samples = run(0, 0, [0, 0]);
     assert_eq!(poll(&plan, &samples).verdict, Verdict::Advance);
     samples.standby.health.healthy = 0;
@@ -271,16 +272,16 @@ fn a_standby_is_ready_when_a_target_is_healthy() {
 }
 
 /// At 100 % the past alone never convicts: the standby is set back, compared, and either cleared or
-/// rolled back. The probe is a stage like any other.
+/// rolled back. The recheck is a stage like any other.
 #[test]
 fn a_probe_interrupts_the_last_stage_and_decides() {
-    let plan = plan(&[(100, MustShow::HealthyStandby)]);
+    let plan = plan(&[(100, Gate::HealthyStandby)]);
     let whole = set(&plan, 0);
     let sick = run(4, 100, [0, 60]);
-    let probe = decide(&plan, &plan.apps[0], &whole, &sick);
-    assert_eq!(probe.verdict, Verdict::Probe, "{}", probe.reason);
-    let check = progress::polled(&plan, &whole, answer(&plan, probe), at(240)).unwrap();
-    assert!(check.progress.probe && !check.fully_shifted);
+    let recheck = decide(&plan, &plan.apps[0], &whole, &sick);
+    assert_eq!(recheck.verdict, Verdict::Recheck, "{}", recheck.reason);
+    let check = progress::polled(&plan, &whole, answer(&plan, recheck), at(240)).unwrap();
+    assert!(check.progress.recheck && !check.fully_shifted);
     assert_eq!(progress::standby_percent(&plan, &check.progress).unwrap().get(), 10);
     let probing = progress::set(&plan, &check.progress, at(241)).unwrap();
 
@@ -299,14 +300,14 @@ fn a_probe_interrupts_the_last_stage_and_decides() {
     let cleared = outcome(2, 0);
     assert_eq!(cleared.verdict, Verdict::Advance, "{}", cleared.reason);
     let check = progress::polled(&plan, &probing, answer(&plan, cleared), at(600)).unwrap();
-    assert!(!check.progress.probe && !check.fully_shifted, "back to the stage that was interrupted");
+    assert!(!check.progress.recheck && !check.fully_shifted, "back to the stage that was interrupted");
     assert_eq!(progress::standby_percent(&plan, &check.progress).unwrap(), Percent::ALL);
 }
 
 /// The rule says 10 %, the traffic still 40 %: the bake begins when they agree.
 #[test]
 fn a_bake_counts_from_when_the_weights_are_seen_in_the_traffic() {
-    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let plan = plan(&[(10, Gate::HealthyStandby), (100, Gate::HealthyStandby)]);
     let spread_after = |late: i64, periods: i64| {
         let mut samples = run(late, 40, [2, 0]);
         let rest = periods - late;
@@ -329,14 +330,14 @@ fn a_bake_counts_from_when_the_weights_are_seen_in_the_traffic() {
 
 #[test]
 fn a_repeated_poll_gives_the_same_answer() {
-    let plan = plan(&[(10, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let plan = plan(&[(10, Gate::HealthyStandby), (100, Gate::HealthyStandby)]);
     let samples = run(4, 10, [3, 5]);
     assert_eq!(poll(&plan, &samples), poll(&plan, &samples));
 }
 
 #[test]
 fn no_weights_are_set_for_a_dead_fleet() {
-    let plan = plan(&[(25, MustShow::HealthyStandby)]);
+    let plan = plan(&[(25, Gate::HealthyStandby)]);
     let health = |healthy| Health { healthy, registered: 2, unused: false };
     for (percent, live, standby, refused) in [
         (25, 2, 2, None),
@@ -360,7 +361,7 @@ fn no_weights_are_set_for_a_dead_fleet() {
 /// Whoever dies, the poll says so at once, and where the traffic goes is for the rollback to decide.
 #[test]
 fn a_dead_live_fleet_is_rolled_back_while_it_has_traffic() {
-    let plan = plan(&[(25, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let plan = plan(&[(25, Gate::HealthyStandby), (100, Gate::HealthyStandby)]);
     let mut samples = run(1, 25, [0, 0]);
     samples.live.health.healthy = 0;
     let mut progress = set(&plan, 0);

@@ -2,7 +2,7 @@
 //!
 //! A standby that fails alone is rolled back. What fails on both fleets, or on the public address
 //! though the fleets pass, tells nothing against the standby and does not let the run go on either: it
-//! waits for a while, as when both fleets are sick. A live fleet that fails alone holds nobody up:
+//! waits for a while, as when both fleets are unhealthy. A live fleet that fails alone holds nobody up:
 //! the traffic is on its way to the one that passes.
 //!
 //! Before the run only the standby is asked, and it must pass whatever becomes of the others: a shift
@@ -111,7 +111,7 @@ pub fn judge(
     };
     if verdict == Verdict::Wait {
         // The poll may have left the stage, which goes on now.
-        (next.stage, next.probe) = (record.stage, record.probe);
+        (next.stage, next.recheck) = (record.stage, record.recheck);
     }
     if let Some(last) = next.timeline.last_mut() {
         last.verdict = Some(verdict);
@@ -156,10 +156,10 @@ fn blame(plan: &Plan, app: &PlannedApp, probing: &Probing, share: Percent, failu
     }
 }
 
-/// Waiting ends as `bothSick` says, so many periods after the first failure.
+/// Waiting ends as `onBothUnhealthy` says, so many periods after the first failure.
 fn patiently(plan: &Plan, next: &mut Progress, now: Timestamp) -> Verdict {
     let since = *next.probes_fail_since.get_or_insert(now);
-    Patience::with_both(&plan.criteria, Some(since), now, plan.period_seconds).verdict(&plan.criteria)
+    Patience::with_both(&plan.criteria, Some(since), now).verdict(&plan.criteria)
 }
 
 /// So much is said of all failures of a round, in bytes: each of up to sixty-four places says what it pleases.

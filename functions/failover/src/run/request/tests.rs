@@ -16,7 +16,7 @@ fn at(seconds: i64) -> Timestamp {
 /// A shift over 10, 50 and 100 % with bakes of five minutes, approved by somebody before 50.
 fn plan(otherwise: &str) -> Plan {
     let stage =
-        |percent: u8| json!({ "standbyPercent": percent, "bakeSeconds": 300, "mustShow": "healthyStandby" });
+        |percent: u8| json!({ "standbyPercent": percent, "bakeSeconds": 300, "gate": "healthyStandby" });
     testing::plan(json!({
         "stages": [stage(10), stage(50), stage(100)], "mayWrite": [10, 50, 100],
         "approval": { "before": [50], "withinSeconds": 600, "otherwise": otherwise },
@@ -60,8 +60,8 @@ fn decided(plan: &Plan, progress: &Progress, samples: &Samples, tags: &[&str]) -
 #[test]
 fn a_request_to_go_back_is_heard_in_its_turn() {
     let mut plan = plan("rollBack");
-    plan.criteria.both_sick = crate::verdict::BothSick::Halt;
-    plan.criteria.both_periods = 3;
+    plan.criteria.on_both_unhealthy = crate::verdict::OnBothUnhealthy::Halt;
+    plan.criteria.both_unhealthy_for = Seconds(180);
     let mut both = samples(600, 50);
     both.live.samples.iter_mut().filter(|s| s.at >= BEGAN).for_each(|s| s.target_5xx = s.requests / 2);
     let baking = baking(&plan);
@@ -88,24 +88,25 @@ fn a_request_to_go_back_is_heard_in_its_turn() {
 fn a_tag_is_one_of_four_requests_or_nothing() {
     let percent = |percent| Percent::new(percent).unwrap();
     for (tag, request) in [
-        ("nothing", None),
+        ("resume", None),
+        ("", None),
         ("rollBack", Some(Request::RollBack)),
-        (" hold ", Some(Request::Hold)),
-        ("skip 25", Some(Request::Skip(percent(25)))),
-        ("skip 25 %", Some(Request::Skip(percent(25)))),
+        (" pause ", Some(Request::Pause)),
+        ("promote 25 ", Some(Request::Promote(percent(25)))),
+        ("promote 25 %", Some(Request::Promote(percent(25)))),
         ("approve 100", Some(Request::Approve(percent(100)))),
         ("", None),
         ("-", None),
-        ("Nothing", None),
+        ("Resume", None),
         ("rollback", Some(Request::RollBack)),
         ("roll back", Some(Request::RollBack)),
         ("ROLLBACK", Some(Request::RollBack)),
         ("RollBack", Some(Request::RollBack)),
         ("roll-back", Some(Request::RollBack)),
-        ("Hold.", Some(Request::Hold)),
-        ("PAUSE", Some(Request::Hold)),
-        ("promote 25", Some(Request::Skip(percent(25)))),
-        ("Skip:25", Some(Request::Skip(percent(25)))),
+        ("Pause.", Some(Request::Pause)),
+        ("PAUSE", Some(Request::Pause)),
+        ("promote 25", Some(Request::Promote(percent(25)))),
+        ("Promote:25", Some(Request::Promote(percent(25)))),
         ("approve-50", Some(Request::Approve(percent(50)))),
         ("approve50", Some(Request::Approve(percent(50)))),
         ("Approve 50 percent", Some(Request::Approve(percent(50)))),
@@ -117,7 +118,7 @@ fn a_tag_is_one_of_four_requests_or_nothing() {
         "go",
         "approve",
         "approve 101",
-        "skip x",
+        "promote x",
         "hold 25",
         "rollBack 25",
         "do not roll back",
@@ -131,7 +132,7 @@ fn a_tag_is_one_of_four_requests_or_nothing() {
         "nothing 5",
     ] {
         let what = Request::parse(tag).unwrap_err();
-        assert!(what.contains(&format!("`{tag}`")) && what.contains("`approve 50`"), "{what}");
+        assert!(what.contains(&format!("`{tag}`")) && what.contains("`approve-50`"), "{what}");
     }
 }
 
@@ -204,22 +205,22 @@ fn a_bake_is_cut_short_but_not_below_what_is_known() {
     let plan = Plan { approval: None, ..plan("halt") };
     let run = baking(&plan);
     for (now, tag, verdict) in [
-        (150, "nothing", Verdict::Wait),
-        (150, "skip 10", Verdict::Advance),
+        (150, "resume", Verdict::Wait),
+        (150, "promote-10", Verdict::Advance),
         // Of another stage.
-        (150, "skip 50", Verdict::Wait),
+        (150, "promote-50", Verdict::Wait),
         // No whole period is known yet.
-        (50, "skip 10", Verdict::Wait),
+        (50, "promote-10", Verdict::Wait),
     ] {
         let decision = decided(&plan, &run, &samples(now, 0), &[tag]).decision;
         assert_eq!(decision.verdict, verdict, "{now} {tag}: {}", decision.reason);
     }
     // It does not make a sick standby well.
-    assert_eq!(decided(&plan, &run, &samples(150, 50), &["skip 10"]).decision.verdict, Verdict::RollBack);
+    assert_eq!(decided(&plan, &run, &samples(150, 50), &["promote-10"]).decision.verdict, Verdict::RollBack);
     // Nor does it make up for requests that never came.
     let mut silent = samples(150, 0);
     silent.standby.samples.clear();
-    assert_ne!(decided(&plan, &run, &silent, &["skip 10"]).decision.verdict, Verdict::Advance);
+    assert_ne!(decided(&plan, &run, &silent, &["promote-10"]).decision.verdict, Verdict::Advance);
 }
 
 /// The tag holds one request: what approves the next stage takes the place of what ended this one's bake.
@@ -227,7 +228,7 @@ fn a_bake_is_cut_short_but_not_below_what_is_known() {
 fn an_approval_after_a_bake_that_was_skipped_is_followed() {
     let plan = plan("rollBack");
     let baking = baking(&plan);
-    let asks = decided(&plan, &baking, &samples(150, 0), &["skip 10"]);
+    let asks = decided(&plan, &baking, &samples(150, 0), &["promote-10"]);
     assert!(asks.waits_since.is_some(), "{}", asks.decision.reason);
     let waiting = Progress { waits_since: asks.waits_since, ..baking.clone() };
     let paused = decided(&plan, &waiting, &samples(180, 0), &["pause"]);
@@ -244,14 +245,14 @@ fn an_approval_after_a_bake_that_was_skipped_is_followed() {
 fn a_run_is_held_for_a_while() {
     let plan = Plan { approval: None, ..plan("halt") };
     let mut run = baking(&plan);
-    let held = decided(&plan, &run, &samples(400, 0), &["hold"]);
+    let held = decided(&plan, &run, &samples(400, 0), &["pause"]);
     assert_eq!((held.decision.verdict, held.held), (Verdict::Wait, true));
     run = progress::polled(&plan, &run, held, at(400)).unwrap().progress;
     assert_eq!(run.held_polls, 1);
-    assert_eq!(decided(&plan, &run, &samples(460, 40), &["hold"]).decision.verdict, Verdict::RollBack);
-    assert_eq!(decided(&plan, &run, &samples(460, 0), &["nothing"]).decision.verdict, Verdict::Advance);
+    assert_eq!(decided(&plan, &run, &samples(460, 40), &["pause"]).decision.verdict, Verdict::RollBack);
+    assert_eq!(decided(&plan, &run, &samples(460, 0), &["resume"]).decision.verdict, Verdict::Advance);
     run.held_polls = HELD_POLLS;
-    let over = decided(&plan, &run, &samples(460, 0), &["hold"]).decision;
+    let over = decided(&plan, &run, &samples(460, 0), &["pause"]).decision;
     assert_eq!(over.verdict, Verdict::RollBack);
 }
 
@@ -259,11 +260,11 @@ fn a_run_is_held_for_a_while() {
 fn the_most_careful_of_several_requests_counts() {
     let plan = plan("halt");
     let run = baking(&plan);
-    let back = decided(&plan, &run, &samples(100, 0), &["approve 50", "skip 10", "rollBack"]).decision;
+    let back = decided(&plan, &run, &samples(100, 0), &["approve 50", "promote-10", "rollBack"]).decision;
     assert_eq!(back.verdict, Verdict::RollBack);
     assert!(back.reason.starts_with("somebody asked for it"), "{}", back.reason);
     assert_eq!(
-        decided(&plan, &run, &samples(400, 0), &["approve 50", "hold"]).decision.verdict,
+        decided(&plan, &run, &samples(400, 0), &["approve 50", "pause"]).decision.verdict,
         Verdict::Wait
     );
 }
@@ -272,7 +273,7 @@ fn the_most_careful_of_several_requests_counts() {
 fn what_is_not_understood_is_said_and_holds() {
     let plan = Plan { approval: None, ..plan("halt") };
     let run = baking(&plan);
-    let held = decided(&plan, &run, &samples(400, 0), &["abort!", "nothing"]);
+    let held = decided(&plan, &run, &samples(400, 0), &["abort!", "resume"]);
     assert_eq!((held.decision.verdict, held.held), (Verdict::Wait, true));
     let reason = held.decision.reason;
     assert!(reason.contains("held here, since what somebody asked cannot be read"), "{reason}");
@@ -298,7 +299,7 @@ fn one_tag_that_is_not_understood_stands_for_all() {
 #[test]
 fn a_run_of_several_apps_waits_for_all_and_goes_back_with_any() {
     let stage =
-        |percent: u8| json!({ "standbyPercent": percent, "bakeSeconds": 300, "mustShow": "healthyStandby" });
+        |percent: u8| json!({ "standbyPercent": percent, "bakeSeconds": 300, "gate": "healthyStandby" });
     let plan = testing::lockstep(&["web", "portal"], json!({ "stages": [stage(10), stage(50)] }));
     let run = baking(&plan);
     let of = |web: Samples, portal: Samples, tags: &[&str]| {
@@ -315,5 +316,5 @@ fn a_run_of_several_apps_waits_for_all_and_goes_back_with_any() {
     assert!(back.reason.starts_with("portal: failures: prod2 30 %"), "{}", back.reason);
     assert!(back.reason.ends_with("; ready: web"), "{}", back.reason);
     // A hold on any route holds all of them.
-    assert_eq!(of(samples(400, 0), samples(400, 0), &["hold"]).verdict, Verdict::Wait);
+    assert_eq!(of(samples(400, 0), samples(400, 0), &["pause"]).verdict, Verdict::Wait);
 }

@@ -10,7 +10,7 @@ fn route(app: usize, before: [u16; 2]) -> Value {
     let before = json!({ "prod1": before[0], "prod2": before[1] });
     json!({
         "app": app, "arn": format!("arn:rule-{app}"), "ruleArn": format!("arn:rule-{app}"),
-        "label": "rule 1", "putBack": "", "found": before, "before": before,
+        "label": "rule 1", "revertCommand": "", "found": before, "before": before,
     })
 }
 

@@ -3,8 +3,8 @@
 use super::{Bench, Decision};
 use crate::verdict::bake::acceptance;
 use crate::verdict::counts::{Counts, Evidence, Period};
-use crate::verdict::guards::both_sick;
-use crate::verdict::words::share;
+use crate::verdict::guards::both_unhealthy;
+use crate::verdict::words::{number, share};
 use crate::verdict::{Ending, Verdict};
 
 impl Bench<'_> {
@@ -17,27 +17,27 @@ impl Bench<'_> {
     pub(super) fn load(&self, Decision(verdict, ending, _): &Decision) -> Option<String> {
         let Evidence { standby, stage, .. } = self.evidence;
         let ill = *verdict == Verdict::RollBack && *ending == Some(Ending::Suspect);
-        let alone = ill && both_sick(self.criteria, self.evidence, self.history).is_none();
+        let alone = ill && both_unhealthy(self.criteria, self.evidence, self.history).is_none();
         (alone && self.judges_its_own_past()).then(|| {
             let percent = stage.standby_percent;
-            format!("; {standby} does not carry the load: ill at {percent} %, well with less before the run")
+            format!("; {standby} does not carry the load: degraded at {percent} %, healthy with less before the run")
         })
     }
 
-    /// Ill with everything on it, after every probe that there may be has cleared it.
+    /// Ill with everything on it, after every recheck that there may be has cleared it.
     pub(super) fn overloaded(&self, worse: &str) -> Decision {
         let evidence = self.evidence;
         let standby = |periods: &mut dyn Iterator<Item = &Period>| {
             share(periods.fold(Counts::default(), |sum, p| sum.plus(p.standby)), self.leading)
         };
-        let probe = evidence.last_probe(usize::MAX);
-        let reason = match probe.first() {
+        let recheck = evidence.last_recheck(usize::MAX);
+        let reason = match recheck.first() {
             Some(&Period { standby_percent: percent, .. }) => format!(
                 "{}: {} at 100 %, {} at {percent} %: {} does not carry the load: ill at 100 %, well at \
                  {percent} %; {worse}",
                 self.leading.word(),
                 standby(&mut evidence.stage_periods()),
-                standby(&mut probe.iter()),
+                standby(&mut recheck.iter()),
                 evidence.standby,
             ),
             None => format!("{}; {worse}", self.figures(self.leading)),
@@ -45,14 +45,21 @@ impl Bench<'_> {
         Decision(Verdict::RollBack, Some(Ending::Suspect), reason)
     }
 
-    /// Whether a standby as good as live might still be unproven by chance after so many periods of the stage.
-    pub(super) fn lacks_traffic(&self, seen: usize) -> bool {
+    /// Where a standby as good as live might still be unproven by chance after so many periods of the stage:
+    /// how many requests such a one needs for it, if that can be told, and how many it has.
+    pub(super) fn too_few_requests(&self, seen: usize) -> Option<String> {
         let sum = |of: fn(&Period) -> u64| {
             self.evidence.stage_periods().fold(0_u64, |sum, p| sum.saturating_add(of(p))) as f64
         };
         let count = seen.max(1) as f64;
         let (standby, live) = (sum(|p| p.standby.requests) / count, sum(|p| p.live.requests) / count);
         let needed = acceptance(self.criteria, self.history, standby, live);
-        needed.is_none_or(|needed| seen < 2 * needed as usize)
+        // Half of those as good need more than is due to them on average, and hardly one twice as much.
+        let enough = needed.map(|needed| 2.0 * f64::from(needed));
+        enough.is_none_or(|enough| count < enough).then(|| {
+            let needs =
+                enough.map(|enough| format!("needs {}, ", number(enough * standby))).unwrap_or_default();
+            format!("({needs}has {})", number(standby * count))
+        })
     }
 }

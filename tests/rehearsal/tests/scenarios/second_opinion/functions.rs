@@ -13,7 +13,7 @@ use failover::model::hooks::Hooks;
 use failover::model::record;
 use failover::model::weights::{GroupWeight, Percent, weight_of};
 use failover::model::{
-    Apps, Execution, MustShow, Operation, Plan, PlannedApp, Progress, Route, RouteWeights, Stage,
+    Apps, Execution, Gate, Operation, Plan, PlannedApp, Progress, Route, RouteWeights, Stage,
 };
 use failover::verdict::Criteria;
 use failover::wire::{ClaimRequest, Released, RollBackEnding, RollBackRequest, RolledBack, Step};
@@ -73,7 +73,7 @@ pub async fn work(ground: &Ground, moto: &Moto, endpoint: &str) -> Result<()> {
     app.modify(&app.path, vec![forward(&foreign)]).await?;
     let before = app.marked().await?;
     for answer in [set(&start).await?, roll_back().await?] {
-        ensure!(answer["errorType"] == "Overtaken", "{answer}");
+        ensure!(answer["errorType"] == "ExternalChange", "{answer}");
         let message = answer["errorMessage"].as_str().unwrap_or_default();
         ensure!(message.contains("prod1 33/prod2 67") && message.contains(&app.path), "{message}");
     }
@@ -214,13 +214,13 @@ impl<'a> App<'a> {
                 label: label.into(),
                 before: found.clone(),
                 found,
-                put_back: command::put_back(default_of.map(String::as_str), rule_arn, &actions),
+                revert_command: command::revert_command(default_of.map(String::as_str), rule_arn, &actions),
             });
         }
         let stage = |standby| Stage {
             standby_percent: percent(standby),
             bake_seconds: 60,
-            must_show: MustShow::HealthyStandby,
+            gate: Gate::HealthyStandby,
         };
         Ok(Plan {
             version: record::VERSION,
@@ -246,7 +246,7 @@ impl<'a> App<'a> {
             testers: Vec::new(),
             stages: vec![stage(20), stage(100)],
             may_write: [percent(20), percent(100)].into(),
-            settle_seconds: 15,
+            propagation_seconds: 15,
             predecessors: Vec::new(),
             done: false,
             gone: Vec::new(),
@@ -360,7 +360,7 @@ impl<'a> App<'a> {
         let expected = json!({
             "failover:live": FLEETS[0],
             "failover:claim": format!("{}{reached}", plan.execution.arn),
-            "failover:request": "nothing",
+            "failover:request": "",
         });
         ensure!(tags["tags"] == expected, "{tags}");
         Ok(())

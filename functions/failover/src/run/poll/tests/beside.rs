@@ -18,7 +18,7 @@ fn slower(side_by_side: bool) -> Samples {
 
 #[test]
 fn a_fleet_that_has_always_been_slower_is_not_blamed_for_it() {
-    let plan = plan(&[(50, MustShow::HealthyStandby), (100, MustShow::HealthyStandby)]);
+    let plan = plan(&[(50, Gate::HealthyStandby), (100, Gate::HealthyStandby)]);
     let verdict = |side_by_side| decide(&plan, &plan.apps[0], &set(&plan, 0), &slower(side_by_side)).verdict;
     assert_eq!(verdict(false), Verdict::RollBack);
     assert_eq!(verdict(true), Verdict::Advance);

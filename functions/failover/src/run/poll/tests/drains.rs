@@ -31,14 +31,14 @@ fn worse_as_ever(_: i64, _: f64) -> [f64; 2] {
 }
 
 fn drain(world: World, (poll, period): (u32, u32), live: &str) -> Ended {
-    let mut plan = plan(&[(25, MustShow::HealthyLive), (0, MustShow::SilentStandby)]);
+    let mut plan = plan(&[(25, Gate::HealthyLive), (0, Gate::SilentStandby)]);
     if live == "prod2" {
         std::mem::swap(&mut plan.live, &mut plan.standby);
     }
     (plan.poll_seconds, plan.period_seconds) = (poll, period);
     (plan.stages[0].bake_seconds, plan.stages[1].bake_seconds) = (5 * period / 2, 5 * period);
     plan.apps[0].before = plan.weights(Percent::HALF);
-    plan.criteria.probes = 0;
+    plan.criteria.max_rechecks = 0;
     simulated(&plan, world)
 }
 
@@ -52,8 +52,9 @@ fn a_live_fleet_that_does_not_carry_the_load_gets_back_what_it_had() {
             let what = format!("{clock:?}, {live}: {}", ended.last.reason);
             assert_eq!(ended.last.verdict, Verdict::RollBack, "{what}");
             assert_eq!(ended.set, set, "{what}");
-            let load =
-                format!("; {live} does not carry the load: ill at {ill_at}, well with less before the run");
+            let load = format!(
+                "; {live} does not carry the load: degraded at {ill_at}, healthy with less before the run"
+            );
             assert!(ended.last.reason.ends_with(&load), "{what}");
         }
     }
@@ -69,14 +70,14 @@ fn a_drain_of_fleets_that_are_well_goes_down() {
             let what = format!("{name}, {clock:?}: {}", ended.last.reason);
             assert_eq!(ended.last.verdict, Verdict::Advance, "{what}");
             assert_eq!(ended.set, [25, 0], "{what}");
-            assert!(ended.last.reason.starts_with("prod2 is silent: 0 requests"), "{what}");
+            assert!(ended.last.reason.starts_with("prod2 is drained: 0 requests"), "{what}");
         }
     }
 }
 
 #[test]
 fn a_standby_that_dies_on_the_way_down_is_left_at_once() {
-    let mut plan = plan(&[(25, MustShow::HealthyLive), (0, MustShow::SilentStandby)]);
+    let mut plan = plan(&[(25, Gate::HealthyLive), (0, Gate::SilentStandby)]);
     plan.apps[0].before = plan.weights(Percent::HALF);
     let mut samples = run(1, 25, [2, 0]);
     samples.standby.health.healthy = 0;
@@ -100,8 +101,8 @@ fn a_standby_that_dies_on_the_way_down_is_left_at_once() {
 /// Going back to a fleet that was not well would help nobody.
 #[test]
 fn a_drain_away_from_an_unhealthy_standby_is_watched_and_told_and_never_goes_back() {
-    let mut plan = plan(&[(0, MustShow::SilentStandby)]);
-    plan.criteria.probes = 0;
+    let mut plan = plan(&[(0, Gate::SilentStandby)]);
+    plan.criteria.max_rechecks = 0;
     plan.apps[0].before = plan.weights(Percent::HALF);
     let mut ill = run(6, 0, [600, 0]);
     ill.standby.samples.clear();
@@ -137,10 +138,10 @@ impl Chance {
 /// A drain from an even split whose fleets fail and are slow by chance alone, with this many requests a
 /// period and this probability to fail.
 fn by_chance(chance: &mut Chance, requests: u64, failing: f64) -> Decision {
-    let mut plan = plan(&[(25, MustShow::HealthyLive), (0, MustShow::SilentStandby)]);
+    let mut plan = plan(&[(25, Gate::HealthyLive), (0, Gate::SilentStandby)]);
     plan.stages[0].bake_seconds = 150;
     plan.apps[0].before = plan.weights(Percent::HALF);
-    plan.criteria.probes = 0;
+    plan.criteria.max_rechecks = 0;
     let mut samples = run(0, 50, [0, 0]);
     samples.live.samples.clear();
     let mut progress = Progress::default();

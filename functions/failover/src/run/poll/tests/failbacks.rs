@@ -43,7 +43,7 @@ fn a_failback_ends_on_the_split_that_harms_least() {
     use Verdict::{Advance, Halt, RollBack};
     for (poll, period) in CLOCKS {
         for (name, world, verdict, says) in [
-            ("the cure", the_cure as World, Advance, "nothing against prod2"),
+            ("the cure", the_cure as World, Advance, "no difference found"),
             ("as ever", as_ever, Advance, "prod2"),
             ("the lesser evil", the_lesser_evil, Halt, "of what was seen this harms least"),
             ("the greater evil", the_greater_evil, RollBack, "what was found harms less"),
@@ -54,9 +54,9 @@ fn a_failback_ends_on_the_split_that_harms_least() {
                 "40 % as it is, 0.1 % as it was found: what was found harms less",
             ),
         ] {
-            let mut plan = plan(&[(100, MustShow::HealthyStandby)]);
+            let mut plan = plan(&[(100, Gate::HealthyStandby)]);
             plan.operation = Operation::Failback;
-            plan.criteria.probes = 0;
+            plan.criteria.max_rechecks = 0;
             (plan.poll_seconds, plan.period_seconds) = (poll, period);
             plan.stages[0].bake_seconds = 5 * period;
             let ended = simulated(&plan, world);

@@ -41,7 +41,7 @@ pub(super) struct Ended {
 
 /// A run with one stage of 100 % and the default criteria, until it ends or for three hours.
 fn run_in(world: World, poll: u32, period: u32) -> Ended {
-    let mut plan = plan(&[(100, MustShow::HealthyStandby)]);
+    let mut plan = plan(&[(100, Gate::HealthyStandby)]);
     (plan.poll_seconds, plan.period_seconds) = (poll, period);
     plan.stages[0].bake_seconds = 5 * period;
     simulated(&plan, world)
@@ -100,7 +100,7 @@ pub(super) fn simulated(plan: &Plan, world: World) -> Ended {
             let last = decide(plan, &plan.apps[0], &progress, &known);
             let check = progress::polled(plan, &progress, answer(plan, last.clone()), at(second)).unwrap();
             polls += 1;
-            rechecks += usize::from(last.verdict == Verdict::Probe);
+            rechecks += usize::from(last.verdict == Verdict::Recheck);
             let ended = check.fully_shifted || matches!(last.verdict, Verdict::RollBack | Verdict::Halt);
             if ended || second > 10_800 {
                 return Ended { last, rechecks, polls, set };
@@ -154,17 +154,17 @@ fn what_is_worse_for_both_fleets_from_now_on_is_no_fault_of_the_standby() {
 
 #[test]
 fn rechecks_that_no_whole_period_shows_count_as_well() {
-    let plan = plan(&[(100, MustShow::HealthyStandby)]);
+    let plan = plan(&[(100, Gate::HealthyStandby)]);
     let mut samples = run(4, 100, [0, 60]);
     samples.now = at(330);
     let mut progress = set(&plan, 0);
     for rechecks in 0..2 {
         let decision = decide(&plan, &plan.apps[0], &progress, &samples);
-        assert_eq!(decision.verdict, Verdict::Probe, "{rechecks}: {}", decision.reason);
+        assert_eq!(decision.verdict, Verdict::Recheck, "{rechecks}: {}", decision.reason);
         progress = progress::polled(&plan, &progress, answer(&plan, decision), at(240)).unwrap().progress;
         progress = progress::set(&plan, &progress, at(250 + 40 * rechecks)).unwrap();
         // Another app of the run has had enough of it.
-        progress.probe = false;
+        progress.recheck = false;
         progress = progress::set(&plan, &progress, at(270 + 40 * rechecks)).unwrap();
     }
     let decision = decide(&plan, &plan.apps[0], &progress, &samples);

@@ -15,17 +15,17 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 /// A run that is polled in its only stage, with this much on the standby.
-fn plan(percent: u8, both_sick: &str) -> Plan {
+fn plan(percent: u8, both_unhealthy: &str) -> Plan {
     testing::plan(json!({
-        "stages": [{ "standbyPercent": percent, "bakeSeconds": 300, "mustShow": "healthyStandby" }],
-        "mayWrite": [percent], "criteria": { "bothPeriods": 5, "bothSick": both_sick },
+        "stages": [{ "standbyPercent": percent, "bakeSeconds": 300, "gate": "healthyStandby" }],
+        "mayWrite": [percent], "criteria": { "bothUnhealthyFor": "5m", "onBothUnhealthy": both_unhealthy },
     }))
 }
 
 #[test]
 fn the_worst_of_several_apps_is_blamed_by_its_name() {
     use Verdict::{Advance, RollBack, Wait};
-    let stage = json!({ "standbyPercent": 10, "bakeSeconds": 300, "mustShow": "healthyStandby" });
+    let stage = json!({ "standbyPercent": 10, "bakeSeconds": 300, "gate": "healthyStandby" });
     let mut plan = testing::lockstep(&["web", "portal"], json!({ "stages": [stage] }));
     let addresses: BTreeMap<String, String> =
         ALL.iter().map(|place| ((*place).to_owned(), "https://x.example".to_owned())).collect();
@@ -79,8 +79,8 @@ fn failing(places: &[&str]) -> Vec<Failure> {
 }
 
 /// A run whose poll has just said so, that probes these places.
-fn polled(percent: u8, verdict: Verdict, places: &[&str], both_sick: &str) -> (Plan, Progress) {
-    let mut plan = plan(percent, both_sick);
+fn polled(percent: u8, verdict: Verdict, places: &[&str], both_unhealthy: &str) -> (Plan, Progress) {
+    let mut plan = plan(percent, both_unhealthy);
     let addresses = places.iter().map(|place| ((*place).to_owned(), "https://x.example".to_owned()));
     plan.probing = Some(Probing {
         probes: Vec::new(),
@@ -90,7 +90,7 @@ fn polled(percent: u8, verdict: Verdict, places: &[&str], both_sick: &str) -> (P
     let mut progress = progress::set(&plan, &Progress::default(), at(0)).unwrap();
     let record = progress.timeline.last_mut().unwrap();
     record.verdict = Some(verdict);
-    record.reason = Some("nothing against prod2".into());
+    record.reason = Some("no difference found".into());
     record.ended_at = (verdict == Verdict::Advance).then(|| at(300));
     // An advance has already moved on.
     progress.stage += usize::from(verdict == Verdict::Advance);
@@ -132,9 +132,9 @@ fn the_one_that_fails_alone_is_blamed() {
 }
 
 #[test]
-fn a_stage_that_waits_goes_on_and_ends_as_both_sick_says() {
-    for (both_sick, ends) in [("halt", Verdict::Halt), ("rollBack", Verdict::RollBack)] {
-        let (plan, progress) = polled(10, Verdict::Advance, &ALL, both_sick);
+fn a_stage_that_waits_goes_on_and_ends_as_the_criteria_say() {
+    for (both_unhealthy, ends) in [("halt", Verdict::Halt), ("rollBack", Verdict::RollBack)] {
+        let (plan, progress) = polled(10, Verdict::Advance, &ALL, both_unhealthy);
         let both = failing(&["prod1", "prod2"]);
         let first = judge(&plan, &progress, &both, at(300)).unwrap();
         assert_eq!(first.verdict, Verdict::Wait);
