@@ -44,14 +44,28 @@ pub async fn a_run_ends_with_the_functions_it_started_with(ground: &Ground) -> R
     check_traffic(&traffic, 100).await?;
     check_nothing_lost(&app, &traffic)?;
 
-    // A parameter alone makes a new version of the function that reads it: the app is called `upgrade`
-    // by the new pattern.
+    // A parameter alone makes a new version of the function that reads it.
     for package in &packages {
         fs::copy(root().join(package.strip_prefix(&checkout)?), package)?;
     }
     deploy(ground.endpoint(), &stack).await?;
     let planned = ground.execute_on(&state_machine, &dry).await?.finish().await?;
     ensure!(planned.output["status"] == "planned", "{planned:?}");
+
+    // What is stopped after an upgrade is put back by the functions of the new one, from what those of the old one
+    // had recorded.
+    let stages = json!({ "stages": [20, 100], "approveBefore": [100] });
+    let mut stopped = ground.execute_on(&state_machine, &input(&app, "shift", stages)).await?;
+    stopped.until_stage(1).await?;
+    stack.parameters += "Freezes=2020-01-01 ";
+    deploy(ground.endpoint(), &stack).await?;
+    ensure!(app.weights().await? == [[20, 80]], "the upgrade came after the first stage");
+    stopped.stop().await?;
+    let restored = ground.restore_of(&stopped.arn).await?.finish().await?;
+    ensure!(restored.output["status"] == "restored", "{restored:?}");
+    check_weights(&app, [0, 100]).await?;
+
+    // The app is called `upgrade` by the new pattern.
     stack.parameters += "TargetGroupPattern=shop-us-prd-shop-{app}-{fleet}-tg";
     deploy(ground.endpoint(), &stack).await?;
     let renamed = json!({ "app": "upgrade", "dryRun": true });
