@@ -89,7 +89,7 @@ const PLANS = [plan(), hookless, plan({ operation: 'restore', predecessors: ['ar
 const PROGRESS = { stage: 0, waitSeconds: 30, timeline: [{ stage: 0, weights: { prod1: 90, prod2: 10 } }] };
 const VARIABLES = {
   plan: plan(), progress: PROGRESS, proceed: true, probeStandby: false, callHook: false, claimed: false, outcome: null,
-  figures: null, rolledBack: null, why: 'the standby fails', cause: 'What happened.', verdict: 'wait', fullyShifted: false,
+  figures: null, traffic: null, rolledBack: null, why: 'the standby fails', cause: 'What happened.', verdict: 'wait', fullyShifted: false,
   ask: false, probeApp: false, ending: 'RolledBack', pages: true, stuck: { Error: 'States.Timeout', Cause: '' },
 };
 
@@ -99,7 +99,7 @@ const OTHERWISE = {
   outcome: [{ status: 'shifted' }], why: [null, { hook: { moment: 'beforeRun' } }, { Error: 'States.Timeout' }],
   rolledBack: [{ settled: false, ending: 'RolledBack' }, { settled: true, ending: 'RolledBack' }, { settled: true, ending: 'Halted' }],
   verdict: ['advance', 'recheck', 'rollBack', 'halt', 'nonsense'], fullyShifted: [true, null], ask: [true], probeApp: [true],
-  pages: [false],
+  pages: [false], traffic: ['prod1 40 %, prod2 60 %'],
   ending: ['Completed', 'Unchanged', 'Restored', 'PlanRejected', 'FailedOver', 'ExternalChange', 'Halted', 'RolesNotRecorded'],
 };
 
@@ -128,7 +128,7 @@ const RESULTS = {
   ProbeApp: { verdict: 'wait', reason: 'the probes pass', progress: PROGRESS },
   SwapRoles: { status: 'shifted' },
   RollBack: { ending: 'RolledBack', cause: 'web: rolled back.', settled: false },
-  ReleaseRoutes: { routes: [], conclusion: CONCLUSION },
+  ReleaseRoutes: { apps: ["web"], conclusion: CONCLUSION, traffic: null },
   SendEndNotice: { subject: null, conclusion: CONCLUSION },
 };
 RESULTS.RollBackOn = RESULTS.RollBack;

@@ -283,6 +283,9 @@ pub struct Ended {
     /// What the last poll had measured, by app; nothing where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub figures: Option<BTreeMap<String, Figures>>,
+    /// What the routes held at the end, as [`Released`] has it; nothing where that was not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<String>,
 }
 
 /// The same in words.
@@ -333,4 +336,7 @@ pub struct Released {
     pub apps: Vec<String>,
     /// How the run ended.
     pub conclusion: Conclusion,
+    /// What the routes hold now, in words, where the ending alone does not tell; nothing where it does, or where the
+    /// balancer did not answer.
+    pub traffic: Option<String>,
 }

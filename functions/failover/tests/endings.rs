@@ -50,7 +50,7 @@ fn plan(operation: &str, start: &Balancer) -> Plan {
         })
     });
     let (end, gate) = match operation {
-        "drain" => (0, "silentStandby"),
+        "drain" => (0, "drained"),
         "balance" => (50, "healthyStandby"),
         _ => (100, "healthyStandby"),
     };

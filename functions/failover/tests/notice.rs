@@ -126,10 +126,10 @@ fn what_is_probed_is_told_before() {
 
 #[test]
 fn every_operation_says_what_it_does() {
-    let fixed = plan("shift", &[(0, "readyStandby"), (100, "healthyStandby")]);
+    let fixed = plan("shift", &[(0, "targetsHealthy"), (100, "healthyStandby")]);
     for (plan, expected) in [
         (
-            plan("drain", &[(0, "silentStandby")]),
+            plan("drain", &[(0, "drained")]),
             "All traffic goes to prod1 in one step, so that prod2 can be deployed to.",
         ),
         (plan("balance", &[(50, "healthyStandby")]), "prod2 (release 4f2a) joins prod1 in one step"),
@@ -251,6 +251,18 @@ fn an_ending_that_pages_says_so_first() {
         // What is left behind is not certain.
         assert_eq!(notice.event.weights, None);
     }
+}
+
+#[test]
+fn where_the_balancer_was_asked_the_first_line_is_its_answer() {
+    let mut ended = ended("ExternalChange");
+    ended["traffic"] = "prod1 40 %, prod2 60 %".into();
+    let notice = told(&shift(), &Value::Null, &ended).unwrap();
+    assert!(
+        notice.text.starts_with("TRAFFIC   prod1 40 %, prod2 60 %, as the balancer says\n"),
+        "{}",
+        notice.text
+    );
 }
 
 #[test]

@@ -4,7 +4,8 @@
 #![deny(clippy::disallowed_methods)]
 
 use aws_sdk_elasticloadbalancingv2::Client;
-use failover::aws::{SdkConfig, tags};
+use failover::aws::{SdkConfig, listener, tags};
+use failover::model::Plan;
 use failover::model::error::Error;
 use failover::report::conclusion::conclude;
 use failover::wire::{ReleaseRequest, Released};
@@ -19,7 +20,7 @@ pub async fn handle(client: Client, request: ReleaseRequest) -> Result<Released,
     let ReleaseRequest { input, plan, progress, claimed, ended } = request;
     let conclusion = conclude(plan.as_ref(), progress.as_ref(), &input, &ended);
     let Some(plan) = plan.filter(|_| claimed) else {
-        return Ok(Released { apps: Vec::new(), conclusion });
+        return Ok(Released { apps: Vec::new(), conclusion, traffic: None });
     };
     // Apps that somebody else took meanwhile are left to them.
     let released = tags::release(&client, &plan, &plan.claim_after(&ended.ending)).await?;
@@ -30,5 +31,21 @@ pub async fn handle(client: Client, request: ReleaseRequest) -> Result<Released,
         "released {} app(s)",
         released.len()
     );
-    Ok(Released { apps: released.into_iter().map(|app| app.name.clone()).collect(), conclusion })
+    let traffic = traffic(&client, &plan, &ended.ending).await;
+    Ok(Released { apps: released.into_iter().map(|app| app.name.clone()).collect(), conclusion, traffic })
+}
+
+/// What the routes hold, where that does not follow from how the run ended. That it cannot be read keeps no run
+/// from its end.
+async fn traffic(client: &Client, plan: &Plan, ending: &str) -> Option<String> {
+    if ["Completed", "RolledBack"].contains(&ending) {
+        return None;
+    }
+    match listener::standing(client, plan).await {
+        Ok(held) => Some(held),
+        Err(error) => {
+            tracing::warn!(app = %plan.app, execution = plan.execution.arn, "where the traffic is: {error}");
+            None
+        }
+    }
 }

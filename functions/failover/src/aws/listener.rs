@@ -15,7 +15,7 @@ use super::claims::{self, Fence};
 use super::error::{code, named};
 use super::pace::{changed, described};
 use crate::model::error::{Error, Kind};
-use crate::model::weights::{self, GroupWeight};
+use crate::model::weights::{self, GroupWeight, share, split, weight_of};
 use crate::model::{Plan, Route};
 
 /// A route as the balancer holds it now.
@@ -303,6 +303,45 @@ async fn modify(client: &Client, route: &Route, actions: Vec<Action>, fence: Fen
             call.send().await.map(drop).map_err(|error| named(&doing(), &error))
         }
     }
+}
+
+/// What the routes of a plan hold now, in words, such as `prod1 75 %, prod2 25 %`: of each route where they differ.
+///
+/// # Errors
+/// As [`look`].
+pub async fn standing(client: &Client, plan: &Plan) -> Result<String, Error> {
+    let found = look(client, &plan.routes).await?;
+    let held: Vec<(&Route, String)> = plan
+        .routes
+        .iter()
+        .zip(&found)
+        .map(|(route, found)| {
+            (route, found.as_ref().map_or_else(|| "is gone".into(), |current| in_words(plan, route, current)))
+        })
+        .collect();
+    Ok(plan.each(|app| {
+        let of_app: Vec<_> = held.iter().filter(|(route, _)| plan.app_of(route).name == app.name).collect();
+        match &of_app[..] {
+            [] => "no route is left".into(),
+            [(_, first), others @ ..] if others.iter().all(|(_, other)| other == first) => first.clone(),
+            differing => {
+                let one = |(route, held): &&(&Route, String)| format!("{} {held}", route.label);
+                differing.iter().map(one).collect::<Vec<_>>().join("; ")
+            }
+        }
+    }))
+}
+
+/// What a route gives to the app's fleets in percent, or all that it holds where that is more, or nothing.
+fn in_words(plan: &Plan, route: &Route, current: &Current) -> String {
+    let app = plan.app_of(route);
+    let of = |group: &str| weight_of(&current.groups, group).unwrap_or(0);
+    let (live, standby) = (of(&app.live_group), of(&app.standby_group));
+    let all: u32 = current.groups.iter().map(|group| u32::from(group.weight)).sum();
+    if all == 0 || all != u32::from(live) + u32::from(standby) {
+        return shown(plan, route, &current.groups);
+    }
+    split(&plan.weights(share(live, standby)))
 }
 
 fn verify(

@@ -9,11 +9,11 @@ use crate::model::weights::Percent;
 #[serde(rename_all = "camelCase")]
 pub enum Gate {
     /// The standby, attached to the rule at weight 0, has healthy targets.
-    ReadyStandby,
+    TargetsHealthy,
     /// The live fleet, which gets more, is as healthy as it was and as the standby is.
     HealthyLive,
     /// The same, and the standby receives no request any more.
-    SilentStandby,
+    Drained,
     /// The standby under traffic is as healthy as the live fleet.
     HealthyStandby,
 }
@@ -54,8 +54,8 @@ impl Stage {
     /// The fleet that gets more, and is judged for it: asked here and nowhere else.
     pub const fn receiver(&self) -> Role {
         match self.gate {
-            Gate::ReadyStandby | Gate::HealthyStandby => Role::Standby,
-            Gate::HealthyLive | Gate::SilentStandby => Role::Live,
+            Gate::TargetsHealthy | Gate::HealthyStandby => Role::Standby,
+            Gate::HealthyLive | Gate::Drained => Role::Live,
         }
     }
 
@@ -68,7 +68,7 @@ impl Stage {
     /// the new weights, and those of a period are known up to two periods late.
     pub fn likely_seconds(&self, period_seconds: u32) -> i64 {
         match self.gate {
-            Gate::ReadyStandby => 0,
+            Gate::TargetsHealthy => 0,
             _ => i64::from(self.bake_seconds) + 2 * i64::from(period_seconds),
         }
     }

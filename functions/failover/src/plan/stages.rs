@@ -65,7 +65,7 @@ pub(super) fn stages(
         gate,
     };
     if input.operation == Operation::Drain {
-        let gate = |share| if share == Percent::NONE { Gate::SilentStandby } else { Gate::HealthyLive };
+        let gate = |share| if share == Percent::NONE { Gate::Drained } else { Gate::HealthyLive };
         let falling = falling(input, found, live, unhealthy);
         return Ok(falling.into_iter().map(|s| stage(s.weight, s.bake, gate(s.weight))).collect());
     }
@@ -107,7 +107,7 @@ pub(super) fn stages(
         let standby = groups(app).1;
         app.routes.iter().all(|r| weight_of(&r.groups, &standby).is_some())
     };
-    let attach = (!found.apps.iter().all(attached)).then(|| stage(Percent::NONE, None, Gate::ReadyStandby));
+    let attach = (!found.apps.iter().all(attached)).then(|| stage(Percent::NONE, None, Gate::TargetsHealthy));
     let rising = rising.into_iter().filter(|s| s.weight >= begin);
     Ok(attach.into_iter().chain(rising.map(|s| stage(s.weight, s.bake, Gate::HealthyStandby))).collect())
 }
@@ -190,7 +190,7 @@ pub(super) fn pace(wanted: u32, stages: &[Stage], approval: Option<&Approval>) -
 /// A stage that nobody looks at before its bake is over is not watched. A failback, which ends an emergency, is not
 /// refused for it.
 pub(super) fn check_poll(input: &Input, stages: &[Stage]) -> Result<(), String> {
-    let watched = stages.iter().filter(|stage| stage.gate != Gate::ReadyStandby);
+    let watched = stages.iter().filter(|stage| stage.gate != Gate::TargetsHealthy);
     let Some(shortest) = watched.map(|stage| stage.bake_seconds).min() else { return Ok(()) };
     if input.operation == Operation::Failback || input.poll.0 <= shortest {
         return Ok(());

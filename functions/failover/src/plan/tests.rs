@@ -157,7 +157,7 @@ fn a_drain_goes_down_in_few_and_short_stages_from_what_is_found() {
         let plan = drain(json!({}), [100 - standby, standby]).unwrap();
         assert_eq!(percents(&plan), stages, "from {standby}");
         let (last, on_the_way) = plan.stages.split_last().unwrap();
-        assert_eq!((last.bake_seconds, last.gate), (300, Gate::SilentStandby));
+        assert_eq!((last.bake_seconds, last.gate), (300, Gate::Drained));
         assert!(on_the_way.iter().all(|s| s.bake_seconds == 150 && s.gate == Gate::HealthyLive));
         assert!(plan.may_write.iter().all(|percent| percent.get() < 50), "no recheck");
     }
@@ -245,7 +245,7 @@ fn a_fixed_forward_is_converted_before_traffic_moves() {
     found.apps[0].fleets[1].health = Health { healthy: 0, registered: 2, unused: true };
     let plan = make(json!({ "stages": [100] }), &found).unwrap();
     assert_eq!(percents(&plan), [0, 100]);
-    assert_eq!(plan.stages[0].gate, Gate::ReadyStandby);
+    assert_eq!(plan.stages[0].gate, Gate::TargetsHealthy);
     // What it found is kept as it was, so that the weights can be put back.
     assert_eq!(plan.before_groups(&plan.routes[0]), [GroupWeight::new(ONE, 100), GroupWeight::new(TWO, 0)]);
 }

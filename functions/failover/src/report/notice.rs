@@ -139,7 +139,7 @@ fn told(ending: &str) -> bool {
 fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
     let release = plan.release.as_ref().map_or_else(String::new, |release| format!(" (release {release})"));
     let (live, standby) = (&plan.live, &plan.standby);
-    let steps = plan.stages.iter().filter(|stage| stage.gate != Gate::ReadyStandby).count();
+    let steps = plan.stages.iter().filter(|stage| stage.gate != Gate::TargetsHealthy).count();
     let steps = if steps == 1 { "one step".into() } else { format!("{steps} stages") };
     let what = match plan.operation {
         Operation::Drain => {
@@ -195,7 +195,7 @@ fn of_start(request: &NoticeRequest, plan: &Plan, now: Timestamp) -> Notice {
 fn schedule(plan: &Plan, now: Timestamp) -> (Vec<EventStage>, Timestamp) {
     let mut at = now;
     let stages = plan.stages.iter().map(|stage| {
-        let note = if stage.gate == Gate::ReadyStandby { "until its targets are healthy" } else { "" };
+        let note = if stage.gate == Gate::TargetsHealthy { "until its targets are healthy" } else { "" };
         let begins = at;
         at = later(at, stage.likely_seconds(plan.period_seconds));
         let weights = plan.weights(stage.standby_percent);

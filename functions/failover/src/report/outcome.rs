@@ -103,7 +103,7 @@ pub fn done(
     let stands = weights.map_or_else(|| plan.before_in_words(), split);
     let took = now.as_second().saturating_sub(plan.execution.started_at.as_second());
     let took = Seconds(u32::try_from(took).unwrap_or(0));
-    let count = plan.stages.iter().filter(|s| s.gate != Gate::ReadyStandby).count();
+    let count = plan.stages.iter().filter(|s| s.gate != Gate::TargetsHealthy).count();
     let (status, what) = match plan.operation {
         Operation::Shift => (Status::Shifted, format!("{live} now carries all traffic")),
         Operation::Failback => (Status::FailedBack, format!("{live} carries all traffic again")),

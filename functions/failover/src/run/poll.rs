@@ -61,8 +61,8 @@ pub fn decide(plan: &Plan, app: &PlannedApp, progress: &Progress, samples: &Samp
         return dead;
     }
     match stage.gate {
-        Gate::ReadyStandby => poll.ready(),
-        Gate::SilentStandby => poll.drained(),
+        Gate::TargetsHealthy => poll.ready(),
+        Gate::Drained => poll.drained(),
         Gate::HealthyStandby if plan.operation == Operation::Failback => poll.least_harm(poll.healthy()),
         Gate::HealthyStandby | Gate::HealthyLive => poll.healthy(),
     }
@@ -216,7 +216,7 @@ impl<'a> Poll<'a> {
         );
         // Whether a drained fleet is silent is asked more exactly.
         if judgement.verdict == Verdict::Advance
-            && self.stage.gate != Gate::SilentStandby
+            && self.stage.gate != Gate::Drained
             && let Some(split) = self.not_in_the_traffic(&periods, bake_periods)
         {
             return split;

@@ -59,8 +59,8 @@ pub fn stages(plan: &Plan, now: Timestamp, width: Option<usize>) -> Vec<String> 
     let mut lines = Vec::new();
     for stage in &plan.stages {
         let ends = match stage.gate {
-            Gate::ReadyStandby => "until its targets are healthy".to_owned(),
-            Gate::SilentStandby => format!("until {} gets no request any more", plan.standby),
+            Gate::TargetsHealthy => "until its targets are healthy".to_owned(),
+            Gate::Drained => format!("until {} gets no request any more", plan.standby),
             Gate::HealthyStandby | Gate::HealthyLive => {
                 format!("watched for {}", Seconds(stage.bake_seconds))
             }

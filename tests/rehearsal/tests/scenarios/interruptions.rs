@@ -60,7 +60,7 @@ const STOPS: [Stop; 17] = [
     stop("stop-probe", "ProbeApp", 1),
     held("stop-swap", "SwapRoles", 1, ("swap-roles", "DescribeTags", 1)),
     Stop { dies: true, ..held("stop-back", "RollBack", 1, ("roll-back", "DescribeTags", 1)) },
-    Stop { dies: true, ..stop("stop-settle", "Settle", 1) },
+    Stop { dies: true, ..held("stop-settle", "Settle", 1, ("release-routes", "DescribeTags", 1)) },
     held("stop-release", "ReleaseRoutes", 1, ("release-routes", "DescribeTags", 1)),
     held("stop-told", "SendEndNotice", 1, ("send-notice", "PutEvents", 2)),
 ];
@@ -80,7 +80,7 @@ async fn stopped(ground: &Ground, stop: &Stop) -> Result<()> {
     if let Some(call) = stop.held {
         let seconds = match (stop.state, call.1) {
             // The last states must not be over before the stop arrives, however busy the machine is.
-            ("SwapRoles" | "ReleaseRoutes" | "SendEndNotice", _) => 5,
+            ("SwapRoles" | "Settle" | "ReleaseRoutes" | "SendEndNotice", _) => 5,
             // Longer than the claim takes to settle.
             (_, "DescribeTargetHealth") => 4,
             _ => 1,
@@ -234,7 +234,8 @@ pub async fn tags_that_are_removed_are_not_the_end_of_the_way_back(ground: &Grou
     let traffic = [going.traffic(RATE / 4), stopped.traffic(RATE / 4)];
     let _last = last.traffic(RATE / 4);
     // What has shown all that it must needs no more than to be recorded.
-    let mut shown = ground.execute(&input(&last, "shift", json!({ "stages": [100] }))).await?;
+    let all_at_once = json!({ "stages": [100], "bake": "8s" });
+    let mut shown = ground.execute(&input(&last, "shift", all_at_once)).await?;
     let shift = |app: &App<'_>| input(app, "shift", json!({ "stages": [30, 100] }));
     let mut runs = [ground.execute(&shift(&going)).await?, ground.execute(&shift(&stopped)).await?];
     for (run, app) in runs.iter_mut().zip([&going, &stopped]) {

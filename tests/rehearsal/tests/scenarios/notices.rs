@@ -98,7 +98,10 @@ pub async fn an_ending_that_pages_reaches_those_who_asked_for_no_more(ground: &G
     ensure!(mails.len() == 1, "{mails:?}");
     ensure!(mails[0]["Subject"] == "[ACT NOW] pager: shift ended in ExternalChange", "{}", mails[0]);
     let text = mails[0]["Message"].as_str().unwrap_or_default();
-    ensure!(text.starts_with("TRAFFIC   whatever somebody else has set") && text.contains(&cause), "{text}");
+    ensure!(
+        text.starts_with("TRAFFIC   prod1 62 %, prod2 38 %, as the balancer says\n") && text.contains(&cause),
+        "{text}"
+    );
     Ok(())
 }
 

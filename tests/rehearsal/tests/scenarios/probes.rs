@@ -107,8 +107,8 @@ pub async fn what_fails_on_both_fleets_waits_and_never_advances(ground: &Ground)
 /// no user has been moved to it yet.
 pub async fn a_late_page_and_a_wrong_certificate_are_named(ground: &Ground) -> Result<()> {
     let site = Site::new(ground, "late-page").await?;
-    let late = json!({ "path": "/", "headers": { "x-takes-milliseconds": "4000" }, "within": "1s" });
-    let tls = json!({ "path": "/", "within": "2s" });
+    let late = json!({ "path": "/", "headers": { "x-takes-milliseconds": "4000" }, "timeout": "1s" });
+    let tls = json!({ "path": "/", "timeout": "2s" });
     let unsigned = format!("https://localhost:{}", unsigned().await?);
     for (name, probe, address, says) in [
         ("late", late, None, "prod2 fails GET /: no whole answer within 1s"),

@@ -50,7 +50,8 @@ pub async fn a_second_stack_by_its_guide_leaves_the_first_alone(ground: &Ground)
 
     // What is stopped in one of them is restored there, and the other one is not even asked.
     let written = writes(ground, &prod.routes).len();
-    let shift = input(&prod, "shift", json!({ "stages": [30, 100] }));
+    // However long it takes until it is stopped, it is not over by then.
+    let shift = input(&prod, "shift", json!({ "stages": [30, 100], "approveBefore": [100] }));
     let mut stopped = ground.execute_on(&dev_machine, &shift).await?;
     stopped.until_stage(1).await?;
     let refused = undeploy(ground).await?;

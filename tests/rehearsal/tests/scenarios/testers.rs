@@ -346,7 +346,7 @@ pub async fn probes_of_the_standby_need_a_rule_for_testers(ground: &Ground) -> R
     });
     let refused = run(ground, &input(&app, "shift", probing(&app, "v1"))).await?;
     let cause = check_failure(&refused, "PlanRejected")?;
-    ensure!(cause.contains("for testers, is gone") && cause.contains("Nothing was touched"), "{cause}");
+    ensure!(cause.contains("for test traffic, is gone") && cause.contains("Nothing was touched"), "{cause}");
     ensure!(refused.path == REFUSED_BY_PROBES, "{:?}", refused.path);
     ensure!(writes(ground, &[app.routes.clone(), vec![rule]].concat()).is_empty(), "it was refused");
 

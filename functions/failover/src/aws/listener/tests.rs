@@ -104,7 +104,25 @@ fn rules_are_read_twenty_a_call_and_one_that_is_gone_hides_no_other() {
 }
 
 #[test]
-fn where_every_rule_is_gone_the_run_is_overtaken() {
+fn where_the_traffic_is_is_said_of_each_route_only_where_they_differ() {
+    run(async {
+        let (plan, fake) = world(3);
+        let says = async || standing(&fake.client(), &plan).await.unwrap();
+        assert_eq!(says().await, "prod1 100 %, prod2 0 %");
+        for number in 0..3 {
+            fake.state().rules.insert(format!("arn:rule-{number}"), [1, 3]);
+        }
+        assert_eq!(says().await, "prod1 25 %, prod2 75 %");
+        fake.state().rules.insert("arn:rule-1".into(), [0, 0]);
+        fake.delete(2);
+        let expected = "rule 0 on port 443 prod1 25 %, prod2 75 %; rule 1 on port 443 prod1 0/prod2 0; \
+                        rule 2 on port 443 is gone";
+        assert_eq!(says().await, expected);
+    });
+}
+
+#[test]
+fn where_every_rule_is_gone_there_is_an_external_change() {
     run(async {
         let (plan, fake) = world(2);
         fake.delete(0);

@@ -32,7 +32,7 @@ fn refusals_name_the_field() {
         (json!({ "path": "/", "text": "" }), "`text`"),
         (json!({ "path": "/", "json": { "status": "up" } }), "`json`"),
         (json!({ "path": "/", "method": "HEAD", "text": "up" }), "`method`"),
-        (json!({ "path": "/", "within": "11s" }), "`within`"),
+        (json!({ "path": "/", "timeout": "11s" }), "`timeout`"),
         (json!({ "path": "/", "redirects": 6 }), "`redirects`"),
     ] {
         let said = refusal(json!({ "probes": [probe], "addresses": shop }), &ConfiguredProbes::default())

@@ -4,7 +4,14 @@ use super::*;
 use crate::testing;
 
 fn ended(ending: &str, why: &Value) -> Ended {
-    Ended { ending: ending.into(), why: why.clone(), rolled_back: None, outcome: None, figures: None }
+    Ended {
+        ending: ending.into(),
+        why: why.clone(),
+        rolled_back: None,
+        outcome: None,
+        figures: None,
+        traffic: None,
+    }
 }
 
 fn concluded(plan: &Plan, ending: &str, why: &Value) -> String {

@@ -34,7 +34,11 @@ pub(super) fn of_end(request: &NoticeRequest, plan: &Plan, ended: &Ended, now: T
         None => conclude(Some(plan), request.progress.as_ref(), &request.input, ended).cause,
     };
     let steps = end.steps(&|word| command(request, plan, word));
-    let four = four_lines(&traffic(request, plan, &ended.ending, outcome), &end.users(), &why, &steps);
+    let traffic = match &ended.traffic {
+        Some(held) => format!("{held}, as the balancer says"),
+        None => traffic(request, plan, &ended.ending, outcome),
+    };
+    let four = four_lines(&traffic, &end.users(), &why, &steps);
     let stages = request.progress.as_ref().map(went).unwrap_or_default();
     let went = if stages.is_empty() { String::new() } else { format!("{}\n", lines(&stages)) };
     let took = now.as_second().saturating_sub(plan.execution.started_at.as_second());
@@ -54,7 +58,7 @@ pub(super) fn subject(tag: Tag, plan: &Plan, told: &str) -> String {
     format!("[{}] {}: {told}", tag.word(), whom(plan))
 }
 
-/// What the traffic is now, as far as the ending makes it certain.
+/// What the traffic is now, as far as the ending makes it certain, where the balancer was not asked.
 fn traffic(request: &NoticeRequest, plan: &Plan, ending: &str, outcome: Option<&Outcome>) -> String {
     let last = || request.progress.as_ref().and_then(|progress| progress.timeline.last());
     let stands = || last().map(|record| split(&record.weights));

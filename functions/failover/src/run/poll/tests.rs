@@ -210,7 +210,7 @@ fn an_alarm_rolls_back() {
 
 #[test]
 fn a_drain_waits_for_silence_among_requests() {
-    let plan = plan(&[(0, Gate::SilentStandby)]);
+    let plan = plan(&[(0, Gate::Drained)]);
     let decide = |samples: &Samples| poll(&plan, samples);
     let silent = |periods| {
         let mut samples = run(periods, 0, [2, 0]);
@@ -256,7 +256,7 @@ fn a_drain_waits_for_silence_among_requests() {
 
 #[test]
 fn a_standby_is_ready_when_a_target_is_healthy() {
-    let plan = plan(&[(0, Gate::ReadyStandby), (100, Gate::HealthyStandby)]);
+    let plan = plan(&[(0, Gate::TargetsHealthy), (100, Gate::HealthyStandby)]);
     let mut samples = run(0, 0, [0, 0]);
     assert_eq!(poll(&plan, &samples).verdict, Verdict::Advance);
     samples.standby.health.healthy = 0;

@@ -31,7 +31,7 @@ fn worse_as_ever(_: i64, _: f64) -> [f64; 2] {
 }
 
 fn drain(world: World, (poll, period): (u32, u32), live: &str) -> Ended {
-    let mut plan = plan(&[(25, Gate::HealthyLive), (0, Gate::SilentStandby)]);
+    let mut plan = plan(&[(25, Gate::HealthyLive), (0, Gate::Drained)]);
     if live == "prod2" {
         std::mem::swap(&mut plan.live, &mut plan.standby);
     }
@@ -77,7 +77,7 @@ fn a_drain_of_fleets_that_are_well_goes_down() {
 
 #[test]
 fn a_standby_that_dies_on_the_way_down_is_left_at_once() {
-    let mut plan = plan(&[(25, Gate::HealthyLive), (0, Gate::SilentStandby)]);
+    let mut plan = plan(&[(25, Gate::HealthyLive), (0, Gate::Drained)]);
     plan.apps[0].before = plan.weights(Percent::HALF);
     let mut samples = run(1, 25, [2, 0]);
     samples.standby.health.healthy = 0;
@@ -101,7 +101,7 @@ fn a_standby_that_dies_on_the_way_down_is_left_at_once() {
 /// Going back to a fleet that was not well would help nobody.
 #[test]
 fn a_drain_away_from_an_unhealthy_standby_is_watched_and_told_and_never_goes_back() {
-    let mut plan = plan(&[(0, Gate::SilentStandby)]);
+    let mut plan = plan(&[(0, Gate::Drained)]);
     plan.criteria.max_rechecks = 0;
     plan.apps[0].before = plan.weights(Percent::HALF);
     let mut ill = run(6, 0, [600, 0]);
@@ -138,7 +138,7 @@ impl Chance {
 /// A drain from an even split whose fleets fail and are slow by chance alone, with this many requests a
 /// period and this probability to fail.
 fn by_chance(chance: &mut Chance, requests: u64, failing: f64) -> Decision {
-    let mut plan = plan(&[(25, Gate::HealthyLive), (0, Gate::SilentStandby)]);
+    let mut plan = plan(&[(25, Gate::HealthyLive), (0, Gate::Drained)]);
     plan.stages[0].bake_seconds = 150;
     plan.apps[0].before = plan.weights(Percent::HALF);
     plan.criteria.max_rechecks = 0;
