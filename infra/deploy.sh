@@ -24,6 +24,13 @@ s3api() {
     "$AWS" s3api "$1" --bucket "$BUCKET" --expected-bucket-owner "$account" "${@:2}" >/dev/null
 }
 
+# For some minutes after this is first switched on S3 may not find what is put. So a new bucket gets it once its first
+# packages have been read; only AWS Signer needs it before.
+version() {
+    s3api put-bucket-versioning --versioning-configuration Status=Enabled
+}
+
+new=
 if [ -z "${BUCKET:-}" ]; then
     # No other account can have a bucket of such a name, not even once this one is deleted.
     BUCKET=failover-artifacts-$account-$region-an
@@ -32,10 +39,11 @@ if [ -z "${BUCKET:-}" ]; then
         [ "$region" = us-east-1 ] || place=(--create-bucket-configuration "LocationConstraint=$region")
         "$AWS" s3api create-bucket --bucket "$BUCKET" --bucket-namespace account-regional \
             --object-ownership BucketOwnerEnforced ${place[@]:+"${place[@]}"} >/dev/null
+        [ -n "${SIGNING_PROFILE:-}" ] || new=yes
     fi
     s3api put-public-access-block --public-access-block-configuration \
         BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
-    s3api put-bucket-versioning --versioning-configuration Status=Enabled
+    [ -n "$new" ] || version
     partition=$("$AWS" sts get-caller-identity --query Arn --output text | cut -d: -f2)
     s3api put-bucket-policy --policy "{
         \"Version\": \"2012-10-17\",
@@ -63,5 +71,6 @@ mapfile -t parameters < <(
     --s3-bucket "$BUCKET" --s3-prefix "$STACK" \
     --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
     ${parameters[@]:+--parameter-overrides "${parameters[@]}"}
+[ -z "$new" ] || version
 "$AWS" cloudformation describe-stacks --stack-name "$STACK" \
     --query "Stacks[0].Outputs[?OutputKey=='StateMachineArn'].OutputValue" --output text
