@@ -40,12 +40,14 @@ class Refused(Exception):
     """A call that AWS refuses, with its code and message."""
 
 
-def refuse(words):
-    """Refuses by the one refusal of the ledger that has these words."""
+def refuse(words, **parts):
+    """Refuses by the one refusal of the ledger that has these words, with its parts in angle brackets filled in."""
     found = [refusal for refusal in REFUSALS if words in refusal]
     if len(found) != 1:
         raise LookupError(f"the ledger has {found} for {words!r}")
     code, _, message = found[0].partition(": ")
+    for part, value in parts.items():
+        message = message.replace(f"<{part}>", value)
     raise Refused(code, message)
 
 
@@ -100,9 +102,17 @@ def check_attributes(form):
                 refuse("This target group appears behind a rule with group stickiness disabled")
 
 
+def check_regions(form):
+    """An ARN of another region is none to AWS."""
+    for value in form.values():
+        if value.startswith("arn:aws:elasticloadbalancing:") and value.split(":")[3] != REGION:
+            refuse("must be in ARN format", arn=value)
+
+
 def check(form):
     """Refuses a call where AWS does."""
     action = form.get("Action", "")
+    check_regions(form)
     if action in ("AddTags", "RemoveTags") and len(members(form, "ResourceArns")) > 1:
         refuse("Only one resource can be tagged at a time")
     if action in DESCRIBED:

@@ -33,6 +33,15 @@ pub async fn check(moto: &Moto, app: &App<'_>) -> Result<()> {
     let bind = client.modify_target_group_attributes().target_group_arn(&app.groups[0]).attributes(sticky);
     note(bind.send().await.err().and_then(|error| message(&error)));
 
+    let elsewhere = app.path.replace(":us-east-1:", ":eu-west-1:");
+    let describe = client.describe_tags().resource_arns(&elsewhere).send().await;
+    note(describe.err().and_then(|error| message(&error)));
+    let unknown = format!("{}0", app.path);
+    let describe = client.describe_rules().rule_arns(&app.path).rule_arns(unknown).send().await;
+    let code = describe.err().and_then(|error| error.code().map(str::to_owned));
+    note(code);
+
+    let in_no_format = format!("'{elsewhere}' must be in ARN format");
     let expected = [
         "Only one resource can be tagged at a time",
         "Only one resource can be tagged at a time",
@@ -40,6 +49,9 @@ pub async fn check(moto: &Moto, app: &App<'_>) -> Result<()> {
         "The weight for each target group must be between 0 and 999, inclusive",
         "Target group stickiness duration must be between 1 and 604800 seconds",
         "This target group appears behind a rule with group stickiness disabled",
+        &in_no_format,
+        // One that is not known fails the whole call.
+        "RuleNotFound",
     ];
     ensure!(said == expected, "moto said {said:#?}");
     Ok(())
