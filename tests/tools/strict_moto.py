@@ -10,6 +10,8 @@ import json
 import os
 import re
 import sys
+import threading
+import time
 from io import BytesIO
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
@@ -102,6 +104,27 @@ def check_attributes(form):
                 refuse("This target group appears behind a rule with group stickiness disabled")
 
 
+class Bucket:
+    """Tokens of an account, one for a call."""
+
+    def __init__(self, holds, per_second):
+        self.holds, self.per_second = holds, per_second
+        self.tokens, self.filled, self.lock = float(holds), time.monotonic(), threading.Lock()
+
+    def take(self):
+        with self.lock:
+            now = time.monotonic()
+            self.tokens = min(self.holds, self.tokens + (now - self.filled) * self.per_second)
+            self.filled = now
+            if self.tokens < 1:
+                refuse("Rate exceeded")
+            self.tokens -= 1
+
+
+# As the ledger has them.
+READS, CHANGES = Bucket(40, 10), Bucket(20, 3)
+
+
 def check_regions(form):
     """An ARN of another region is none to AWS."""
     for value in form.values():
@@ -112,6 +135,7 @@ def check_regions(form):
 def check(form):
     """Refuses a call where AWS does."""
     action = form.get("Action", "")
+    (READS if action.startswith("Describe") else CHANGES).take()
     check_regions(form)
     if action in ("AddTags", "RemoveTags") and len(members(form, "ResourceArns")) > 1:
         refuse("Only one resource can be tagged at a time")

@@ -5,6 +5,7 @@ use aws_sdk_elasticloadbalancingv2::error::ProvideErrorMetadata;
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ForwardActionConfig, Tag, TargetGroupAttribute, TargetGroupStickinessConfig, TargetGroupTuple,
 };
+use futures_util::future::join_all;
 
 use super::Moto;
 use super::functions::App;
@@ -41,6 +42,11 @@ pub async fn check(moto: &Moto, app: &App<'_>) -> Result<()> {
     let code = describe.err().and_then(|error| error.code().map(str::to_owned));
     note(code);
 
+    // More than the bucket of reads holds, and than comes in while the client tries again.
+    let burst = (0..160).map(|_| client.describe_rules().rule_arns(&app.path).send());
+    let burst = join_all(burst).await;
+    note(burst.into_iter().filter_map(Result::err).find_map(|error| message(&error)));
+
     let in_no_format = format!("'{elsewhere}' must be in ARN format");
     let expected = [
         "Only one resource can be tagged at a time",
@@ -52,6 +58,7 @@ pub async fn check(moto: &Moto, app: &App<'_>) -> Result<()> {
         &in_no_format,
         // One that is not known fails the whole call.
         "RuleNotFound",
+        "Rate exceeded",
     ];
     ensure!(said == expected, "moto said {said:#?}");
     Ok(())
