@@ -105,8 +105,8 @@ lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates, de
 	$(BIN)/python tests/tools/check_patterns.py infra/template.yaml functions/failover/src/model/error.rs
 	$(BIN)/python tests/tools/check_ledger.py tests/alb/ledger.json infra/pipeline.yaml \
 	    $$(git ls-files 'infra/*.py' 'infra/*.sh' 'tests/prove/*.py' ':!tests/prove/self_test.py')
-	$(BIN)/python tests/tools/check_rights.py infra/guide/rights.md infra/deploy.sh \
-	    $(addprefix infra/,settings.py sign.py testers.py undeploy.py)
+	$(BIN)/python tests/tools/check_rights.py infra/guide/rights.md tests/tools/handlers.json \
+	    $(addprefix infra/,template.yaml testers.yaml pipeline.yaml deploy.sh settings.py sign.py testers.py undeploy.py)
 	$(BIN)/shellcheck infra/deploy.sh .ci/run tests/tools/validate-definition.sh
 	tests/tools/validate-definition.sh
 	$(BIN)/node tests/tools/expressions.mjs
