@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, anyhow, bail};
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sfn::error::SdkError;
-use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus, HistoryEvent};
+use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus};
 use failover::aws::error::{code, named};
-use failover::aws::{claims, listener};
+use failover::aws::{claims, history, listener};
 use failover::input;
 use failover::model::Operation;
 use failover::model::weights::{share, weight_of};
@@ -23,9 +23,6 @@ use crate::settings::{self, Settings};
 
 /// Executions that are looked at side by side.
 const AT_ONCE: usize = 8;
-
-/// As many events as Step Functions gives at once.
-const MOST_EVENTS: i32 = 1000;
 
 /// A deployment, and the clients that it is spoken to with.
 #[derive(Clone, Debug)]
@@ -286,37 +283,12 @@ impl Follower {
     /// As Step Functions answers.
     pub async fn look(&mut self) -> Result<Vec<News>> {
         let mut news = Vec::new();
-        for event in self.fresh().await? {
+        let fresh = history::since(&self.sfn, &self.arn, self.seen).await;
+        for event in fresh.map_err(|error| anyhow!(error.message))? {
             self.seen = event.id;
             news.extend(self.run.see(&event).map_err(|what| anyhow!(what))?);
         }
         Ok(news)
-    }
-
-    /// The events that were not seen yet, oldest first. Most looks find none, so the number of the newest is
-    /// asked for alone: with what goes in and out of its states, a page of history is a lot to answer.
-    async fn fresh(&self) -> Result<Vec<HistoryEvent>> {
-        let history = || self.sfn.get_execution_history().execution_arn(&self.arn).reverse_order(true);
-        let newest = history().include_execution_data(false).max_results(1).send().await;
-        let newest =
-            newest.map_err(|error| anyhow!(named("reading the history of the run", &error).message))?;
-        let newest = newest.events().first().map_or(0, |event| event.id);
-        let Some(count) = i32::try_from(newest - self.seen).ok().filter(|count| *count > 0) else {
-            return Ok(Vec::new());
-        };
-        let page = history().include_execution_data(true).max_results(count.min(MOST_EVENTS));
-        let mut events = page.into_paginator().items().send();
-        let mut fresh = Vec::new();
-        while let Some(event) = events.next().await {
-            let event =
-                event.map_err(|error| anyhow!(named("reading the history of the run", &error).message))?;
-            if event.id <= self.seen {
-                break;
-            }
-            fresh.push(event);
-        }
-        fresh.reverse();
-        Ok(fresh)
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType};
+use failover::aws::history;
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -14,9 +15,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(150);
 
 /// The same where only the end is waited for.
 const LOOK_FOR_END_EVERY: Duration = Duration::from_millis(500);
-
-/// As many events as Step Functions gives at once.
-const MOST_EVENTS: i32 = 1000;
 
 /// A state that was entered or left.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,7 +89,8 @@ impl Execution {
             if self.over {
                 return Ok(None);
             }
-            let fresh = self.fresh().await?;
+            let fresh = history::since(&self.sfn, &self.arn, self.seen).await;
+            let fresh = fresh.map_err(|error| anyhow!(error.message))?;
             self.seen = fresh.last().map_or(self.seen, |newest| newest.id);
             self.over = fresh.iter().any(is_last);
             self.ahead.extend(fresh.iter().filter_map(event));
@@ -161,29 +160,6 @@ impl Execution {
         let pages = self.sfn.get_execution_history().execution_arn(&self.arn).include_execution_data(true);
         let events: Result<Vec<_>, _> = pages.into_paginator().items().send().collect().await;
         events.context("cannot read the history")
-    }
-
-    /// The events that were not seen yet, oldest first. Most looks find none, so the number of the newest is
-    /// asked for alone: with what goes in and out of its states, a page of history is a lot to answer.
-    async fn fresh(&self) -> Result<Vec<HistoryEvent>> {
-        let history = || self.sfn.get_execution_history().execution_arn(&self.arn).reverse_order(true);
-        let newest = history().include_execution_data(false).max_results(1).send().await;
-        let newest = newest.context("cannot read the history")?.events.first().map_or(0, |event| event.id);
-        let Some(count) = i32::try_from(newest - self.seen).ok().filter(|count| *count > 0) else {
-            return Ok(Vec::new());
-        };
-        let page = history().include_execution_data(true).max_results(count.min(MOST_EVENTS));
-        let mut events = page.into_paginator().items().send();
-        let mut fresh = Vec::new();
-        while let Some(event) = events.next().await {
-            let event = event.context("cannot read the history")?;
-            if event.id <= self.seen {
-                break;
-            }
-            fresh.push(event);
-        }
-        fresh.reverse();
-        Ok(fresh)
     }
 
     async fn end(&self) -> Result<Ended> {

@@ -13,6 +13,9 @@ use crate::model::record::Record;
 /// The result of `PlanShift` is among so many events, unless it was tried again.
 const FIRST_EVENTS: i32 = 20;
 
+/// A page holds so many at most.
+const MOST_EVENTS: i32 = 1000;
+
 /// What an execution recorded; a sentence where it cannot be restored, and nothing where it made no plan at all.
 ///
 /// # Errors
@@ -42,6 +45,33 @@ pub async fn record_of(client: &Client, execution: &str) -> Result<Option<Result
     if over { Ok(None) } else { Err(unseen(execution)) }
 }
 
+/// The events of an execution after the one of this number, oldest first, with what goes in and out of states. Most
+/// looks find none, so the number of the newest is asked for alone: a page of history is a lot to answer.
+///
+/// # Errors
+/// As AWS answers.
+pub async fn since(client: &Client, execution: &str, seen: i64) -> Result<Vec<HistoryEvent>, Error> {
+    let history = || client.get_execution_history().execution_arn(execution).reverse_order(true);
+    let newest = history().include_execution_data(false).max_results(1).send().await;
+    let newest = newest.map_err(|error| named(&format!("reading the history of {execution}"), &error))?;
+    let newest = newest.events().first().map_or(0, |event| event.id);
+    let Some(count) = i32::try_from(newest - seen).ok().filter(|count| *count > 0) else {
+        return Ok(Vec::new());
+    };
+    let page = history().include_execution_data(true).max_results(count.min(MOST_EVENTS));
+    let mut events = page.into_paginator().items().send();
+    let mut fresh = Vec::new();
+    while let Some(event) = events.next().await {
+        let event = event.map_err(|error| named(&format!("reading the history of {execution}"), &error))?;
+        if event.id <= seen {
+            break;
+        }
+        fresh.push(event);
+    }
+    fresh.reverse();
+    Ok(fresh)
+}
+
 /// How far an execution has come, by the states that it has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Come {
@@ -61,7 +91,7 @@ pub enum Come {
 /// As [`record_of`].
 pub async fn come(client: &Client, execution: &str) -> Result<Come, Error> {
     let pages = client.get_execution_history().execution_arn(execution).include_execution_data(false);
-    let mut events = pages.into_paginator().page_size(1000).items().send();
+    let mut events = pages.into_paginator().page_size(MOST_EVENTS).items().send();
     let (mut come, mut over) = (Come::Nowhere, false);
     while let Some(event) = events.next().await {
         let event = event.map_err(|error| named(&format!("reading the history of {execution}"), &error))?;
