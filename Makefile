@@ -64,6 +64,10 @@ test: tools $(DEPLOY)/stamp build ## Run every test: the pure core, the balancer
 	cargo test --quiet --locked --workspace
 	$(MAKE) test-simulation
 
+test-quick: tools ## Run the tests that start no process: all but the scenarios and the simulation
+	cargo test --quiet --locked --workspace --exclude rehearsal
+	cargo test --quiet --locked --package rehearsal --lib --test checkers --test expressions --test template
+
 test-simulation: tools ## Run the tests of the simulation alone, as `make test` does: make test-simulation [RUNS=1000]
 	RUNS=$(RUNS) cargo test --quiet $(VIRTUAL) -- --nocapture
 
@@ -225,4 +229,4 @@ define operate
 	cargo run --quiet --locked --package failover-cli -- $(1) "$(APP)" --stack "$(STACK)"
 endef
 
-.PHONY: help rehearse test test-simulation simulate fences soak report pictures faults endure lint advisories sbom hashes bench bench-verdict build deploy prove testers undeploy-testers undeploy command approve rollback promote pause resume clean tools
+.PHONY: help rehearse test test-quick test-simulation simulate fences soak report pictures faults endure lint advisories sbom hashes bench bench-verdict build deploy prove testers undeploy-testers undeploy command approve rollback promote pause resume clean tools
