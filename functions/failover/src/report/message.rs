@@ -121,7 +121,7 @@ impl End<'_> {
         match self.ending {
             "FailedOver" => vec![
                 "Look after the fleet that has no healthy targets; the other one carries what it can.".into(),
-                format!("Once it is well: {}", command("status")),
+                format!("Once it is healthy: {}", command("status")),
             ],
             "ExternalChange" => vec![
                 "See who changed the rules or the weights (CloudTrail knows).".into(),
@@ -130,7 +130,7 @@ impl End<'_> {
             "RolledBack" => vec![
                 "The traffic is where it was before: on the fleet whose fault this was for. Look after both."
                     .into(),
-                format!("Once the other one is well: {}", command("failback")),
+                format!("Once the other one is healthy: {}", command("failback")),
             ],
             "Halted" => vec![
                 format!("To go back to what the run had found: {}", command("restore")),

@@ -32,7 +32,7 @@ pub struct Decision {
     pub ending: Option<Ending>,
     /// The figures.
     pub figures: Figures,
-    /// Whether both fleets are dead, which is known of this moment only: see [`Progress::both_dead_since`].
+    /// Whether neither fleet has healthy targets, which is known of this moment only: see [`Progress::both_dead_since`].
     pub both_dead: bool,
     /// Whether the stage waits for what it must show, see [`Progress::unmet_since`].
     pub unmet: bool,
@@ -163,7 +163,7 @@ impl<'a> Poll<'a> {
             (_, true) if live_well => return says(Verdict::RollBack, standby),
             _ => {}
         }
-        let reason = format!("both fleets are dead: {standby}, {live}");
+        let reason = format!("neither fleet has healthy targets: {standby}, {live}");
         let (criteria, since) = (&self.plan.criteria, self.progress.both_dead_since);
         let patience = Patience::with_both(criteria, since, self.samples.now);
         Some(Decision { both_dead: true, ..says(patience.verdict(criteria), reason)? })

@@ -168,7 +168,7 @@ fn without_what_is_lost(plan: &Plan, ways: &[Way]) -> String {
         plan.routes.iter().find(|route| route.app == index)?;
         let weights = way.weights(plan, app);
         Some(weights.map_or_else(
-            || format!("{}: both fleets are dead, and nothing was written", app.name),
+            || format!("{}: neither fleet has healthy targets, and nothing was written", app.name),
             |weights| format!("{}: {}, read back", app.name, split(&weights)),
         ))
     };
@@ -220,7 +220,7 @@ fn alone(plan: &Plan, way: Way, targets: Option<[Health; 2]>, why: &str) -> Stri
             )
         }
         _ => format!(
-            "{app}: {what} should be rolled back, since {why}, but both fleets are dead: {live}, {standby}. Nothing \
+            "{app}: {what} should be rolled back, since {why}, but neither fleet has healthy targets: {live}, {standby}. Nothing \
              was written: the weights stay as the run last set them. Bring a fleet up, then put the weights found at \
              the start ({before}) back with `restore`, or send the traffic to one fleet with `drain` or `failback`."
         ),
@@ -241,7 +241,7 @@ fn in_lockstep(plan: &Plan, app: &PlannedApp, way: Way, targets: Option<[Health;
             )
         }
         Way::Nowhere => format!(
-            "{name}: both fleets are dead, {live}, {standby}, so nothing was written and the weights stay as the run \
+            "{name}: neither fleet has healthy targets, {live}, {standby}, so nothing was written and the weights stay as the run \
              last set them; found at the start was {before}"
         ),
     }

@@ -125,11 +125,11 @@ fn a_run_that_halts_says_which_weights_stand() {
     });
     let progress = json!({ "stage": 0, "timeline": [record], "waitSeconds": 30 });
     let progress: Progress = serde_json::from_value(progress).unwrap();
-    let halted = ended("Halted", &json!("both fleets are dead"));
+    let halted = ended("Halted", &json!("neither fleet has healthy targets"));
     let conclusion = conclude(Some(&plan), Some(&progress), &Value::Null, &halted);
     assert!(
         conclusion.cause.starts_with(
-            "web: both fleets are dead. The weights stay as this run last set them: prod1 90 %, prod2 10 %. Decide"
+            "web: neither fleet has healthy targets. The weights stay as this run last set them: prod1 90 %, prod2 10 %. Decide"
         ),
         "{}",
         conclusion.cause

@@ -154,7 +154,7 @@ fn a_dead_standby_needs_no_metrics() {
     dead.live.health.healthy = 0;
     let decision = poll(&plan, &dead);
     assert_eq!(decision.verdict, Verdict::Wait);
-    assert!(decision.reason.starts_with("both fleets"), "{}", decision.reason);
+    assert!(decision.reason.starts_with("neither fleet has healthy targets"), "{}", decision.reason);
 }
 
 /// However long the stage has been watched before, say while it waited for an approval.

@@ -142,7 +142,7 @@ fn of_several_apps_each_goes_its_own_way_and_the_cause_says_which() {
     let (went, halted) = of([[2, 2], [0, 2], [0, 0]]);
     assert_eq!(went, [Way::Back, Way::Over(Percent::ALL), Way::Nowhere]);
     assert_eq!((halted.ending, halted.settled), (RollBackEnding::Halted, false));
-    assert!(halted.cause.contains("api: both fleets are dead"), "{}", halted.cause);
+    assert!(halted.cause.contains("api: neither fleet has healthy targets"), "{}", halted.cause);
     assert!(of([[0, 0]; 3]).1.settled, "nothing was written anywhere");
 }
 

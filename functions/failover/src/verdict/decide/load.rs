@@ -33,7 +33,7 @@ impl Bench<'_> {
         let recheck = evidence.last_recheck(usize::MAX);
         let reason = match recheck.first() {
             Some(&Period { standby_percent: percent, .. }) => format!(
-                "{}: {} at 100 %, {} at {percent} %: {} does not carry the load: ill at 100 %, well at \
+                "{}: {} at 100 %, {} at {percent} %: {} does not carry the load: degraded at 100 %, healthy at \
                  {percent} %; {worse}",
                 self.leading.word(),
                 standby(&mut evidence.stage_periods()),

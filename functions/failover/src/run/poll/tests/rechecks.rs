@@ -138,7 +138,10 @@ fn a_standby_that_fails_under_all_the_traffic_alone_goes_back() {
         let what = format!("poll {poll} s, period {period} s: {}", ended.last.reason);
         assert_eq!(ended.last.verdict, Verdict::RollBack, "{what}");
         assert_eq!(ended.rechecks, 2, "{what}");
-        assert!(ended.last.reason.contains("does not carry the load: ill at 100 %, well at 10 %"), "{what}");
+        assert!(
+            ended.last.reason.contains("does not carry the load: degraded at 100 %, healthy at 10 %"),
+            "{what}"
+        );
     }
 }
 
