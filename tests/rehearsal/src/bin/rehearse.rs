@@ -78,10 +78,10 @@ fn summary(report: &Report) -> Vec<String> {
     let calls: Vec<String> = report.calls.iter().map(|(action, count)| format!("{count} {action}")).collect();
     let mut lines = vec!["\nSummary".to_owned(), row("ending", &ending)];
     lines.extend(report.figures().iter().map(|figure| row(&figure.label, &figure.value)));
-    lines.push(row("calls of AWS", &calls.join(", ")));
+    lines.push(row("AWS API calls", &calls.join(", ")));
     match report.problems.as_slice() {
-        [] => lines.push("All as the scenario says it must be.".into()),
-        problems => lines.extend(problems.iter().map(|problem| format!("NOT AS IT MUST BE: {problem}"))),
+        [] => lines.push("PASS".into()),
+        problems => lines.extend(problems.iter().map(|problem| format!("FAIL: {problem}"))),
     }
     lines
 }

@@ -51,8 +51,8 @@ impl Report {
                 |seconds: Option<f64>| seconds.map_or("-".into(), |seconds| format!("{seconds:.1} s"));
             figures.extend([
                 Figure::new("sent to a fleet while it was faulty", requests.met_faulty_fleet.to_string()),
-                Figure::new("first of them to the decision", seconds(from_fault.to_decision_seconds)),
-                Figure::new("first of them to the last one", seconds(from_fault.to_restored_traffic_seconds)),
+                Figure::new("time to detect", seconds(from_fault.to_decision_seconds)),
+                Figure::new("time to last affected request", seconds(from_fault.to_restored_traffic_seconds)),
             ]);
         }
         figures
