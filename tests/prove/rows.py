@@ -360,6 +360,11 @@ def _(bench):
     return (REFUTED if found else PROVEN), f"{len(found)} targets"
 
 
+def needs_address(ask):
+    """For what is asked of a target: only where a free address of a subnet was found."""
+    return lambda bench: ask(bench) if bench.address else (NOT_RUN, "no free address of a subnet was found")
+
+
 def health(bench, group):
     found = bench.look("elbv2", "describe_target_health", TargetGroupArn=group)["TargetHealthDescriptions"]
     shown = found[0]["TargetHealth"] if found else {}
@@ -367,18 +372,16 @@ def health(bench, group):
 
 
 @row("health-unattached", "DescribeTargetHealth", "A target of a group that no rule names is `unused` by `Target.NotInUse`.")
+@needs_address
 def _(bench):
-    if not bench.address:
-        return NOT_RUN, "no free address of a subnet was found"
     bench.change("register_targets", TargetGroupArn=bench.groups[5], Targets=[{"Id": bench.address, "Port": 80}])
     shown = health(bench, bench.groups[5])
     return (PROVEN if shown[:2] == ("unused", "Target.NotInUse") else REFUTED), " ".join(shown)
 
 
 @row("health-at-weight-0", "DescribeTargetHealth", "A group at weight 0 is health-checked: its target is not `unused`.")
+@needs_address
 def _(bench):
-    if not bench.address:
-        return NOT_RUN, "no free address of a subnet was found"
     bench.change("register_targets", TargetGroupArn=bench.groups[3], Targets=[{"Id": bench.address, "Port": 80}])
     began, seen = time.monotonic(), []
     for _ in range(25):
@@ -393,9 +396,8 @@ def _(bench):
 
 
 @row("health-draining", "DeregisterTargets", "A target that is taken out of a group in use is shown as `draining`.")
+@needs_address
 def _(bench):
-    if not bench.address:
-        return NOT_RUN, "no free address of a subnet was found"
     bench.change("deregister_targets", TargetGroupArn=bench.groups[3], Targets=[{"Id": bench.address, "Port": 80}])
     shown = health(bench, bench.groups[3])
     return (PROVEN if shown[0] == "draining" else REFUTED), " ".join(shown)
