@@ -16,14 +16,10 @@ use failover::model::hold::Held;
 use failover::model::probe::STANDBY_HEADER;
 use failover::model::weights::GroupWeight;
 use jiff::Timestamp;
+use scenario::{FLEETS, Load, RouteKind};
 
 use crate::ground::Ground;
-use crate::load::Load;
-use crate::site::RouteKind;
 use crate::traffic::{Answer, Traffic};
-
-/// The names of the two fleets of every app.
-pub const FLEETS: [&str; 2] = ["prod1", "prod2"];
 
 /// Targets in each fleet.
 pub(crate) const TARGETS: usize = 2;

@@ -11,25 +11,11 @@ use aws_sdk_elasticloadbalancingv2::types::{
     TargetGroupTuple, TargetTypeEnum,
 };
 use failover::model::probe::STANDBY_HEADER;
-use schemars::JsonSchema;
-use serde::Deserialize;
 
-use crate::app::{App, FLEETS, TARGETS};
+use ::scenario::{FLEETS, RouteKind};
+
+use crate::app::{App, TARGETS};
 use crate::ground::Ground;
-
-/// What leads to an app.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum RouteKind {
-    /// A rule for the app's host name.
-    Host,
-    /// A rule for the app's path.
-    Path,
-    /// The listener's default action.
-    Default,
-    /// A rule for the app's host name that asks users to sign in first.
-    SignedInHost,
-}
 
 /// How a route forwards before any run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use reqwest::Url;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::load::Load;
+use scenario::Load;
 
 /// No user waits longer.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use console::{Term, truncate_str};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 pub use self::screen::Screen;
-use crate::scenario::Happening;
+use crate::play::Happening;
 
 /// How often the picture is drawn at most, a second.
 const DRAWN: u8 = 10;

@@ -8,8 +8,8 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 
 use super::{App, listener_of};
-use crate::load::Load;
 use crate::traffic::Traffic;
+use scenario::Load;
 
 /// Its host name.
 const HOST: &str = "neighbour.example";

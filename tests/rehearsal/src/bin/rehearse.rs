@@ -9,9 +9,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use console::Term;
-use rehearsal::scenario::{Happening, Report, Scenario, library_folder, rehearse};
+use rehearsal::play::{Happening, Report, rehearse};
 use rehearsal::view::View;
 use rehearsal::{Ground, root};
+use scenario::{Scenario, library_folder};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]

@@ -7,9 +7,9 @@ use failover::model::samples::{Figures, FleetFigures};
 use failover::model::{Plan, StageRecord, Weights};
 
 use super::clock;
-use crate::app::FLEETS;
-use crate::scenario::Happening;
+use crate::play::Happening;
 use crate::traffic::Tally;
+use scenario::FLEETS;
 
 /// Characters of a bar.
 const BAR: usize = 30;

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rehearsal::Ground;
-use rehearsal::scenario::{Ending, Report};
+use rehearsal::play::Report;
+use scenario::Ending;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;

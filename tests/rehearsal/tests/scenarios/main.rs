@@ -43,7 +43,8 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 use rehearsal::Ground;
-use rehearsal::scenario::{Scenario, library, rehearse};
+use rehearsal::play::rehearse;
+use scenario::{Scenario, library};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use alb::Behaviour;
 use anyhow::{Context, Result, ensure};
-use rehearsal::scenario::{Scenario, library_folder, rehearse};
+use rehearsal::play::rehearse;
 use rehearsal::{Forward, Ground, RouteKind, Site, aim, root, tool};
+use scenario::{Scenario, library_folder};
 use serde_json::{Value, json};
 use tokio::process::Command;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::scenario::Seconds;
+use crate::words::Seconds;
 
 /// How users come to each route of an app.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]

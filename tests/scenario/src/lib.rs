@@ -4,8 +4,7 @@
 
 mod action;
 mod fault;
-mod report;
-mod run;
+mod load;
 mod words;
 
 use std::collections::BTreeMap;
@@ -17,14 +16,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-pub use self::action::Action;
-pub use self::fault::{Aws, Behaves, CallFault, Fails};
-pub use self::report::{FromFault, Report, Requests, RunReport};
-pub use self::run::{Happening, rehearse};
-pub use self::words::{Ending, FleetName, Seconds, Weights};
-use crate::load::Load;
-use crate::local_aws::root;
-use crate::site::{Forward, RouteKind};
+pub use crate::action::Action;
+pub use crate::fault::{Aws, Behaves, CallFault, Fails, PartialSeconds};
+pub use crate::load::{Bursts, Drift, Load, Part};
+pub use crate::words::{Ending, FLEETS, FleetName, RouteKind, Seconds, Weights};
 
 /// A rehearsal in a file.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -77,17 +72,6 @@ impl Default for Setup {
             weights,
             fixed_on: None,
             sticky: false,
-        }
-    }
-}
-
-impl Setup {
-    fn forward(&self) -> Forward {
-        let weights = self.weights.both();
-        match self.fixed_on {
-            Some(fleet) => Forward::Fixed(fleet.index()),
-            None if self.sticky => Forward::Sticky(weights),
-            None => Forward::Weighted(weights),
         }
     }
 }
@@ -175,7 +159,7 @@ impl Scenario {
 
     /// The input of one of its runs: bakes of seconds stand for bakes of minutes, periods of a second
     /// for those of a minute.
-    fn input_of(&self, run: &Run, app: &str) -> Value {
+    pub fn input_of(&self, run: &Run, app: &str) -> Value {
         let mut input = json!({
             "bake": "4s", "poll": "1s", "period": "1s",
             "criteria": { "longerPeriods": 8, "bothUnhealthyFor": "5s", "slowSeconds": 0.5 },
@@ -201,7 +185,7 @@ fn merge(value: &mut Value, over: &Value) {
 
 /// Where the library is.
 pub fn library_folder() -> PathBuf {
-    root().join("tests/rehearsal/scenarios")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../rehearsal/scenarios")
 }
 
 /// The files of the library by name, in order.
@@ -262,20 +246,15 @@ mod tests {
         );
     }
 
-    /// `UPDATE=1 cargo test -p rehearsal schema` writes them anew.
+    /// `UPDATE=1 cargo test -p scenario schema` writes it anew.
     #[test]
-    fn the_schemas_are_those_of_the_types() {
-        for (file, schema) in [
-            ("scenario.schema.json", schemars::schema_for!(Scenario)),
-            ("result.schema.json", schemars::schema_for!(Report)),
-        ] {
-            let path = library_folder().join(file);
-            let text = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
-            if std::env::var_os("UPDATE").is_some() {
-                std::fs::write(&path, &text).unwrap();
-            }
-            assert!(std::fs::read_to_string(&path).unwrap() == text, "{file} is out of date");
+    fn the_schema_is_that_of_the_type() {
+        let path = library_folder().join("scenario.schema.json");
+        let text = format!("{}\n", serde_json::to_string_pretty(&schemars::schema_for!(Scenario)).unwrap());
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, &text).unwrap();
         }
+        assert!(std::fs::read_to_string(&path).unwrap() == text, "{} is out of date", path.display());
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::app::FLEETS;
+/// The names of the two fleets of every app.
+pub const FLEETS: [&str; 2] = ["prod1", "prod2"];
 
 /// One of the two fleets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -29,6 +30,20 @@ impl FleetName {
     }
 }
 
+/// What leads to an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RouteKind {
+    /// A rule for the app's host name.
+    Host,
+    /// A rule for the app's path.
+    Path,
+    /// The listener's default action.
+    Default,
+    /// A rule for the app's host name that asks users to sign in first.
+    SignedInHost,
+}
+
 /// A time in seconds, an hour at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(try_from = "f64")]
@@ -42,7 +57,7 @@ impl Seconds {
     }
 
     /// As a number.
-    pub(crate) fn get(self) -> f64 {
+    pub fn get(self) -> f64 {
         self.0
     }
 

@@ -8,17 +8,17 @@ use anyhow::{Context, Result, bail};
 use failover::model::samples::Figures;
 use failover::model::{Plan, StageRecord};
 use jiff::Timestamp;
+use scenario::{Action, Ending, FLEETS, Moment, Run, Scenario, Seconds, Setup, Weights};
 use serde_json::Value;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
-use super::action::{Action, Scene};
-use super::report::{FromFault, Report, Requests, RunReport, contradicts};
-use super::{Ending, Moment, Run, Scenario, Seconds, Weights};
-use crate::app::{App, FLEETS};
+use super::action::{Scene, carry_out};
+use super::report::{FromFault, Report, Requests, RunReport, contradicts, exceeded};
+use crate::app::App;
 use crate::execution::{Ended, Event, Execution};
 use crate::ground::Ground;
 use crate::recording::Recorder;
-use crate::site::Site;
+use crate::site::{Forward, Site};
 use crate::traffic::{Tally, Traffic};
 
 /// How long users come at most.
@@ -75,7 +75,7 @@ pub async fn rehearse(
     page: Option<&Path>,
 ) -> Result<Report> {
     let site = Site::new(ground, scenario.app.balancer.as_deref().unwrap_or(app)).await?;
-    let app = site.app(app, &scenario.app.routes, scenario.app.forward()).await?;
+    let app = site.app(app, &scenario.app.routes, forward(&scenario.app)).await?;
     if scenario.app.previews {
         for (fleet, host) in ["one.shop.example", "two.shop.example"].into_iter().enumerate() {
             app.preview(fleet, host).await?;
@@ -112,6 +112,16 @@ pub async fn rehearse(
         recorder.write(ground, &app, report.figures(), page).await?;
     }
     Ok(report)
+}
+
+/// How the routes forward before the first run.
+fn forward(setup: &Setup) -> Forward {
+    let weights = setup.weights.both();
+    match setup.fixed_on {
+        Some(fleet) => Forward::Fixed(fleet.index()),
+        None if setup.sticky => Forward::Sticky(weights),
+        None => Forward::Weighted(weights),
+    }
 }
 
 /// A scenario that is going on.
@@ -202,7 +212,7 @@ impl Rehearsal<'_> {
             self.late_reads = aws.late_reads_seconds.duration();
         }
         let scene = Scene { ground: self.ground, app: self.app, traffic: self.traffic, execution };
-        action.carry_out(&scene).await.with_context(|| action.to_string())?;
+        carry_out(action, &scene).await.with_context(|| action.to_string())?;
         if let Some(recorder) = &mut self.recorder {
             recorder.did(action.to_string());
         }
@@ -351,7 +361,7 @@ impl Rehearsal<'_> {
             self.problems.push(format!("the traffic is not {weights}: {tally:?}"));
         }
         let requests = Requests::new(self.app, self.traffic, hits.len());
-        self.problems.extend(self.scenario.limits.exceeded(&requests, &self.calls));
+        self.problems.extend(exceeded(&self.scenario.limits, &requests, &self.calls));
         Ok(Report {
             scenario: name.into(),
             problems: self.problems,

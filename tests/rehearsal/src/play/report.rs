@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Ending, Limits, Weights};
 use crate::app::App;
 use crate::traffic::{Answer, Tally, Traffic};
+use scenario::{Ending, Limits, Weights};
 
 /// What came of a rehearsal.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -149,26 +149,24 @@ impl Requests {
     }
 }
 
-impl Limits {
-    /// What exceeds them, in words.
-    pub(super) fn exceeded(&self, requests: &Requests, calls: &BTreeMap<String, usize>) -> Vec<String> {
-        let mut problems = Vec::new();
-        if requests.failed_by_shifting > self.failed_by_shifting {
-            let (lost, limit) = (requests.failed_by_shifting, self.failed_by_shifting);
-            problems.push(format!("{lost} requests were lost to shifting itself, at most {limit} may be"));
-        }
-        let percent = 100.0 * requests.failed as f64 / requests.sent.max(1) as f64;
-        if let Some(limit) = self.failed_percent.filter(|limit| percent > *limit) {
-            problems.push(format!("{percent:.1} % of the requests failed, at most {limit} % may"));
-        }
-        for (action, limit) in &self.calls {
-            let count = calls.get(action).copied().unwrap_or(0);
-            if count > *limit {
-                problems.push(format!("{action} was called {count} times, at most {limit} are allowed"));
-            }
-        }
-        problems
+/// What exceeds the limits of a scenario, in words.
+pub(super) fn exceeded(limits: &Limits, requests: &Requests, calls: &BTreeMap<String, usize>) -> Vec<String> {
+    let mut problems = Vec::new();
+    if requests.failed_by_shifting > limits.failed_by_shifting {
+        let (lost, limit) = (requests.failed_by_shifting, limits.failed_by_shifting);
+        problems.push(format!("{lost} requests were lost to shifting itself, at most {limit} may be"));
     }
+    let percent = 100.0 * requests.failed as f64 / requests.sent.max(1) as f64;
+    if let Some(limit) = limits.failed_percent.filter(|limit| percent > *limit) {
+        problems.push(format!("{percent:.1} % of the requests failed, at most {limit} % may"));
+    }
+    for (action, limit) in &limits.calls {
+        let count = calls.get(action).copied().unwrap_or(0);
+        if count > *limit {
+            problems.push(format!("{action} was called {count} times, at most {limit} are allowed"));
+        }
+    }
+    problems
 }
 
 /// Whether the second fleet's share of the requests contradicts the weights by more than chance
@@ -207,12 +205,12 @@ mod tests {
             failed_percent: Some(2.0),
             calls: [("ModifyRule".into(), 3)].into(),
         };
-        let exceeded = |failed_by_shifting, failed, writes| {
+        let exceeds = |failed_by_shifting, failed, writes| {
             let requests = Requests { sent: 100, failed, failed_by_shifting, ..Requests::default() };
-            limits.exceeded(&requests, &[("ModifyRule".into(), writes)].into()).len()
+            exceeded(&limits, &requests, &[("ModifyRule".into(), writes)].into()).len()
         };
-        assert_eq!(exceeded(1, 2, 3), 0);
-        assert_eq!(exceeded(2, 3, 4), 3);
+        assert_eq!(exceeds(1, 2, 3), 0);
+        assert_eq!(exceeds(2, 3, 4), 3);
     }
 
     #[test]

@@ -1,17 +1,9 @@
 //! What can fail: fleets, calls of AWS, and how AWS spreads weights and shows metrics.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
-
-use alb::{Behaviour, CallInfo, Intercept, Partial, Trouble};
-use anyhow::{Context, Result};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{FleetName, Seconds};
-use crate::app::App;
-use crate::ground::Ground;
-use crate::kill;
+use crate::words::{FleetName, Seconds};
 
 /// How a fleet behaves. Health checks pass unless it is said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -53,23 +45,6 @@ pub enum Behaves {
     },
 }
 
-impl From<Behaves> for Behaviour {
-    fn from(behaves: Behaves) -> Self {
-        match behaves {
-            Behaves::Healthy => Self::Healthy,
-            Behaves::Dead => Self::Dead,
-            Behaves::FailsChecks => Self::FailsChecks,
-            Behaves::Errors { percent } => Self::Errors { share: percent / 100.0 },
-            Behaves::ClientErrors { percent } => Self::ClientErrors { share: percent / 100.0 },
-            Behaves::Capacity { per_second } => Self::Capacity { per_second },
-            Behaves::Resets { percent } => Self::Reset { share: percent / 100.0 },
-            Behaves::Slow { percent, seconds } => {
-                Self::Slow { share: percent / 100.0, delay: seconds.duration() }
-            }
-        }
-    }
-}
-
 /// What AWS does late or wrong around the balancer. What is left out it does right.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -99,24 +74,6 @@ pub struct PartialSeconds {
     pub percent: f64,
     /// When the others follow.
     pub seconds: Seconds,
-}
-
-impl Aws {
-    /// Makes it so for the balancer of an app.
-    pub(super) fn apply(&self, ground: &Ground, app: &App<'_>) {
-        let trouble = Trouble {
-            spread: self.spread_seconds.duration(),
-            late_reads: self.late_reads_seconds.duration(),
-            metric_lag: self.metric_lag_seconds.duration(),
-            partial: self
-                .partial
-                .map(|partial| Partial { share: partial.percent / 100.0, lasts: partial.seconds.duration() }),
-            gaps: self.gaps_percent / 100.0,
-            points_twice: self.points_twice,
-            unseen_groups: self.unseen.iter().map(|fleet| app.groups[fleet.index()].clone()).collect(),
-        };
-        ground.alb.set_trouble(&app.load_balancer_arn, trouble);
-    }
 }
 
 /// Calls that name the app and fail, from now on.
@@ -161,51 +118,58 @@ pub enum Fails {
     },
 }
 
-impl CallFault {
-    /// Arms it for the calls about an app.
-    pub(super) fn arm(&self, ground: &Ground, app: &App<'_>) -> Result<()> {
-        let (fault, mark, server) = (self.clone(), app.mark(), ground.alb.address());
-        let route = match self.route {
-            Some(number) => {
-                let arn = number.checked_sub(1).and_then(|index| app.routes.get(index));
-                Some(arn.with_context(|| format!("there is no route {number}"))?.clone())
+impl std::fmt::Display for Behaves {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Healthy => f.write_str("is healthy"),
+            Self::Dead => f.write_str("is dead"),
+            Self::FailsChecks => f.write_str("fails its health checks and answers all the same"),
+            Self::Errors { percent } => write!(f, "fails {percent} % of its requests"),
+            Self::ClientErrors { percent } => write!(f, "answers {percent} % of its requests with 404"),
+            Self::Capacity { per_second } => {
+                write!(f, "carries {per_second} requests a second on each target, and no more")
             }
-            None => None,
-        };
-        let last = self.for_seconds.map(|seconds| Instant::now() + seconds.duration());
-        let seen = AtomicUsize::new(0);
-        ground.fail(move |call: &CallInfo<'_>| {
-            let wanted = fault.action.as_ref().is_none_or(|action| action == call.action)
-                && mark.is_in(call.parameters)
-                && route.as_ref().is_none_or(|arn| call.parameters.iter().any(|(_, value)| value == arn))
-                && last.is_none_or(|last| Instant::now() < last);
-            if !wanted {
-                return None;
+            Self::Resets { percent } => write!(f, "resets the connection of {percent} % of its requests"),
+            Self::Slow { percent, seconds } => {
+                write!(f, "answers {percent} % of its requests {seconds} late")
             }
-            let number = seen.fetch_add(1, Ordering::Relaxed).checked_sub(fault.skip)?;
-            if fault.times.is_some_and(|times| number >= times) {
-                return None;
-            }
-            fault.fails.intercept(call, server)
-        });
-        Ok(())
+        }
     }
 }
 
-impl Fails {
-    fn intercept(self, call: &CallInfo<'_>, server: std::net::SocketAddr) -> Option<Intercept> {
-        let error = |status, code: &str, message: &str| {
-            Some(Intercept::Error { status, code: code.into(), message: message.into() })
+impl std::fmt::Display for Aws {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let late =
+            |seconds: Seconds, what: &str| (seconds.get() > 0.0).then(|| format!("{what} {seconds} late"));
+        let unseen = self.unseen.iter().map(|fleet| format!("nothing is known of {}", fleet.word()));
+        let partial = self.partial.map(|p| format!("{} % of the last {} are shown", p.percent, p.seconds));
+        let gaps =
+            (self.gaps_percent > 0.0).then(|| format!("{} % of seconds are missing", self.gaps_percent));
+        let parts = [
+            late(self.spread_seconds, "weights spread"),
+            late(self.late_reads_seconds, "reads see changes up to"),
+            late(self.metric_lag_seconds, "metrics come"),
+        ];
+        let twice = self.points_twice.then(|| "data points come twice".to_owned());
+        let parts: Vec<String> =
+            parts.into_iter().chain([partial, gaps, twice]).flatten().chain(unseen).collect();
+        if parts.is_empty() { f.write_str("AWS is well") } else { write!(f, "AWS: {}", parts.join(", ")) }
+    }
+}
+
+impl std::fmt::Display for CallFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let what = self.action.as_deref().unwrap_or("every call");
+        let becomes = match self.fails {
+            Fails::Throttled => "is throttled".to_owned(),
+            Fails::Denied => "is denied".to_owned(),
+            Fails::Broken => "fails".to_owned(),
+            Fails::LostBefore => "is lost before it is carried out".to_owned(),
+            Fails::LostAfter => "is lost after it was carried out".to_owned(),
+            Fails::Killed => "finds its function killed".to_owned(),
+            Fails::Late { seconds } => format!("is answered {seconds} late"),
         };
-        match self {
-            Self::Throttled => error(400, "Throttling", "Rate exceeded"),
-            Self::Denied => error(403, "AccessDenied", "not allowed"),
-            Self::Broken => error(500, "InternalFailure", "try again later"),
-            Self::LostBefore => Some(Intercept::ResetBefore),
-            Self::LostAfter => Some(Intercept::ResetAfter),
-            // One that is gone already is none that fails.
-            Self::Killed => kill::client(call.peer, server).is_ok().then_some(Intercept::ResetBefore),
-            Self::Late { seconds } => Some(Intercept::Delay(seconds.duration())),
-        }
+        let times = self.times.map(|times| format!(", {times} times")).unwrap_or_default();
+        write!(f, "{what} {becomes}{times}")
     }
 }
