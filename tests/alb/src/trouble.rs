@@ -51,6 +51,11 @@ impl Trouble {
         }
     }
 
+    /// Whether CloudWatch never shows a second, or in memory the period that begins with it.
+    pub(crate) fn is_gap(&self, second: i64) -> bool {
+        chance(second) < self.gaps
+    }
+
     /// Whether CloudWatch shows anything of a target group, given as in its dimension.
     pub(crate) fn shows_group(&self, label: &str) -> bool {
         !self.unseen_groups.iter().any(|arn| arn.ends_with(label))

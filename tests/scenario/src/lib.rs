@@ -27,6 +27,9 @@ pub use crate::words::{Ending, FLEETS, FleetName, RouteKind, Seconds, Weights};
 pub struct Scenario {
     /// What happens and what must come of it, in a sentence or two.
     pub description: String,
+    /// What only real requests and real processes show of it: then tests play it live, too. Every scenario is
+    /// played in virtual time that can be.
+    pub live: Option<String>,
     /// The app before the first run.
     #[serde(default)]
     pub app: Setup,
@@ -98,8 +101,7 @@ pub struct Run {
     pub weights: Weights,
     /// How often it must have set weights: its stages and probes.
     pub stages: Option<usize>,
-    /// All states of its path, repeated polls written once. A scenario in which every run says so is played in
-    /// virtual time as well, by the same file.
+    /// All states of its path, repeated polls written once.
     #[serde(default)]
     pub path: Vec<String>,
     /// The states at the end of its path, repeated polls written once.

@@ -9,6 +9,7 @@ mod words;
 pub(crate) use limits::Limits;
 
 use failover::model::hold::Held;
+use scenario::Action;
 
 use crate::plot::Incident;
 use crate::run::{ABORTED, Scene, of_neighbour};
@@ -53,9 +54,15 @@ fn understood(scene: &Scene<'_>) -> Option<String> {
 /// Whether somebody else has set weights until some second.
 fn touched(scene: &Scene<'_>, until: f64) -> bool {
     let set = |what: &Incident| matches!(what, Incident::Terraform | Incident::ByHand);
+    scene.report.plot.incidents.iter().any(|(at, what)| set(what) && *at <= until) || rules_touched(scene)
+}
+
+/// Whether a scenario lets somebody else change rules of the app.
+fn rules_touched(scene: &Scene<'_>) -> bool {
     let said = scene.report.plot.scenario.iter().flatten();
-    scene.report.plot.incidents.iter().any(|(at, what)| set(what) && *at <= until)
-        || said.map(|moment| &moment.what).any(|what| matches!(what, Incident::Sets(_)))
+    said.flat_map(|moment| &moment.actions).any(|what| {
+        matches!(what, Action::SomebodyElseSets(_) | Action::DeleteRoute { .. } | Action::NewRule { .. })
+    })
 }
 
 /// A write that follows a check at once may overwrite what came in between: nothing can help that without a
@@ -98,6 +105,8 @@ fn others(scene: &Scene<'_>) -> Option<String> {
     if now != scene.before.neighbour {
         return Some(format!("{:?} became {now:?}", scene.before.neighbour));
     }
-    (scene.rules != scene.before.rules)
+    // A rule that nobody has converted yet gets both groups.
+    let expected = rules_touched(scene) || scene.report.plot.setup.fixed_on.is_some();
+    (scene.rules != scene.before.rules && !expected)
         .then(|| format!("besides weights, {} became {}", scene.before.rules, scene.rules))
 }

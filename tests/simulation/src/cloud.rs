@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
 use crate::draw::{between, chance};
+use crate::faults::Faults;
 use crate::lie::{self, Lie};
 use crate::plot::Plot;
 use crate::site::Site;
@@ -71,6 +72,10 @@ pub struct Cloud {
     pub changes: Mutex<Vec<Change>>,
     /// How many writes are left until somebody is told, and who.
     pub watched: Mutex<Option<(usize, Arc<Notify>)>>,
+    /// Calls that fail on purpose.
+    pub(crate) faults: Arc<Faults>,
+    /// The ARN that a route has by now that somebody deleted; none where it was not made anew.
+    pub(crate) moved: Mutex<BTreeMap<String, Option<String>>>,
     /// How often the execution that goes on has set weights.
     pub(crate) stages: watch::Sender<usize>,
     /// The weights that a function has asked for last.
@@ -109,15 +114,23 @@ impl Cloud {
         }
     }
 
+    /// The routes of an app that there are now.
+    pub fn standing(&self, app: usize) -> Vec<String> {
+        let moved = lock(&self.moved);
+        let now = |route: &String| moved.get(route).cloned().unwrap_or_else(|| Some(route.clone()));
+        self.site.apps[app].routes.iter().filter_map(now).collect()
+    }
+
     /// What the fleets of an app get now, by its rules.
     fn shares_of(&self, app: usize) -> [f64; 2] {
-        let (mut shares, app) = ([0.0; 2], &self.site.apps[app]);
-        for route in &app.routes {
+        let (mut shares, standing) = ([0.0; 2], self.standing(app));
+        let app = &self.site.apps[app];
+        for route in &standing {
             let weights = self.alb.weights(route);
             let sum: u32 = weights.iter().map(|(_, weight)| weight).sum();
             for (group, weight) in weights {
                 if let Some(fleet) = app.groups.iter().position(|known| *known == group) {
-                    shares[fleet] += f64::from(weight) / f64::from(sum.max(1)) / app.routes.len() as f64;
+                    shares[fleet] += f64::from(weight) / f64::from(sum.max(1)) / standing.len() as f64;
                 }
             }
         }
@@ -200,7 +213,7 @@ impl Cloud {
         action: &str,
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, ConnectionReset> {
-        let Some(lie) = self.plot.lie else { return self.alb.answer(request).await };
+        let Some(lie) = self.plot.lie else { return self.for_a_function(request).await };
         let body = String::from_utf8_lossy(request.body()).into_owned();
         if let Some(weights) = lie::weights(action, &body) {
             *lock(&self.written) = Some(weights);
@@ -208,8 +221,16 @@ impl Cloud {
         let written = lock(&self.written).unwrap_or(self.plot.found);
         match lie.instead(action, &body) {
             Some(answer) => Ok(answer),
-            None => Ok(lie.changed(action, self.alb.answer(request).await?, written)),
+            None => Ok(lie.changed(action, self.for_a_function(request).await?, written)),
         }
+    }
+
+    async fn for_a_function(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, ConnectionReset> {
+        self.faults.of_a_function();
+        self.alb.answer(request).await
     }
 
     /// Services that the balancer's endpoint has not, in the JSON protocols.

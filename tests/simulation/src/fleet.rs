@@ -77,6 +77,8 @@ impl Counted {
 pub struct Ailment {
     /// The share of requests that its targets answer with 500.
     pub errors: f64,
+    /// The share of requests that its targets answer with 404.
+    pub client_errors: f64,
     /// The share answered late, and by which factor.
     pub slow: (f64, f64),
     /// The share never answered: a 504 of the balancer.
@@ -85,6 +87,8 @@ pub struct Ailment {
     pub resets: f64,
     /// The share of its targets that refuse connections.
     pub dead: f64,
+    /// The share of its targets that fail their health checks, and answer all the same.
+    pub fails_checks: f64,
     /// The share of its capacity that is lost.
     pub weakened: f64,
 }
@@ -112,10 +116,12 @@ pub struct Fleet {
     pub warms_in: f64,
     /// Requests a second that its caches are warm for.
     pub warm: f64,
-    /// Since when targets are dead or alive again, in seconds since the epoch, for the health checks.
+    /// Since when health checks fail or pass again, in seconds since the epoch.
     pub since: f64,
     /// How many targets are dead.
     pub dead: u32,
+    /// How many targets fail their checks.
+    pub bad: u32,
     /// How many targets the health checks call unhealthy.
     pub unhealthy: u32,
     /// How many of them the balancer was told are.
@@ -163,7 +169,7 @@ impl Fleet {
         let answered = left;
         let errors = self.base + ailment.errors + refused + cold * self.cold_errors;
         counted.classes[3] = take(errors.min(1.0), &mut left);
-        counted.classes[2] = take(self.client_errors, &mut left);
+        counted.classes[2] = take((self.client_errors + ailment.client_errors).min(1.0), &mut left);
         counted.classes[0] = left;
         let slowed = if self.cold_factor > 1.0 { cold } else { 0.0 };
         let mixture = [(1.0 - slowed, waiting), (slowed, waiting * self.cold_factor)];
@@ -221,14 +227,16 @@ impl Fleet {
     }
 
     /// Lets targets die or come back, and health checks notice.
-    pub fn check_health(&mut self, now: f64, dead_share: f64) {
-        let dead = count(dead_share * f64::from(self.targets)).min(self.targets);
-        if dead != self.dead {
-            (self.dead, self.since) = (dead, now);
+    pub fn check_health(&mut self, now: f64, ailment: &Ailment) {
+        let of_targets = |share: f64| count(share * f64::from(self.targets)).min(self.targets);
+        self.dead = of_targets(ailment.dead);
+        let bad = of_targets(ailment.dead.max(ailment.fails_checks));
+        if bad != self.bad {
+            (self.bad, self.since) = (bad, now);
         }
         let passed = now - self.since;
-        if self.dead > self.unhealthy && passed >= NOTICED || self.dead < self.unhealthy && passed >= BACK {
-            self.unhealthy = self.dead;
+        if self.bad > self.unhealthy && passed >= NOTICED || self.bad < self.unhealthy && passed >= BACK {
+            self.unhealthy = self.bad;
         }
     }
 }

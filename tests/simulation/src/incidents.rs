@@ -7,7 +7,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::cloud::Cloud;
-use crate::plot::{Incident, Trouble, When};
+use crate::play;
+use crate::plot::{Incident, When};
 use crate::world::lock;
 
 /// Lets something happen so many seconds from now.
@@ -23,7 +24,7 @@ pub(crate) fn later(cloud: &Arc<Cloud>, after: f64, incident: Incident) {
 pub(crate) async fn before(cloud: &Cloud, run: usize) {
     for moment in cloud.plot.scenario.iter().flatten() {
         if moment.run == run && moment.at.is_none() {
-            strike(cloud, &moment.what).await;
+            play::carry_out(cloud, &moment.actions).await;
         }
     }
 }
@@ -31,12 +32,12 @@ pub(crate) async fn before(cloud: &Cloud, run: usize) {
 /// Lets happen what a scenario says of a run that begins now.
 pub(crate) fn moments(cloud: &Arc<Cloud>, run: usize) -> Vec<JoinHandle<()>> {
     let its = cloud.plot.scenario.clone().unwrap_or_default().into_iter();
-    its.filter_map(|moment| Some((moment.at.filter(|_| moment.run == run)?, moment.what)))
-        .map(|(at, what)| {
+    its.filter_map(|moment| Some((moment.at.filter(|_| moment.run == run)?, moment.actions)))
+        .map(|(at, actions)| {
             let cloud = Arc::clone(cloud);
             tokio::task::spawn_local(async move {
                 until(&cloud, at).await;
-                strike(&cloud, &what).await;
+                play::carry_out(&cloud, &actions).await;
             })
         })
         .collect()
@@ -70,25 +71,6 @@ async fn strike(cloud: &Cloud, incident: &Incident) {
                 ("Tags.member.1.Value", what),
             ];
             cloud.ask("AddTags", &tag).await;
-        }
-        Incident::Sets(weights) => {
-            for route in 0..cloud.site.apps[0].routes.len() {
-                cloud.set_weights(0, route, *weights).await;
-            }
-        }
-        Incident::Fleet(fleet, ailment, capacity) => {
-            cloud.meanwhile();
-            let mut world = lock(&cloud.worlds[0]);
-            let at = world.now - world.began;
-            for trouble in world.plot.troubles.iter_mut().filter(|trouble| trouble.on[*fleet]) {
-                trouble.until = trouble.until.min(at);
-            }
-            world.plot.troubles.push(Trouble::of_fleet(*fleet, at, *ailment));
-            world.fleets[*fleet].capacity = capacity.unwrap_or(cloud.plot.fleets[*fleet].capacity);
-        }
-        Incident::Users(share) => {
-            cloud.meanwhile();
-            lock(&cloud.worlds[0]).plot.rate = cloud.plot.rate * share;
         }
     }
 }

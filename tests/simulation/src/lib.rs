@@ -4,7 +4,7 @@
 //! expressions in [`jsonata`]), the handlers that ship ([`functions`]), the AWS SDK that ships over a
 //! connector in memory ([`cloud`], [`site`]), and the local balancer's API with its limits. [`plot`] draws a
 //! world of one of the [`kinds`], [`world`] and [`fleet`] are what is true in it, [`measured`] what CloudWatch
-//! shows of that, [`run`] makes a run, [`scenario`] those of a file of the rehearsal, [`checks`] says what must
+//! shows of that, [`run`] makes a run, [`play`] those of a file of the rehearsal, [`checks`] says what must
 //! hold afterwards, and [`batch`] makes many on all cores.
 
 #![cfg(feature = "virtual")]
@@ -15,6 +15,7 @@ pub mod checks;
 pub mod cloud;
 pub mod definition;
 pub mod draw;
+mod faults;
 pub mod fleet;
 pub mod functions;
 pub mod history;
@@ -25,9 +26,9 @@ pub mod known;
 pub mod lie;
 pub mod machine;
 pub mod measured;
+pub mod play;
 pub mod plot;
 pub mod run;
-pub mod scenario;
 pub mod site;
 pub mod smallest;
 pub mod world;

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rand::rngs::SmallRng;
+use scenario::{Action, Load, RouteKind, Setup};
 use serde_json::{Value, json};
 
 use crate::draw::{between, chance, count, factor, generator};
@@ -86,8 +87,8 @@ pub struct Moment {
     pub run: usize,
     /// When in that run; as soon as the one before is over where nothing is said.
     pub at: Option<When>,
-    /// What happens.
-    pub what: Incident,
+    /// What happens, in order.
+    pub actions: Vec<Action>,
 }
 
 /// What the team's own function says at a moment of a run.
@@ -110,13 +111,6 @@ pub enum Incident {
     ByHand,
     /// A person asks for something by the request tag.
     Ask(&'static str),
-    /// Somebody else sets these weights on every route.
-    Sets([u32; 2]),
-    /// What troubles a fleet from now on, and nothing else does; and what each of its targets carries, if that
-    /// is something else.
-    Fleet(usize, Ailment, Option<f64>),
-    /// So many of the usual requests come.
-    Users(f64),
 }
 
 impl Incident {
@@ -137,6 +131,8 @@ pub struct Plot {
     pub inputs: Vec<Value>,
     /// The apps that move in lockstep: the rate of each, as a factor of [`Plot::rate`].
     pub apps: Vec<f64>,
+    /// What leads to each app, and how it forwards before the run, but for the weights.
+    pub setup: Setup,
     /// What both fleets get before the run, in percent.
     pub found: [u32; 2],
     /// When the run begins.
@@ -147,6 +143,8 @@ pub struct Plot {
     pub rate: f64,
     /// The spread of the logarithm of the rate from step to step.
     pub unrest: f64,
+    /// By how much the rate is multiplied, in minutes for seconds: crowds that come again and again, and drift.
+    pub load: Load,
     /// By how much the rate is multiplied from a moment on.
     pub crowd: Option<(f64, f64)>,
     /// How many of the requests that fail are sent again.
@@ -242,6 +240,7 @@ pub(crate) fn calm(seed: u64, rng: &mut SmallRng) -> Plot {
         warm: rate,
         since: f64::NEG_INFINITY,
         dead: 0,
+        bad: 0,
         unhealthy: 0,
         shown: None,
         load: 0.0,
@@ -256,11 +255,13 @@ pub(crate) fn calm(seed: u64, rng: &mut SmallRng) -> Plot {
         guilty: false,
         inputs: vec![json!({ "app": "web" })],
         apps: vec![1.0],
+        setup: Setup { routes: vec![RouteKind::Host; 2], ..Setup::default() },
         found: [100, 0],
         begins,
         history: i64::from(count(factor(&mut generator(seed, "history"), 60.0, DAY))),
         rate,
         unrest: between(rng, 0.0, 0.15),
+        load: Load::steady(1),
         crowd: None,
         retries: if chance(rng, 0.3) { between(rng, 0.0, 1.0) } else { 0.0 },
         fleets: [fleet.clone(), fleet],

@@ -21,6 +21,7 @@ use crate::history::History;
 use crate::incidents;
 use crate::jsonata::Engine;
 use crate::machine::{Answer, Ended, Failure, Machine};
+use crate::play;
 use crate::plot::{Plot, Stop};
 use crate::world::lock;
 
@@ -47,8 +48,12 @@ pub struct Ran {
     pub ending: String,
     /// Names of states in their order; of one that was stopped, those of its restore.
     pub path: Vec<String>,
-    /// What the fleets of the first app got afterwards.
-    pub shares: [f64; 2],
+    /// What both fleets held afterwards, for each route of the first app that there was.
+    pub weights: Vec<[u32; 2]>,
+    /// The summary of its output, or its cause.
+    pub said: String,
+    /// Everything that happened, where a scenario says what must; one that was stopped is there with its restore.
+    pub history: String,
     /// How often it set weights, before anybody stopped it.
     pub stages: usize,
 }
@@ -80,6 +85,15 @@ pub struct Report {
     pub broken: Vec<Broken>,
     /// Everything that happened, as text.
     pub history: String,
+    /// How often functions have called each API.
+    pub calls: BTreeMap<String, usize>,
+}
+
+impl Report {
+    /// How often functions have called an API.
+    pub fn calls(&self, action: &str) -> usize {
+        self.calls.get(action).copied().unwrap_or(0)
+    }
 }
 
 /// What a thread needs for its runs.
@@ -108,6 +122,14 @@ pub(crate) struct Scene<'a> {
     pub(crate) run: &'a Run,
     pub(crate) before: &'a Before,
     pub(crate) rules: &'a str,
+}
+
+impl Scene<'_> {
+    /// Whether a scenario ends with a restore that a person starts, knowing what is ill and what was found.
+    pub(crate) fn is_a_persons_restore(&self) -> bool {
+        let last = self.report.plot.inputs.last();
+        last.is_some_and(|input| input["operation"] == "restore")
+    }
 }
 
 /// What the last execution was, and all of them together.
@@ -194,12 +216,14 @@ impl Stage {
             if number > 0 {
                 tokio::time::sleep(Duration::from_secs(AFTERWARDS * 60)).await;
             }
+            let written = history.text.len();
             run.found = cloud.shares();
             let moments = incidents::moments(&cloud, number);
             let (mut input, mut stages) = (input.clone(), 0);
             for again in 0..=RESTORES {
                 run.execution = format!("{ARN}{number}-{again}");
-                let stop = stops.next();
+                let stop =
+                    if plot.scenario.is_some() { play::stop(&plot, number, again) } else { stops.next() };
                 ended = self.execute(&cloud, &functions, &input, stop, (&mut run, &mut history)).await;
                 seconds = began.elapsed().as_secs_f64();
                 if again == 0 {
@@ -213,8 +237,10 @@ impl Stage {
                 tokio::time::sleep(Duration::from_secs_f64(after)).await;
                 input = json!({ "operation": "restore", "execution": run.execution });
             }
-            moments.into_iter().for_each(|moment| moment.abort());
-            runs.push(ran(&cloud, &ended, &history, stages));
+            for moment in moments {
+                moment.abort();
+            }
+            runs.push(ran(&cloud, &ended, (&history, written), stages));
             if ended.is_err() && plot.scenario.is_none() {
                 break;
             }
@@ -306,13 +332,27 @@ pub(crate) fn of_neighbour(cloud: &Cloud) -> Neighbour {
 }
 
 /// What came of a run, which has just ended.
-fn ran(cloud: &Cloud, ended: &Ended, history: &History, stages: usize) -> Ran {
+fn ran(cloud: &Cloud, ended: &Ended, (history, written): (&History, usize), stages: usize) -> Ran {
     let ending = match ended {
         Ok(output) => output["status"].as_str().unwrap_or_default().to_owned(),
         Err(failure) => failure.error.clone(),
     };
     let first = history.path.iter().rposition(|state| *state == "PlanShift").unwrap_or(0);
-    Ran { ending, path: history.path[first..].to_vec(), shares: cloud.shares()[0], stages }
+    let path = history.path[first..].to_vec();
+    let said = match ended {
+        Ok(output) => output["summary"].as_str().unwrap_or_default().to_owned(),
+        Err(failure) => failure.cause.clone(),
+    };
+    let weights = cloud.standing(0).into_iter().map(|route| {
+        let held = cloud.alb.weights(&route);
+        let of_fleet =
+            |group: &String| held.iter().find(|(arn, _)| arn == group).map_or(0, |(_, weight)| *weight);
+        let groups = &cloud.site.apps[0].groups;
+        [of_fleet(&groups[0]), of_fleet(&groups[1])]
+    });
+    let weights = weights.collect();
+    let history = cloud.plot.scenario.is_some().then(|| history.text[written..].to_owned());
+    Ran { ending, said, path, weights, history: history.unwrap_or_default(), stages }
 }
 
 fn report(plot: Plot, cloud: &Cloud, ended: &Ended, seconds: f64, until: i64, history: History) -> Report {
@@ -342,6 +382,7 @@ fn report(plot: Plot, cloud: &Cloud, ended: &Ended, seconds: f64, until: i64, hi
         users,
         broken: Vec::new(),
         history: history.text,
+        calls: cloud.faults.calls(),
         plot,
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use alb::{Alb, Intercept, Options};
 use bytes::Bytes;
 use rand::Rng;
+use scenario::RouteKind;
 use tokio::sync::watch;
 
 use crate::cloud::Cloud;
@@ -22,6 +23,8 @@ use crate::world::{World, lock};
 pub struct Site {
     /// Each app.
     pub apps: Vec<App>,
+    /// The balancer.
+    pub balancer: String,
     /// The listener of all rules.
     pub listener: String,
     /// A rule of somebody else.
@@ -53,11 +56,20 @@ impl Site {
     }
 }
 
+/// Stands for no weight at all.
+pub(crate) const FIXED: u32 = u32::MAX;
+
+/// The priority of the first route of the first app, behind everything that a scenario adds.
+const FIRST_PRIORITY: usize = 1000;
+
+/// Routes of an app.
+const MOST_ROUTES: usize = 100;
+
 /// Fields of a call.
 type Fields<'a> = [(&'a str, &'a str)];
 
 impl Cloud {
-    /// Builds a balancer with two routes of each app and one rule of somebody else.
+    /// Builds a balancer with the routes of each app and one rule of somebody else.
     ///
     /// # Panics
     /// Where the balancer refuses what it must be able to do.
@@ -76,14 +88,17 @@ impl Cloud {
             notices: Mutex::default(),
             changes: Mutex::default(),
             watched: Mutex::default(),
+            faults: Arc::default(),
+            moved: Mutex::default(),
             stages: watch::Sender::new(0),
             written: Mutex::default(),
             rng: Mutex::new(generator(seed, "cloud")),
             plot,
         };
-        let balancer = cloud.create("CreateLoadBalancer", "LoadBalancerArn", &[("Name", "shop")]).await;
+        let name = cloud.plot.setup.balancer.clone().unwrap_or_else(|| "shop".to_owned());
+        cloud.site.balancer = cloud.create("CreateLoadBalancer", "LoadBalancerArn", &[("Name", &name)]).await;
         let listener = [
-            ("LoadBalancerArn", balancer.as_str()),
+            ("LoadBalancerArn", cloud.site.balancer.as_str()),
             ("Port", "443"),
             ("Protocol", "HTTP"),
             ("DefaultActions.member.1.Type", "fixed-response"),
@@ -97,7 +112,7 @@ impl Cloud {
             cloud.site.apps.push(built);
         }
         let other = cloud.group("other-apps").await;
-        cloud.site.neighbour = cloud.rule(900, "other.example", &[(&other, 1)]).await;
+        cloud.site.neighbour = cloud.rule(900, ("host-header", "other.example"), &[(&other, 1)]).await;
         cloud.alb.refill();
         cloud.trouble();
         cloud.look();
@@ -110,12 +125,18 @@ impl Cloud {
         let trouble = self.plot.control_plane.1;
         let mut rng = generator(self.plot.seed, "trouble");
         let drawn = Mutex::new(std::iter::repeat_with(move || rng.random::<f64>()));
-        self.alb.intercept(Box::new(move |_| match lock(&drawn).next().unwrap_or(1.0) / trouble.max(1e-9) {
-            share if share < 0.4 => refusal(400, "Throttling"),
-            share if share < 0.7 => refusal(503, "ServiceUnavailable"),
-            share if share < 0.85 => Intercept::ResetBefore,
-            share if share < 1.0 => Intercept::ResetAfter,
-            _ => Intercept::Pass,
+        let faults = Arc::clone(&self.faults);
+        self.alb.intercept(Box::new(move |call| {
+            if let Some(fault) = faults.intercept(call) {
+                return fault;
+            }
+            match lock(&drawn).next().unwrap_or(1.0) / trouble.max(1e-9) {
+                share if share < 0.4 => refusal(400, "Throttling"),
+                share if share < 0.7 => refusal(503, "ServiceUnavailable"),
+                share if share < 0.85 => Intercept::ResetBefore,
+                share if share < 1.0 => Intercept::ResetAfter,
+                _ => Intercept::Pass,
+            }
         }));
     }
 
@@ -138,12 +159,53 @@ impl Cloud {
             app.groups.push(group);
         }
         let [live, standby] = self.plot.found;
-        for (number, host) in ["", "www."].into_iter().enumerate() {
-            let groups = [(app.groups[0].as_str(), live), (app.groups[1].as_str(), standby)];
-            let priority = 10 * (2 * index + number + 1);
-            app.routes.push(self.rule(priority, &format!("{host}{name}.shop.example"), &groups).await);
+        let setup = self.plot.setup.clone();
+        let groups = match setup.fixed_on {
+            Some(fleet) => vec![(app.groups[fleet.index()].as_str(), FIXED)],
+            None => vec![(app.groups[0].as_str(), live), (app.groups[1].as_str(), standby)],
+        };
+        let mut routes = Vec::new();
+        for (number, kind) in setup.routes.iter().enumerate() {
+            routes.push(self.route(index, number, *kind, &groups).await);
         }
+        if setup.previews {
+            for (fleet, host) in [(0, "one.shop.example"), (1, "two.shop.example")] {
+                self.rule(fleet + 1, ("host-header", host), &[(&app.groups[fleet], FIXED)]).await;
+            }
+        }
+        app.routes = routes;
         app
+    }
+
+    /// Makes a route of an app: of a rule with a place of its own, or of the default action.
+    pub(crate) async fn route(
+        &self,
+        app: usize,
+        number: usize,
+        kind: RouteKind,
+        groups: &[(&str, u32)],
+    ) -> String {
+        let name = APPS[app];
+        let priority = FIRST_PRIORITY + MOST_ROUTES * app + number;
+        let before = match number {
+            0 => String::new(),
+            1 => "www.".to_owned(),
+            more => format!("w{more}."),
+        };
+        match kind {
+            RouteKind::Default => {
+                let mut listener = vec![("ListenerArn".to_owned(), self.site.listener.clone())];
+                listener.extend(forward("DefaultActions", groups));
+                self.ask("ModifyListener", &borrowed(&listener)).await;
+                self.site.listener.clone()
+            }
+            RouteKind::Path => {
+                self.rule(priority, ("path-pattern", &format!("/{before}{name}/*")), groups).await
+            }
+            RouteKind::Host | RouteKind::SignedInHost => {
+                self.rule(priority, ("host-header", &format!("{before}{name}.shop.example")), groups).await
+            }
+        }
     }
 
     async fn group(&self, name: &str) -> String {
@@ -151,24 +213,37 @@ impl Cloud {
         self.create("CreateTargetGroup", "TargetGroupArn", &group).await
     }
 
-    async fn rule(&self, priority: usize, host: &str, groups: &[(&str, u32)]) -> String {
+    /// Makes a rule with one condition, a field and what it must be.
+    pub(crate) async fn rule(
+        &self,
+        priority: usize,
+        (field, value): (&str, &str),
+        groups: &[(&str, u32)],
+    ) -> String {
         let mut rule = vec![
             ("ListenerArn".to_owned(), self.site.listener.clone()),
             ("Priority".to_owned(), priority.to_string()),
-            ("Conditions.member.1.Field".to_owned(), "host-header".to_owned()),
-            ("Conditions.member.1.HostHeaderConfig.Values.member.1".to_owned(), host.to_owned()),
+            ("Conditions.member.1.Field".to_owned(), field.to_owned()),
+            ("Conditions.member.1.Values.member.1".to_owned(), value.to_owned()),
         ];
-        rule.extend(forward(groups));
+        rule.extend(forward("Actions", groups));
         self.create("CreateRule", "RuleArn", &borrowed(&rule)).await
     }
 
     /// Puts weights into a rule of an app, as somebody else does.
     pub async fn set_weights(&self, app: usize, route: usize, [live, standby]: [u32; 2]) {
         let app = &self.site.apps[app];
-        let mut fields = vec![("RuleArn".to_owned(), app.routes[route].clone())];
-        fields.extend(forward(&[(&app.groups[0], live), (&app.groups[1], standby)]));
+        let (arn, groups) =
+            (app.routes[route].clone(), [(app.groups[0].as_str(), live), (app.groups[1].as_str(), standby)]);
+        let (action, name, actions) = if arn == self.site.listener {
+            ("ModifyListener", "ListenerArn", "DefaultActions")
+        } else {
+            ("ModifyRule", "RuleArn", "Actions")
+        };
+        let mut fields = vec![(name.to_owned(), arn)];
+        fields.extend(forward(actions, &groups));
         self.meanwhile();
-        self.ask("ModifyRule", &borrowed(&fields)).await;
+        self.ask(action, &borrowed(&fields)).await;
         self.look();
     }
 
@@ -222,10 +297,16 @@ fn borrowed(fields: &[(String, String)]) -> Vec<(&str, &str)> {
     fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
-fn forward(groups: &[(&str, u32)]) -> Vec<(String, String)> {
-    let mut fields = vec![("Actions.member.1.Type".to_owned(), "forward".to_owned())];
+/// A forward among actions of this name: to one group alone where its weight is [`FIXED`], as nobody has
+/// converted it yet.
+fn forward(actions: &str, groups: &[(&str, u32)]) -> Vec<(String, String)> {
+    let mut fields = vec![(format!("{actions}.member.1.Type"), "forward".to_owned())];
+    if let [(group, FIXED)] = groups {
+        fields.push((format!("{actions}.member.1.TargetGroupArn"), (*group).to_owned()));
+        return fields;
+    }
     for (number, (group, weight)) in (1..).zip(groups) {
-        let place = format!("Actions.member.1.ForwardConfig.TargetGroups.member.{number}");
+        let place = format!("{actions}.member.1.ForwardConfig.TargetGroups.member.{number}");
         fields.push((format!("{place}.TargetGroupArn"), (*group).to_owned()));
         fields.push((format!("{place}.Weight"), weight.to_string()));
     }

@@ -1,6 +1,7 @@
 //! The truth: what users send, what becomes of it, and what the balancer counts of it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rand::rngs::SmallRng;
 
@@ -89,6 +90,8 @@ impl World {
                 all.hangs = (all.hangs + felt * what.hangs).min(1.0);
                 all.resets = (all.resets + felt * what.resets).min(1.0);
                 all.dead = (all.dead + felt * what.dead).min(1.0);
+                all.client_errors = (all.client_errors + felt * what.client_errors).min(1.0);
+                all.fails_checks = (all.fails_checks + felt * what.fails_checks).min(1.0);
                 all.weakened = (all.weakened + felt * what.weakened).min(1.0);
                 if what.slow.0 > 0.0 {
                     all.slow = (felt * what.slow.0, what.slow.1);
@@ -106,7 +109,9 @@ impl World {
         let crowd = self.plot.crowd.filter(|(from, _)| at >= *from).map_or(1.0, |(_, times)| times);
         // The day: a fifth less at its quietest.
         let day = 0.9 + 0.1 * (at / 43_200.0 * std::f64::consts::PI).cos();
-        self.plot.rate * day * crowd * self.unrest.exp() * (1.0 + self.plot.retries * self.failing)
+        let minutes = ((self.now - self.first as f64) / MINUTE).max(0.0);
+        let comes = self.plot.load.rate_after(Duration::from_secs_f64(minutes));
+        self.plot.rate * comes * day * crowd * self.unrest.exp() * (1.0 + self.plot.retries * self.failing)
     }
 
     fn step(&mut self, seconds: f64) {
@@ -119,7 +124,7 @@ impl World {
         for fleet in 0..2 {
             let ailment = self.ailment(fleet);
             let now = self.now;
-            self.fleets[fleet].check_health(now, ailment.dead);
+            self.fleets[fleet].check_health(now, &ailment);
             let requests = poisson(&mut self.rng, rate * self.shares[fleet] * seconds);
             let counted = self.fleets[fleet].serve(&mut self.rng, requests, seconds, &ailment);
             sent += counted.requests;

@@ -3,15 +3,16 @@
 
 use std::ops::ControlFlow;
 
+use scenario::Scenario;
 use simulation::batch::{self, Table, again};
 use simulation::definition::Definition;
 use simulation::functions::{SUBSTITUTIONS, TIME_OUTS};
 use simulation::jsonata::{Engine, Variables};
 use simulation::known::{is_known, known, mended};
 use simulation::lie::FENCES;
+use simulation::play;
 use simulation::plot;
 use simulation::run::root;
-use simulation::scenario::Scenario;
 
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -93,18 +94,35 @@ fn a_seed_gives_the_same_bytes_again() {
     }
 }
 
-/// The same files as on real HTTP, where the same is asked of them.
+/// So many are played in both places, and must go the same way.
+const IN_BOTH: usize = 12;
+
+/// What is played nowhere shows nothing.
 #[test]
-fn scenarios_go_the_same_way_as_on_real_http() {
-    let library = Scenario::library().unwrap();
-    assert!(library.len() >= 12, "only these state their path: {:?}", library.keys());
-    let mut wrong = Vec::new();
-    for (name, scenario) in &library {
-        let report = batch::alone(|stage| stage.run(scenario.plot())).unwrap();
-        wrong.extend(scenario.differs(&report.runs).into_iter().map(|what| format!("{name}: {what}")));
-        wrong
-            .extend(report.broken.iter().map(|broken| format!("{name}: {}: {}", broken.check, broken.found)));
-    }
+fn every_scenario_is_played_somewhere_and_a_dozen_in_both() {
+    let all = play::all().unwrap();
+    let here = |scenario: &Scenario| play::only_live(scenario).is_none();
+    let nowhere: Vec<_> = all.iter().filter(|(_, one)| one.live.is_none() && !here(one)).collect();
+    assert!(nowhere.is_empty(), "{nowhere:?}");
+    let states_path = |scenario: &Scenario| scenario.runs.iter().all(|run| !run.path.is_empty());
+    let both = all.values().filter(|one| one.live.is_some() && here(one) && states_path(one)).count();
+    assert!(both >= IN_BOTH, "only {both} state a path, and are played in both places");
+}
+
+/// The same files as live, and what they say must be so.
+#[test]
+fn scenarios_end_as_their_files_say() {
+    let wrong: Vec<String> = play::all()
+        .unwrap()
+        .iter()
+        .filter(|(_, scenario)| play::only_live(scenario).is_none())
+        .flat_map(|(name, scenario)| {
+            let report = batch::alone(|stage| stage.run(play::plot(scenario))).unwrap();
+            let broken = report.broken.iter().map(|broken| format!("{}: {}", broken.check, broken.found));
+            let differs = play::differs(scenario, &report.runs, |action| report.calls(action));
+            differs.into_iter().chain(broken).map(|what| format!("{name}: {what}")).collect::<Vec<_>>()
+        })
+        .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

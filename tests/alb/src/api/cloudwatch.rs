@@ -116,23 +116,26 @@ fn get_metric_data(core: &Core, input: &Value) -> Result<Value, ApiError> {
 
 fn points(core: &Core, query: &Query, from: f64, to: f64, now: Timestamp, newest_first: bool) -> Points {
     let Some(subject) = &query.subject else { return Points::new() };
-    if let Some(measured) = &core.measured {
-        return in_memory(measured.as_ref(), query, subject, from, to, newest_first);
-    }
     let trouble = lock(&core.troubles).of(&subject.balancer);
     if subject.group.as_ref().is_some_and(|group| !trouble.shows_group(group)) {
         return Points::new();
     }
     let (from, to) = whole_periods(query, from, to);
-    let selection =
-        Selection { balancer: &subject.balancer, group: subject.group.as_deref(), metric: subject.metric };
-    let buckets = lock(&core.metrics).buckets(&selection, query.period, from, to, trouble.shown(now));
-    let copies = if trouble.points_twice { 2 } else { 1 };
-    let mut points: Points = buckets
-        .into_iter()
-        .map(|(start, mut samples)| (start, query.statistic.over(&mut samples)))
-        .flat_map(|point| std::iter::repeat_n(point, copies))
-        .collect();
+    let mut points: Points = if let Some(measured) = &core.measured {
+        let mut points = in_memory(measured.as_ref(), query, subject, from, to);
+        points.retain(|(start, _)| !trouble.is_gap(*start));
+        points
+    } else {
+        let group = subject.group.as_deref();
+        let selection = Selection { balancer: &subject.balancer, group, metric: subject.metric };
+        let metrics = lock(&core.metrics);
+        let buckets = metrics.buckets(&selection, query.period, from, to, trouble.shown(now));
+        let of_bucket = |(start, mut samples): (i64, Vec<f64>)| (start, query.statistic.over(&mut samples));
+        buckets.into_iter().map(of_bucket).collect()
+    };
+    if trouble.points_twice {
+        points = points.into_iter().flat_map(|point| [point, point]).collect();
+    }
     if newest_first {
         points.reverse();
     }
@@ -147,16 +150,8 @@ fn whole_periods(query: &Query, from: f64, to: f64) -> (i64, i64) {
 }
 
 /// Points that the embedder knows.
-fn in_memory(
-    measured: &dyn Measured,
-    query: &Query,
-    subject: &Subject,
-    from: f64,
-    to: f64,
-    newest_first: bool,
-) -> Points {
-    let (from, to) = whole_periods(query, from, to);
-    let mut points = measured.points(&Asked {
+fn in_memory(measured: &dyn Measured, query: &Query, subject: &Subject, from: i64, to: i64) -> Points {
+    measured.points(&Asked {
         balancer: &subject.balancer,
         group: subject.group.as_deref(),
         metric: &subject.name,
@@ -164,11 +159,7 @@ fn in_memory(
         period: query.period,
         from,
         to,
-    });
-    if newest_first {
-        points.reverse();
-    }
-    points
+    })
 }
 
 fn result(query: &Query, points: &[(i64, f64)], complete: bool) -> Value {

@@ -12,7 +12,7 @@ const FOR_MINUTES: usize = 8;
 const OF_REQUESTS: u32 = 300;
 
 pub(super) fn success_on_an_ill_fleet(scene: &Scene<'_>) -> Option<String> {
-    if scene.ended.is_err() {
+    if scene.ended.is_err() || scene.is_a_persons_restore() {
         return None;
     }
     scene.cloud.worlds.iter().find_map(|world| {

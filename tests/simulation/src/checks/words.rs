@@ -50,7 +50,8 @@ fn restored(scene: &Scene<'_>, now: &[[f64; 2]], touched: bool) -> Option<String
     let done = path[..last].iter().any(|state| state == "SwapRoles");
     let found = &scene.run.found;
     let back = now.iter().zip(found).all(|(now, found)| alike(*now, found.map(|share| share * 100.0)));
-    let wrong = scene.report.said["status"] == "restored" && !back && !touched && !done;
+    let ours = !touched && !scene.is_a_persons_restore();
+    let wrong = scene.report.said["status"] == "restored" && !back && ours && !done;
     wrong.then(|| format!("restored from {found:?}, and the balancer holds {now:?}"))
 }
 
