@@ -314,6 +314,30 @@ fn a_plainly_ill_standby_is_held_and_goes_back() {
 
 /// What is held against it is said as it is: that there were too few requests would be no excuse.
 #[test]
+fn two_failures_in_five_are_no_success_however_little_traffic_and_history_there_is() {
+    let quiet = |failures| Counts { requests: 12, failures, ..Counts::default() };
+    let mut run = Run::at(100);
+    run.history = vec![quiet(0); 13];
+    let run = run.periods(8, Counts::default(), quiet(5));
+    let judged = run.judge();
+    assert_eq!(judged.verdict, Verdict::Recheck, "{}", judged.reason);
+
+    // With the other fleet beside it, and hardly a past: that one is fine as the run goes on.
+    let mut run = Run::at(50);
+    run.history = vec![quiet(0); 3];
+    let run = run.periods(8, quiet(0), quiet(4));
+    let judged = run.judge();
+    assert_eq!(judged.verdict, Verdict::Wait, "{}", judged.reason);
+    assert!(judged.reason.contains("degraded"), "{}", judged.reason);
+
+    // What both have is no illness of one.
+    let mut run = Run::at(50);
+    run.history = vec![quiet(0); 3];
+    let run = run.periods(8, quiet(4), quiet(4));
+    assert!(!run.judge().reason.contains("prod2 is degraded"), "{}", run.judge().reason);
+}
+
+#[test]
 fn a_suspect_with_everything_on_it_is_held_as_well() {
     let run = Run::at(100).periods(4, healthy(0), healthy(2000)).periods(1, healthy(0), failing(2000, 16));
     run.expect(Verdict::Wait, None, &["held for 0 of at most 10 periods"]);

@@ -168,7 +168,7 @@ impl Cloud {
         for (number, kind) in setup.routes.iter().enumerate() {
             routes.push(self.route(index, number, *kind, &groups).await);
         }
-        if setup.previews {
+        if setup.previews && index == 0 {
             for (fleet, host) in [(0, "one.shop.example"), (1, "two.shop.example")] {
                 self.rule(fleet + 1, ("host-header", host), &[(&app.groups[fleet], FIXED)]).await;
             }

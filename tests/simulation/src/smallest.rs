@@ -49,10 +49,10 @@ fn changes(plot: &Plot) -> Vec<(&'static str, Change)> {
         change("stages", Box::new(shorter));
     }
     for index in (0..plot.troubles.len()).rev() {
-        change("a trouble", Box::new(move |plot| drop(plot.troubles.remove(index))));
+        change("a trouble", Box::new(move |plot| _ = plot.troubles.remove(index)));
     }
     for index in (0..plot.incidents.len()).rev() {
-        change("an incident", Box::new(move |plot| drop(plot.incidents.remove(index))));
+        change("an incident", Box::new(move |plot| _ = plot.incidents.remove(index)));
     }
     for index in (0..plot.stops.len()).rev() {
         change("a stop", Box::new(move |plot| _ = plot.stops.remove(index)));

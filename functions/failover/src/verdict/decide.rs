@@ -45,9 +45,10 @@ struct Decision(Verdict, Option<Ending>, String);
 /// Judges the evidence. `criteria` should have passed [`Criteria::check`]; the counts may be
 /// anything.
 pub fn judge(criteria: &Criteria, evidence: &Evidence) -> Judgement {
-    let history = History::before(criteria, evidence.history);
+    let mut history = History::before(criteria, evidence.history);
     let mut window = history.clone();
     let ledger = Ledger::play(criteria, evidence, &mut window);
+    history.make_surer(&window);
     let bench = Bench::new(criteria, evidence, &history, &ledger);
     let decision = bench.decide();
     let load = bench.load(&decision);

@@ -53,8 +53,8 @@ pub struct History {
     requests: f64,
     events: [f64; 3],
     dispersion: [Dispersion; 3],
-    /// Rates' upper bounds before the run began.
-    baseline: [f64; 3],
+    /// Rates before the run began, and their upper bounds.
+    baseline: [(f64, f64); 3],
     careful: bool,
     /// By metric, whether single periods of all that is known were far worse than the others.
     bad_minutes: [bool; 3],
@@ -85,7 +85,7 @@ impl History {
             requests: 0.0,
             events: [0.0; 3],
             dispersion: [Dispersion { clusters: 1.0, bursts: 0.0 }; 3],
-            baseline: [1.0; 3],
+            baseline: [(0.0, 1.0); 3],
             careful: missing > 0.0,
             bad_minutes: Usual::of(past).bad_minutes(past),
             hits: 0.0,
@@ -97,7 +97,7 @@ impl History {
         for metric in Metric::ALL {
             let i = metric as usize;
             history.dispersion[i] = history.estimate(criteria, metric, missing);
-            history.baseline[i] = history.upper(metric);
+            history.baseline[i] = (history.rate(metric), history.upper(metric));
         }
         history.hits = criteria.hits_share(history.events[0] / history.window.len().max(1) as f64);
         history
@@ -212,12 +212,23 @@ impl History {
     pub fn is_sick(&self, criteria: &Criteria, metric: Metric, counts: Counts) -> bool {
         let limits = criteria.metric(metric);
         let requests = counts.requests as f64;
-        let rate = self.baseline[metric as usize] * criteria.sick_factor;
+        // A bound on a rate that rests on few requests may be far above it: so many times that would excuse
+        // everything.
+        let (rate, upper) = self.baseline[metric as usize];
         // Half of all requests is an illness whatever the past, known or not.
-        let share = rate.max(self.baseline[metric as usize] + limits.sick_percent / 100.0).min(0.5);
+        let share = (criteria.sick_factor * rate).max(upper + limits.sick_percent / 100.0).min(0.5);
         let expected = requests * share;
         let Dispersion { clusters, .. } = self.dispersion(metric);
         requests > 0.0 && counts.events(metric) as f64 > expected.max((clusters * expected).sqrt() + 1.0)
+    }
+
+    /// Makes the bounds of a short past surer by what live has shown since. They only sink: a live fleet that
+    /// has become ill excuses nothing.
+    pub fn make_surer(&mut self, since: &Self) {
+        for metric in Metric::ALL.into_iter().filter(|_| self.careful) {
+            let (_, upper) = &mut self.baseline[metric as usize];
+            *upper = upper.min(since.upper(metric));
+        }
     }
 
     /// Lets a live period of the run take the place of the oldest one.
@@ -227,6 +238,7 @@ impl History {
         }
         self.window.push_back(live);
         self.change(live, 1.0);
+
         if self.window.len() > self.length
             && let Some(oldest) = self.window.pop_front()
         {

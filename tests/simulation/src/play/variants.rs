@@ -1,0 +1,52 @@
+//! The same evenings otherwise: in the other direction, with more or fewer users, with two apps at once.
+
+use scenario::{Action, Behaves, Scenario, Weights};
+use serde_json::json;
+
+use crate::plot::{APPS, Plot};
+
+/// A scenario in which each fleet plays the other's part, from the text of its file.
+///
+/// # Errors
+/// Where the text is no scenario.
+pub fn mirrored(text: &str) -> Result<Scenario, String> {
+    let read = |text: &str| Scenario::parse(text).map_err(|error| format!("{error:#}"));
+    let Weights { prod1, prod2 } = read(text)?.app.weights;
+    let mut scenario = read(&text.replace("prod1", "\0").replace("prod2", "prod1").replace('\0', "prod2"))?;
+    scenario.app.weights = Weights { prod1: prod2, prod2: prod1 };
+    Ok(scenario)
+}
+
+/// A scenario with so many times the users, and fleets that carry as many times more.
+#[must_use]
+pub fn with_traffic(scenario: &Scenario, times: f64) -> Scenario {
+    let mut scenario = scenario.clone();
+    scenario.users.rate *= times;
+    for run in &mut scenario.runs {
+        let meanwhile = run.meanwhile.iter_mut().flat_map(|moment| &mut moment.actions);
+        run.before.iter_mut().chain(meanwhile).for_each(|action| scale(action, times));
+    }
+    scenario
+}
+
+fn scale(action: &mut Action, times: f64) {
+    match action {
+        Action::Fleet { behaves: Behaves::Capacity { per_second }, .. } => *per_second *= times,
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some requests")]
+        Action::Neighbour { rate, .. } => *rate = (f64::from(*rate) * times) as u32,
+        _ => {}
+    }
+}
+
+/// The same world with a second app that is well, as busy as the first, and moves in lockstep with it.
+#[must_use]
+pub fn in_lockstep(mut plot: Plot) -> Plot {
+    plot.apps = vec![1.0; 2];
+    for trouble in &mut plot.troubles {
+        trouble.app = Some(0);
+    }
+    for input in &mut plot.inputs {
+        input["app"] = json!(&APPS[..2]);
+    }
+    plot
+}
