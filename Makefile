@@ -105,10 +105,13 @@ lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates, de
 	$(CHECKOV)/bin/python tests/tools/check_policies.py infra/template.yaml infra/pipeline.yaml infra/testers.yaml \
 	    infra/organisation.json
 	$(BIN)/python tests/tools/check_organisation.py infra/organisation.json
-	for checker in requests answers metrics patterns ledger rights; do $(BIN)/python tests/tools/check_$$checker.py --self-test; done
+	for checker in requests commands answers metrics patterns ledger rights; do $(BIN)/python tests/tools/check_$$checker.py --self-test; done
 	$(BIN)/python tests/tools/check_patterns.py infra/template.yaml functions/failover/src/model/error.rs
 	$(BIN)/python tests/tools/check_ledger.py tests/alb/ledger.json infra/pipeline.yaml \
 	    $$(git ls-files 'infra/*.py' 'infra/*.sh' 'tests/prove/*.py' ':!tests/prove/self_test.py')
+	$(BIN)/python tests/tools/check_commands.py Makefile infra/deploy.sh infra/pipeline.yaml \
+	    $$(git ls-files '*.md' 'infra/*.py' 'tests/prove/*.py') \
+	    $$(git ls-files 'functions/failover/src/*.rs' | grep -v '/tests.rs$$')
 	$(BIN)/python tests/tools/check_rights.py infra/guide/rights.md tests/tools/handlers.json \
 	    $(addprefix infra/,template.yaml testers.yaml pipeline.yaml deploy.sh settings.py sign.py testers.py undeploy.py)
 	$(BIN)/shellcheck infra/deploy.sh .ci/run tests/tools/validate-definition.sh

@@ -5,7 +5,9 @@
 
 FILE has a request in each line, as JSON: {"service": "elasticloadbalancing", "operation": "AddTags", "parameters":
 [["ResourceArns.member.1", "arn:..."], ...]}, with nested parameters by their paths as in the query protocol, or with
-the whole request of a JSON protocol as the one parameter Body. The local AWS is lenient where it was not told to be
+the whole request of a JSON protocol as the one parameter Body. What a script or the AWS CLI has asked for, which
+noted/sitecustomize.py notes, comes with the service by botocore's name and with what it gave to botocore:
+{"service": "elbv2", "operation": "AddTags", "given": {"ResourceArns": ["arn:..."], ...}}. The local AWS is lenient where it was not told to be
 strict; the models are not: unknown names, what is required, lengths, ranges, patterns and enumerations.
 """
 
@@ -32,10 +34,13 @@ def nested(pairs):
 
 def faults(request):
     """What is wrong with a request, a line each."""
-    service, name, pairs = request["service"], request["operation"], request["parameters"]
+    service, name = request["service"], request["operation"]
     operation = models.operation(service, name)
     if isinstance(operation, str):
         return [operation]
+    if "given" in request:
+        return models.look(operation.input_shape, request["given"], name) if operation.input_shape else []
+    pairs = request["parameters"]
     if [path for path, _ in pairs] == ["Body"]:
         try:
             parameters = json.loads(pairs[0][1])
@@ -78,8 +83,20 @@ def cases():
         ("sns", "Publish", [["Subject", "x"]], "Message is missing"),
         ("nobody", "Knows", [], "not known here"),
     ]
-    keys = ("service", "operation", "parameters")
-    return [(dict(zip(keys, request)), why) for *request, why in made]
+    execution, bucket = {"stateMachineArn": execution["executionArn"], "statusFilter": "RUNNING"}, {"Bucket": "artifacts"}
+    given = [
+        ("elbv2", "AddTags", {"ResourceArns": [arn], "Tags": [{"Key": "failover:live", "Value": "prod1"}]}, None),
+        ("elbv2", "AddTags", {"ResourceArns": [arn], "Tags": [{"Key": "failover:live", "Value": "who's"}]}, "does not match"),
+        ("elbv2", "CreateRule", {"ListenerArn": arn, "Priority": 50001, "Conditions": [], "Actions": []}, "not 1 to 50000"),
+        ("stepfunctions", "ListExecutions", execution, None),
+        ("stepfunctions", "ListExecutions", execution | {"statusFilter": "GOING_ON"}, "none of"),
+        ("s3", "PutBucketVersioning", bucket | {"VersioningConfiguration": {"Status": "Enabled"}}, None),
+        ("s3", "PutBucketVersioning", bucket, "VersioningConfiguration is missing"),
+        ("sts", "GetCallerIdentity", {}, None),
+    ]
+    keys = ("service", "operation")
+    requests = [(dict(zip(keys, request)) | {"parameters": pairs}, why) for *request, pairs, why in made]
+    return requests + [(dict(zip(keys, request)) | {"given": parameters}, why) for *request, parameters, why in given]
 
 
 if __name__ == "__main__":

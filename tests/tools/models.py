@@ -8,7 +8,7 @@ import regex
 from botocore.exceptions import DataNotFoundError
 from botocore.model import OperationNotFoundError
 
-# How a rehearsal calls them: as IAM does.
+# How a rehearsal calls some of them: as IAM does. The others by botocore's own names.
 MODELS = {
     "elasticloadbalancing": "elbv2",
     "cloudwatch": "cloudwatch",
@@ -22,8 +22,8 @@ SESSION = botocore.session.get_session()
 def operation(service, name):
     """The model of an operation, or what is wrong with its name."""
     try:
-        return SESSION.get_service_model(MODELS[service]).operation_model(name)
-    except (KeyError, DataNotFoundError):
+        return SESSION.get_service_model(MODELS.get(service, service)).operation_model(name)
+    except DataNotFoundError:
         return f"{service} is not known here"
     except OperationNotFoundError:
         return f"{service} has no operation {name}"

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::execution::Execution;
 use crate::family::Family;
-use crate::local_aws::{LocalAws, REGION, aim, elsewhere, root, tool};
+use crate::local_aws::{LocalAws, REGION, aim, elsewhere, note_requests_in, root, tool};
 use crate::uses::Notes;
 
 /// The stack's name, and so the state machine's.
@@ -44,6 +44,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// As many executions are looked through for one that was just started; all scenarios together start
 /// fewer while one of them looks away.
 const NEWEST: i32 = 50;
+
+/// The file in a ground's folder in which scripts note their requests.
+pub(crate) const NOTED_REQUESTS: &str = "noted.jsonl";
 
 /// Decides about the calls it knows, and leaves the others to the next.
 type Fault = Box<dyn Fn(&CallInfo<'_>) -> Option<Intercept> + Send + Sync>;
@@ -85,6 +88,7 @@ impl Ground {
     /// As [`Ground::start`].
     pub async fn start_checking(every: Duration) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("failover-rehearsal-").tempdir()?;
+        note_requests_in(folder.path().join(NOTED_REQUESTS));
         let options = alb::Options {
             region: REGION.into(),
             account: ACCOUNT.into(),

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -29,6 +30,15 @@ pub fn elsewhere(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// Where scripts and the AWS CLI note what they ask of AWS.
+static NOTED: OnceLock<PathBuf> = OnceLock::new();
+
+/// Has every command that is pointed at the local AWS from now on note its requests in this file, as far as it is
+/// Python. The first file stays.
+pub(crate) fn note_requests_in(file: PathBuf) {
+    NOTED.get_or_init(|| file);
+}
+
 /// Points a command at the local AWS: no real credentials anywhere, whatever the environment that
 /// the rehearsal itself was started from holds.
 pub fn aim<'a>(command: &'a mut Command, endpoint: &str) -> &'a mut Command {
@@ -44,7 +54,11 @@ pub fn aim<'a>(command: &'a mut Command, endpoint: &str) -> &'a mut Command {
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("AWS_CONFIG_FILE", "/dev/null"),
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-    ])
+    ]);
+    if let Some(file) = NOTED.get() {
+        command.env("PYTHONPATH", root().join("tests/tools/noted")).env("NOTED_REQUESTS", file);
+    }
+    command
 }
 
 /// Where everything pretends to be.
@@ -89,7 +103,8 @@ impl LocalAws {
             ("AWS_ENDPOINT_URL_EVENTBRIDGE", balancer.into()),
         ];
         let mut command = Command::new(tool("ministack"));
-        aim(&mut command, &endpoint).envs(variables);
+        // What it runs is no script of ours.
+        aim(&mut command, &endpoint).envs(variables).env_remove("NOTED_REQUESTS");
         Self::spawn(command, endpoint.clone(), &format!("{endpoint}/_ministack/health"), log).await
     }
 

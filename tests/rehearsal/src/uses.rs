@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
 use crate::execution::{Event, Execution};
-use crate::ground::{ACCOUNT, BALANCER, Ground, SCHEDULED_APP};
+use crate::ground::{ACCOUNT, BALANCER, Ground, NOTED_REQUESTS, SCHEDULED_APP};
 use crate::local_aws::REGION;
 
 /// Executions that are looked at side by side.
@@ -80,8 +80,7 @@ impl Notes {
         let tags: Vec<String> = values(call, "Tags.", ".Key").chain(values(call, "TagKeys.", "")).collect();
         let request = json!({ "service": service, "operation": call.action, "parameters": call.parameters })
             .to_string();
-        let kind = request.replace(|character: char| character.is_ascii_digit(), "0");
-        self.requests.lock().expect("nobody panics with it").entry(kind).or_insert(request);
+        self.requests.lock().expect("nobody panics with it").entry(kind(&request)).or_insert(request);
         let mut notes = self.uses.lock().expect("nobody panics with it");
         for resource in resources(call) {
             let used = Use::new(who, &action, resource).saying("aws:TagKeys", tags.clone());
@@ -110,6 +109,11 @@ impl Notes {
                 .to_string()
         });
     }
+}
+
+/// What requests have in common that differ in nothing but their digits.
+fn kind(request: &str) -> String {
+    request.replace(|character: char| character.is_ascii_digit(), "0")
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
@@ -192,12 +196,19 @@ impl Ground {
         Ok(uses)
     }
 
-    /// A request of each kind that the functions have made so far, as a line of JSON for `check_requests.py`.
+    /// A request of each kind that the functions, the scripts and the AWS CLI have made so far, as a line of
+    /// JSON for `check_requests.py`.
     ///
     /// # Panics
     /// If a note was cut short by a panic.
     pub fn requests(&self) -> Vec<String> {
-        self.notes.requests.lock().expect("nobody panics with it").values().cloned().collect()
+        let mut requests = self.notes.requests.lock().expect("nobody panics with it").clone();
+        // No script has run where there is none.
+        let noted = std::fs::read_to_string(self.folder().join(NOTED_REQUESTS)).unwrap_or_default();
+        for line in noted.lines() {
+            requests.entry(kind(line)).or_insert_with(|| line.to_owned());
+        }
+        requests.into_values().collect()
     }
 
     /// An answer of each kind that the balancer has given so far, as a line of JSON for `check_answers.py`.

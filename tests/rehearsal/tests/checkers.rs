@@ -1,5 +1,6 @@
 //! The checkers in `tests/tools` find what they are for, and nothing in what is deployed.
 
+use std::path::Path;
 use std::process::Command;
 
 use rehearsal::{root, tool};
@@ -15,7 +16,7 @@ fn check(checker: &str, arguments: &[&str]) {
 
 #[test]
 fn every_checker_judges_what_is_made_for_it_as_it_should() {
-    for checker in ["requests", "answers", "metrics", "patterns", "ledger", "rights"] {
+    for checker in ["requests", "commands", "answers", "metrics", "patterns", "ledger", "rights"] {
         check(&format!("check_{checker}.py"), &["--self-test"]);
     }
 }
@@ -43,6 +44,31 @@ fn what_scripts_ask_of_aws_is_in_the_ledger() {
     }
     assert!(given.len() > 10, "{given:?}");
     check("check_ledger.py", &given.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+/// The files below a folder whose names end so, but those of tests.
+fn files(folder: &Path, kinds: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, kinds));
+        } else if path.extension().is_some_and(|kind| kinds.iter().any(|known| kind == *known))
+            && !path.ends_with("tests.rs")
+        {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
+
+/// The AWS CLI takes every command that a script runs, or that a page or a function tells people to run.
+#[test]
+fn commands_for_scripts_and_people_are_as_the_cli_wants_them() {
+    let mut given = files(&root().join("infra"), &["sh", "yaml", "md", "py"]);
+    given.extend(files(&root().join("functions/failover/src"), &["rs"]));
+    given.push("README.md".into());
+    check("check_commands.py", &given.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
 /// What the scripts of a deployment ask for, and CloudFormation for the templates, is what the page about rights lists.
