@@ -28,7 +28,8 @@ pub struct Row {
     /// `yes`: recorded on AWS, or said by its model; `doc`: by its documentation alone; `weak`: by one
     /// record at second hand; `no`: assumed.
     pub settled: String,
-    /// The code of the refusal, and its words where they are known. Only where AWS refuses a call.
+    /// The code of the refusal, and its words where a source has them; what is said beside the code alone is assumed.
+    /// Only where AWS refuses a call, with what differs from call to call in angle brackets.
     pub refusal: Option<String>,
     /// The test that shows that the balancer refuses it.
     pub refused_by: Option<String>,
@@ -107,21 +108,81 @@ pub fn faults(rows: &[Row], served: &[String], tests: &str) -> Vec<String> {
         let refuses = row.does.to_lowercase().contains("is refused") && served.contains(&row.operation);
         match (&row.refusal, &row.refused_by) {
             (None, None) if refuses => fault("says that AWS refuses it, and not how".to_owned()),
-            (None, None) => {}
             (Some(_), None) => fault("no test shows the refusal".to_owned()),
             (None, Some(_)) => fault("names a test, and no refusal".to_owned()),
-            (Some(_), Some(test)) if tests.contains(&format!("fn {test}(")) => {}
-            (Some(_), Some(test)) => fault(format!("there is no test `{test}`")),
+            (Some(_), Some(test)) if !tests.contains(&format!("fn {test}(")) => {
+                fault(format!("there is no test `{test}`"));
+            }
+            (Some(refusal), Some(test)) if !holds(tests, test, refusal) => {
+                fault(format!("the test `{test}` does not hold `{refusal}`"));
+            }
+            (None, None) | (Some(_), Some(_)) => {}
         }
     }
     faults
+}
+
+/// Whether a test expects a refusal as a row has it: its code, and its words where there are some.
+fn holds(tests: &str, test: &str, refusal: &str) -> bool {
+    tests.match_indices(&format!("fn {test}(")).any(|(at, _)| {
+        let rest = &tests[at..];
+        let body = &rest[..rest.find("\n}\n").unwrap_or(rest.len())];
+        let mut said = texts(body);
+        // Words that several tests expect are constants.
+        for constant in tests.split("const ").skip(1) {
+            let constant = &constant[..constant.find(";\n").unwrap_or(constant.len())];
+            if constant.split_once(": &str").is_some_and(|(name, _)| body.contains(name)) {
+                said.extend(texts(constant));
+            }
+        }
+        said.iter().any(|text| {
+            let mut filled = said.iter().filter_map(|value| filled(text, value));
+            begins(text, refusal) || filled.any(|text| begins(&text, refusal))
+        })
+    })
+}
+
+/// The text literals in some source.
+fn texts(source: &str) -> Vec<String> {
+    let (mut found, mut rest) = (Vec::new(), source);
+    while let Some((_, begun)) = rest.split_once('"') {
+        let end = begun.match_indices('"').find(|(at, _)| !begun[..*at].ends_with('\\'));
+        let Some((end, _)) = end else { break };
+        // A line may go on in the next.
+        let mut parts = begun[..end].split("\\\n");
+        let first = parts.next().unwrap_or_default().to_owned();
+        found.push(parts.fold(first, |text, part| text + part.trim_start()));
+        rest = &begun[end + 1..];
+    }
+    found
+}
+
+/// A text with a value in its one gap.
+fn filled(text: &str, value: &str) -> Option<String> {
+    let (before, after) = text.split_once('{')?;
+    Some(format!("{before}{value}{}", after.split_once('}')?.1))
+}
+
+/// Whether a text begins as a refusal does, in whose angle brackets anything may stand.
+fn begins(text: &str, refusal: &str) -> bool {
+    let mut parts = refusal.split('<');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    parts.filter_map(|part| Some(part.split_once('>')?.1)).all(|part| match rest.split_once(part) {
+        Some((_, after)) => {
+            rest = after;
+            true
+        }
+        None => false,
+    })
 }
 
 /// The page of what was never seen on AWS itself, in Markdown.
 pub fn not_proven(rows: &[Row]) -> String {
     let mut page = "# Not yet proven on AWS\n\n\
         What the project relies on and what nobody has recorded: `weak` is one record at second hand, `doc` \
-        the documentation alone, `no` an assumption. The last column names what `make prove` asks an account \
+        the documentation alone, `no` an assumption. Where the ledger has a refusal by its code alone, the words \
+        beside it are assumed as well. The last column names what `make prove` asks an account \
         for it. Made from `ledger.json` by the tests of this package.\n\n\
         | Operation | What AWS is taken to do | Known by | Settled | Asked by |\n|---|---|---|---|---|\n"
         .to_owned();

@@ -20,9 +20,15 @@ impl ApiError {
         Self::new("ValidationError", message)
     }
 
-    /// A resource that is not there, such as `RuleNotFound`.
-    pub(super) fn not_found(code: &str, arn: &str) -> Self {
-        Self::new(code, format!("'{arn}' was not found"))
+    /// A resource that is not there, such as `RuleNotFound`. AWS does not say which one.
+    pub(super) fn not_found(code: &str) -> Self {
+        let things = match code {
+            "ListenerNotFound" => "listeners",
+            "TargetGroupNotFound" => "target groups",
+            "RuleNotFound" => "rules",
+            _ => "load balancers",
+        };
+        Self::new(code, format!("One or more {things} not found"))
     }
 
     pub(super) fn injected(status: u16, code: String, message: String) -> Self {

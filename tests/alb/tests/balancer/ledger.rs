@@ -105,6 +105,19 @@ fn a_refusal_that_no_test_shows_is_found() {
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found.iter().all(|fault| fault.ends_with("there is no test `one_resource_is_tagged_at_a_time`")));
 
+    for (word, other, wrong) in [
+        ("Only one resource can be tagged at a time", "One at a time", 2),
+        ("ValidationError: Target group stickiness", "InvalidLoadBalancerAction: Target group stickiness", 1),
+        ("Load balancers '[no]' not found", "'no' was not found", 1),
+        ("\"target groups\"", "\"groups\"", 1),
+    ] {
+        let found = ledger::faults(&rows, &ledger::served(), &tests().replace(word, other));
+        assert!(
+            found.len() == wrong && found.iter().all(|fault| fault.contains("does not hold")),
+            "{found:?}"
+        );
+    }
+
     let mut others = rows.clone();
     let refusing = others.iter_mut().find(|row| row.refusal.is_some()).unwrap();
     refusing.refused_by = None;

@@ -1,11 +1,11 @@
-//! Every call that AWS refuses is refused with AWS's code, and changes nothing.
+//! Every call that AWS refuses is refused with AWS's code, and its words where a source has them, and changes nothing.
 
 use alb::{AlarmState, Fleet, Service};
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, LoadBalancerAttribute, Tag, TargetDescription,
 };
 
-use crate::common::{Ground, code, fixed, forward, path_is};
+use crate::common::{Ground, code, fixed, forward, path_is, said};
 
 const NOWHERE: &str = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:";
 
@@ -24,17 +24,26 @@ async fn unknown_resources() {
     assert_eq!(code(elb.describe_tags().resource_arns(&rule).send().await), "RuleNotFound");
     assert_eq!(code(elb.describe_rules().listener_arn(&listener).send().await), "ListenerNotFound");
     assert_eq!(code(elb.describe_listeners().listener_arns(&listener).send().await), "ListenerNotFound");
-    assert_eq!(code(elb.modify_listener().listener_arn(&listener).send().await), "ListenerNotFound");
+    assert_eq!(
+        said(elb.modify_listener().listener_arn(&listener).send().await),
+        "ListenerNotFound: One or more listeners not found"
+    );
     assert_eq!(
         code(elb.describe_target_health().target_group_arn(&group).send().await),
         "TargetGroupNotFound"
     );
-    assert_eq!(code(elb.describe_target_groups().names("no").send().await), "TargetGroupNotFound");
+    assert_eq!(
+        said(elb.describe_target_groups().names("no").send().await),
+        "TargetGroupNotFound: One or more target groups not found"
+    );
     assert_eq!(
         code(elb.describe_target_group_attributes().target_group_arn(&group).send().await),
         "TargetGroupNotFound"
     );
-    assert_eq!(code(elb.describe_load_balancers().names("no").send().await), "LoadBalancerNotFound");
+    assert_eq!(
+        said(elb.describe_load_balancers().names("no").send().await),
+        "LoadBalancerNotFound: Load balancers '[no]' not found"
+    );
     assert_eq!(
         code(elb.describe_listeners().load_balancer_arn(&balancer).send().await),
         "LoadBalancerNotFound"
@@ -108,7 +117,10 @@ async fn rules_and_listeners_that_cannot_be() {
     assert_eq!(code(elb.delete_rule().rule_arn(default).send().await), "OperationNotPermitted");
 
     let create = || elb.create_rule().listener_arn(&ground.listener).actions(fixed("404"));
-    assert_eq!(code(create().priority(1).conditions(path_is("/x")).send().await), "PriorityInUse");
+    assert_eq!(
+        said(create().priority(1).conditions(path_is("/x")).send().await),
+        "PriorityInUse: Priority '1' is currently in use"
+    );
     assert_eq!(code(create().priority(0).conditions(path_is("/x")).send().await), "ValidationError");
     assert_eq!(code(create().priority(2).set_conditions(Some(vec![])).send().await), "ValidationError");
 
@@ -123,7 +135,11 @@ async fn rules_and_listeners_that_cannot_be() {
     };
     let busy = listener(other.local_addr().unwrap().port()).send().await;
     assert_eq!(code(busy), "InvalidConfigurationRequest");
-    assert_eq!(code(listener(ground.port).send().await), "DuplicateListener");
+    let there = &ground.balancer;
+    assert_eq!(
+        said(listener(ground.port).send().await),
+        format!("DuplicateListener: A listener already exists on this port for this load balancer '{there}'")
+    );
 
     let second = elb.create_load_balancer().name("second").send().await.unwrap();
     let outcome = elb
@@ -134,9 +150,17 @@ async fn rules_and_listeners_that_cannot_be() {
         .default_actions(forward(&[(&group, 1)]))
         .send()
         .await;
-    assert_eq!(code(outcome), "TargetGroupAssociationLimit");
-    assert_eq!(code(elb.create_load_balancer().name("shop").send().await), "DuplicateLoadBalancerName");
-    assert_eq!(code(elb.create_target_group().name("one").send().await), "DuplicateTargetGroupName");
+    let one_alone = "TargetGroupAssociationLimit: The following target groups cannot be associated with more than \
+                     one load balancer: ";
+    assert_eq!(said(outcome), format!("{one_alone}{group}"));
+    assert_eq!(
+        said(elb.create_load_balancer().name("shop").send().await),
+        "DuplicateLoadBalancerName: A load balancer with the same name 'shop' exists, but with different settings"
+    );
+    assert_eq!(
+        said(elb.create_target_group().name("one").send().await),
+        "DuplicateTargetGroupName: A target group with the same name 'one' exists, but with different settings"
+    );
     let slow = elb.create_target_group().name("two").health_check_interval_seconds(1).send().await;
     assert_eq!(code(slow), "ValidationError");
 }

@@ -108,11 +108,13 @@ fn few_enough_groups(
 
 /// Checks that a group exists and belongs to no other balancer.
 fn available(world: &World, arn: &str, balancer: &str) -> Result<(), ApiError> {
-    let group = world.group(arn).ok_or_else(|| ApiError::not_found("TargetGroupNotFound", arn))?;
+    let unknown = || ApiError::new("TargetGroupNotFound", format!("Target groups '{arn}' not found"));
+    let group = world.group(arn).ok_or_else(unknown)?;
     let elsewhere = group.user.borrow().as_ref().is_some_and(|user| user.arn != balancer);
     if elsewhere {
-        let message =
-            format!("The target group '{arn}' cannot be associated with more than one load balancer");
+        let message = format!(
+            "The following target groups cannot be associated with more than one load balancer: {arn}"
+        );
         return Err(ApiError::new("TargetGroupAssociationLimit", message));
     }
     Ok(())

@@ -24,7 +24,8 @@ pub(super) fn create(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     let tags = tags::parse(scope)?;
     let mut world = lock(&core.world);
     if world.groups.iter().any(|group| group.name == name) {
-        let message = format!("A target group with the name '{name}' exists already");
+        let message =
+            format!("A target group with the same name '{name}' exists, but with different settings");
         return Err(ApiError::new("DuplicateTargetGroupName", message));
     }
     let label = format!("targetgroup/{name}/{}", core.id());
@@ -77,14 +78,14 @@ pub(super) fn describe(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     let balancer = scope.text("LoadBalancerArn");
     for name in &names {
         if world.groups.iter().all(|group| group.name != *name) {
-            return Err(ApiError::not_found("TargetGroupNotFound", name));
+            return Err(ApiError::not_found("TargetGroupNotFound"));
         }
     }
     for arn in &arns {
         find(&world, arn)?;
     }
-    if let Some(arn) = balancer.filter(|arn| world.balancer(arn).is_none()) {
-        return Err(ApiError::not_found("LoadBalancerNotFound", arn));
+    if balancer.is_some_and(|arn| world.balancer(arn).is_none()) {
+        return Err(ApiError::not_found("LoadBalancerNotFound"));
     }
     let all = names.is_empty() && arns.is_empty();
     let groups = world
@@ -126,7 +127,7 @@ pub(super) fn modify_attributes(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome 
 
 /// The group with this ARN.
 pub(super) fn find(world: &World, arn: &str) -> Result<Arc<Group>, ApiError> {
-    world.group(arn).cloned().ok_or_else(|| ApiError::not_found("TargetGroupNotFound", arn))
+    world.group(arn).cloned().ok_or_else(|| ApiError::not_found("TargetGroupNotFound"))
 }
 
 fn output(groups: Vec<Arc<Group>>, next: Option<String>) -> Output {

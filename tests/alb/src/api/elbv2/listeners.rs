@@ -34,12 +34,11 @@ pub(super) fn create(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     }
     let tags = tags::parse(scope)?;
     let mut world = lock(&core.world);
-    let balancer = world
-        .balancer(balancer_arn)
-        .ok_or_else(|| ApiError::not_found("LoadBalancerNotFound", balancer_arn))?;
+    let balancer = world.balancer(balancer_arn).ok_or_else(|| ApiError::not_found("LoadBalancerNotFound"))?;
     let taken = |listener: &Listener| listener.balancer == balancer_arn && listener.port == port;
     if world.listeners.iter().any(taken) {
-        let message = format!("A listener already exists on port {port} of this load balancer");
+        let message =
+            format!("A listener already exists on this port for this load balancer '{balancer_arn}'");
         return Err(ApiError::new("DuplicateListener", message));
     }
     let default_actions = actions::parse(scope, "DefaultActions", &world, balancer_arn, &[])?;
@@ -79,8 +78,8 @@ pub(super) fn describe(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     if arns.is_empty() == balancer.is_none() {
         return Err(ApiError::validation("Either a load balancer or listeners must be specified"));
     }
-    if let Some(arn) = balancer.filter(|arn| world.balancer(arn).is_none()) {
-        return Err(ApiError::not_found("LoadBalancerNotFound", arn));
+    if balancer.is_some_and(|arn| world.balancer(arn).is_none()) {
+        return Err(ApiError::not_found("LoadBalancerNotFound"));
     }
     for arn in &arns {
         find(&world, arn)?;
@@ -119,7 +118,7 @@ pub(super) fn modify(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
         None
     };
     let Some(listener) = world.listener_mut(arn) else {
-        return Err(ApiError::not_found("ListenerNotFound", arn));
+        return Err(ApiError::not_found("ListenerNotFound"));
     };
     let held = replaced.map(|actions| std::mem::replace(&mut listener.default_actions, actions));
     let (view, default_rule) = (View::new(listener), listener.default_rule.clone());
@@ -137,7 +136,7 @@ pub(super) fn delete(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
         .listeners
         .iter()
         .position(|listener| listener.arn == arn)
-        .ok_or_else(|| ApiError::not_found("ListenerNotFound", arn))?;
+        .ok_or_else(|| ApiError::not_found("ListenerNotFound"))?;
     world.remove_listener(index);
     world.publish(&lock(&core.troubles));
     Ok(nothing())
@@ -145,7 +144,7 @@ pub(super) fn delete(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
 
 /// The listener with this ARN.
 pub(super) fn find<'a>(world: &'a World, arn: &str) -> Result<&'a Listener, ApiError> {
-    world.listener(arn).ok_or_else(|| ApiError::not_found("ListenerNotFound", arn))
+    world.listener(arn).ok_or_else(|| ApiError::not_found("ListenerNotFound"))
 }
 
 /// What an answer says about a listener.

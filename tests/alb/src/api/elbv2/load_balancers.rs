@@ -32,7 +32,8 @@ pub(super) fn create(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     let tags = tags::parse(scope)?;
     let mut world = lock(&core.world);
     if world.balancers.iter().any(|known| known.name == name) {
-        let message = format!("A load balancer with the name '{name}' exists already");
+        let message =
+            format!("A load balancer with the same name '{name}' exists, but with different settings");
         return Err(ApiError::new("DuplicateLoadBalancerName", message));
     }
     let label = format!("app/{name}/{}", core.id());
@@ -57,12 +58,13 @@ pub(super) fn describe(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     let world = lock(&core.world);
     for name in &names {
         if world.balancers.iter().all(|balancer| balancer.name != *name) {
-            return Err(ApiError::not_found("LoadBalancerNotFound", name));
+            let message = format!("Load balancers '[{name}]' not found");
+            return Err(ApiError::new("LoadBalancerNotFound", message));
         }
     }
     for arn in &arns {
         if world.balancer(arn).is_none() {
-            return Err(ApiError::not_found("LoadBalancerNotFound", arn));
+            return Err(ApiError::not_found("LoadBalancerNotFound"));
         }
     }
     let all = names.is_empty() && arns.is_empty();
@@ -79,7 +81,7 @@ pub(super) fn describe(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
 pub(super) fn describe_attributes(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     let arn = scope.required("LoadBalancerArn")?;
     let world = lock(&core.world);
-    let balancer = world.balancer(arn).ok_or_else(|| ApiError::not_found("LoadBalancerNotFound", arn))?;
+    let balancer = world.balancer(arn).ok_or_else(|| ApiError::not_found("LoadBalancerNotFound"))?;
     Ok(attributes_output(balancer.attributes.clone()))
 }
 
@@ -90,7 +92,7 @@ pub(super) fn modify_attributes(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome 
         .balancers
         .iter_mut()
         .find(|balancer| balancer.arn == arn)
-        .ok_or_else(|| ApiError::not_found("LoadBalancerNotFound", arn))?;
+        .ok_or_else(|| ApiError::not_found("LoadBalancerNotFound"))?;
     let attributes = changed_attributes(scope, &balancer.attributes)?;
     balancer.attributes.clone_from(&attributes);
     world.publish(&lock(&core.troubles));

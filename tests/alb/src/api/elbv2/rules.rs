@@ -28,7 +28,7 @@ pub(super) fn create(core: &Arc<Core>, scope: &Scope<'_>) -> Outcome {
     let listener = find(&world, listener_arn)?;
     let balancer = listener.balancer.clone();
     if listener.rules.iter().any(|rule| rule.priority == priority) {
-        return Err(ApiError::new("PriorityInUse", format!("Priority {priority} is in use")));
+        return Err(ApiError::new("PriorityInUse", format!("Priority '{priority}' is currently in use")));
     }
     let conditions = conditions::parse(scope)?;
     let actions = actions::parse(scope, "Actions", &world, &balancer, &[])?;
@@ -123,7 +123,7 @@ fn no_transforms(scope: &Scope<'_>) -> Result<(), ApiError> {
 }
 
 fn owner<'a>(world: &'a World, arn: &str) -> Result<&'a Listener, ApiError> {
-    world.listener_of_rule(arn).ok_or_else(|| ApiError::not_found("RuleNotFound", arn))
+    world.listener_of_rule(arn).ok_or_else(|| ApiError::not_found("RuleNotFound"))
 }
 
 fn not_default<'a>(listener: &'a Listener, arn: &str) -> Result<&'a Rule, ApiError> {

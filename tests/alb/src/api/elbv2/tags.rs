@@ -132,7 +132,7 @@ fn resources(world: &World, scope: &Scope<'_>) -> Result<Vec<String>, ApiError> 
             _ => return Err(ApiError::validation(format!("'{arn}' is not a valid resource ARN"))),
         };
         if !known {
-            return Err(ApiError::not_found(code, arn));
+            return Err(ApiError::not_found(code));
         }
     }
     Ok(arns)
