@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from moto.elbv2.models import elbv2_backends
+from moto.iam.access_control import CreateAccessKeyFailure, IAMPolicy, PermissionResult, create_access_key
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import run_simple
 
@@ -32,6 +33,9 @@ DESCRIBED = {
     "DescribeTargetGroups": ("TargetGroupArns", "target groups"),
     "DescribeLoadBalancers": ("LoadBalancerArns", "load balancers"),
 }
+# What writes an action that has users sign in with Cognito needs, by pool.
+SIGNS_IN = re.compile(r"(?:Default)?Actions\.member\.\d+\.AuthenticateCognitoConfig\.UserPoolArn")
+LOOKS_AT_POOLS = "cognito-idp:DescribeUserPoolClient"
 FORWARD = re.compile(r"(?:Default)?Actions\.member\.\d+\.ForwardConfig\.")
 
 with open(LEDGER, encoding="utf-8") as ledger:
@@ -132,8 +136,22 @@ def check_regions(form):
             refuse("must be in ARN format", arn=value)
 
 
-def check(form):
-    """Refuses a call where AWS does."""
+def check_sign_in(form, key):
+    """Whoever writes an action for Cognito has to be allowed to look at the pool, as moto's own IAM judges it."""
+    pools = [value for name, value in form.items() if SIGNS_IN.fullmatch(name)]
+    try:
+        policies = [IAMPolicy(policy) for policy in create_access_key(ACCOUNT, "aws", key, {}).collect_policies()]
+    except CreateAccessKeyFailure:
+        # The key of a rehearsal is nobody's, whose rights nobody knows.
+        return
+    for pool in pools:
+        said = [policy.is_action_permitted(LOOKS_AT_POOLS, pool) for policy in policies]
+        if PermissionResult.DENIED in said or PermissionResult.PERMITTED not in said:
+            refuse("describeUserPoolClient")
+
+
+def check(form, key):
+    """Refuses a call, signed with an access key, where AWS does."""
     action = form.get("Action", "")
     (READS if action.startswith("Describe") else CHANGES).take()
     check_regions(form)
@@ -149,6 +167,7 @@ def check(form):
     if action == "ModifyTargetGroupAttributes":
         check_attributes(form)
     check_actions(form)
+    check_sign_in(form, key)
 
 
 class Strict:
@@ -160,9 +179,11 @@ class Strict:
     def __call__(self, environ, start_response):
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = BytesIO(body)
-        if "/elasticloadbalancing/" in environ.get("HTTP_AUTHORIZATION", ""):
+        signed = environ.get("HTTP_AUTHORIZATION", "")
+        if "/elasticloadbalancing/" in signed:
+            key = signed.partition("Credential=")[2].partition("/")[0]
             try:
-                check(dict(parse_qsl(body.decode(), keep_blank_values=True)))
+                check(dict(parse_qsl(body.decode(), keep_blank_values=True)), key)
             except Refused as refused:
                 code, message = map(escape, refused.args)
                 error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
