@@ -26,6 +26,8 @@ pub enum Ending {
     PlanRejected,
     /// The weights found at the start are back.
     RolledBack,
+    /// All traffic is with the fleet that is well.
+    FailedOver,
     /// Somebody else changed the weights or holds the claim.
     ExternalChange,
     /// The weights could not be put back.
@@ -117,6 +119,7 @@ pub enum Call {
 
 /// An execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::struct_excessive_bools)] // Each is a thing of its own that it remembers.
 pub struct Execution {
     /// What it is for.
     pub kind: Kind,
@@ -130,6 +133,12 @@ pub struct Execution {
     pub at: usize,
     /// The stage that it is at.
     pub stage: usize,
+    /// Whether that is interrupted by a recheck.
+    pub recheck: bool,
+    /// What it has set last.
+    pub set: Option<Weights>,
+    /// Where `RollBack` leads instead of back.
+    pub over: Option<Weights>,
     /// Whether `RollBack` has settled and is at it once more.
     pub second_pass: bool,
     /// Whether it has claimed anew, so that this pass is not the last. An invocation that crashes forgets it.
@@ -144,8 +153,8 @@ pub struct Execution {
     pub found: PerRoute<Weights>,
     /// For a restore, whether that is what a finished run has left.
     pub finished: bool,
-    /// Which of its apps `RollBack` claims anew.
-    pub anew: PerApp<bool>,
+    /// Which of its apps have yet to be written.
+    pub to_write: PerApp<bool>,
     /// The claims it read and has not judged.
     pub holders: PerApp<Option<Held>>,
     /// The check that its next write relies on.
@@ -162,6 +171,9 @@ impl Execution {
             call: if matches!(kind, Kind::Restore { .. }) { Call::ReadTags } else { Call::ReadWeights },
             at: 0,
             stage: 0,
+            recheck: false,
+            set: None,
+            over: None,
             second_pass: false,
             again: false,
             then: None,
@@ -169,7 +181,7 @@ impl Execution {
             apps,
             found: START,
             finished: false,
-            anew: [false; MOST_ROUTES],
+            to_write: [false; MOST_ROUTES],
             holders: [None; MOST_ROUTES],
             window: None,
         }
@@ -188,6 +200,14 @@ impl Execution {
         self.second_pass = false;
         self.again = false;
         self.window = None;
+        self.to_write = [false; MOST_ROUTES];
+        // What no later step asks for must not tell states apart.
+        if !matches!(step, Step::SetWeights | Step::CheckMetrics) {
+            (self.set, self.recheck) = (None, false);
+        }
+        if !matches!(step, Step::RollBack) {
+            self.over = None;
+        }
     }
 
     /// Nothing of it is at work any more. What it remembered is of no interest, but for its plan where it

@@ -89,9 +89,37 @@
 //! A foreign write between a check and the write that follows it is overwritten. Nothing can help
 //! that without compare-and-swap; the properties excuse it, and nothing else. Foreign weights that
 //! equal weights of ours cannot be told from ours and are not modelled. Neither are metrics
-//! (`CheckMetrics` may decide either way at any time), the health of fleets (so there is no way to roll
-//! back but to what was found, and `RollBackFailed` stands for `Halted`), probes, and restores that people
-//! start. A stopped execution that comes to an ending of its own in the same moment counts as stopped.
+//! (`CheckMetrics` may decide either way at any time), probes, hooks, and restores that people start. Fleets have no
+//! health: that a rollback leads to the other fleet, or leaves the traffic where it is (`RollBackFailed` stands for
+//! `Halted` as well), may happen at any time where a model says that it may, and from then on where the traffic
+//! belongs is up to people. A stopped execution that comes to an ending of its own in the same moment counts as
+//! stopped.
+//!
+//! # Runs that were seen
+//!
+//! [`replay`] follows a run that was made elsewhere, by what can be seen of it ([`trace`]): functions that begin and
+//! end, stops, endings, and what routes and claims are after every change. What a function reads is not seen, and a
+//! write that changes nothing is not, either. So the model is followed through every state that it may be in, and a
+//! run is refused at the first thing that is possible in none of them, or after which a property does not hold in
+//! one of them. The simulation of this project shows every run of its own to it.
+//!
+//! Where the two are not of one grain:
+//!
+//! * The model reads tags and weights anew before each route, the functions before each lot. What comes in between
+//!   is met by states that have read before it.
+//! * Functions write the routes and the apps of a lot in any order, and the model in theirs: it is led to the one
+//!   that was seen to change.
+//! * A function that fails is, to the model, one that crashes, with its write on the way or without, or one whose
+//!   write is refused for good. What comes next tells which.
+//! * The model ends at once where nothing was claimed. What ships goes through `ReleaseRoutes` then, as it does
+//!   where a hook has refused, and that may change nothing.
+//! * A plan that finds everything as asked ends in the model where it would have claimed.
+//! * The tag `failover:live` is known to the model, but not compared with what was seen: to the model it is weights.
+//!   The same holds for `failover:request` and `failover:release`, of which it knows nothing.
+//! * Time is not compared. That a write of an earlier execution lands after somebody has settled is refused, as it
+//!   is what the model takes for impossible.
+//! * In virtual time nobody removes tags, and no two executions that a person starts run at once. For both there is
+//!   the exhaustive search alone.
 //!
 //! # Where to read on
 //!
@@ -104,7 +132,9 @@ pub mod fences;
 pub mod observer;
 pub mod properties;
 pub mod protocol;
+pub mod replay;
 pub mod state;
 pub mod story;
+pub mod trace;
 pub mod turn;
 pub mod world;

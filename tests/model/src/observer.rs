@@ -2,10 +2,10 @@
 //! past of a state. No execution reads from here.
 
 use crate::execution::{Ending, Execution, Status};
-use crate::world::{ExecutionId, Executions, Flight, MOST_ROUTES, PerRoute, START, Weights};
+use crate::world::{ExecutionId, Executions, Flight, MOST_ROUTES, PerRoute, Weights};
 
-/// The most executions of a model: two, and a restore for each stop.
-pub const MOST_EXECUTIONS: usize = 5;
+/// The most executions of a model, with a restore for each stop.
+pub const MOST_EXECUTIONS: usize = 8;
 
 /// Something that must never happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,7 +52,7 @@ pub struct Observer {
 
 impl Observer {
     /// Before anything has happened.
-    pub fn new(executions: usize) -> Self {
+    pub fn new(executions: usize, start: PerRoute<Weights>) -> Self {
         let mut kin = [Executions::default(); MOST_EXECUTIONS];
         for id in (0..).take(executions) {
             kin[usize::from(id)].insert(ExecutionId(id));
@@ -63,7 +63,7 @@ impl Observer {
             kin,
             wrote: Executions::default(),
             met_foreigner: Executions::default(),
-            settled: START,
+            settled: start,
             committed: Executions::default(),
             unknown: false,
             left_for_dead: Executions::default(),
@@ -145,7 +145,9 @@ impl Observer {
         if !changes {
             return;
         }
-        if self.changed[route].contains(by) {
+        // Where a dead fleet had been found, what was found counts no more.
+        let over = executions[usize::from(by.0)].over.is_some();
+        if self.changed[route].contains(by) && !over {
             self.note(Fault::Interleaved);
         }
         if self.changed_by_foreigner[route].contains(by) && !flight.window.excused {

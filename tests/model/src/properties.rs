@@ -40,7 +40,7 @@ pub fn always() -> Vec<Property<Protocol>> {
             |model: &Protocol, state: &State| {
                 !state.is_quiet()
                     || state.observer.unknown
-                    || (0..model.apps()).all(|app| claim_is_harmless(model, state, app))
+                    || (0..model.apps).all(|app| claim_is_harmless(model, state, app))
             },
         ),
         Property::always("without a foreign writer only a restore is ever overtaken", |_, state: &State| {
@@ -57,7 +57,7 @@ pub fn always() -> Vec<Property<Protocol>> {
             |model: &Protocol, state: &State| {
                 let agree = |app: usize| state.locks[app].live == state.routes[model.routes_of(app).start];
                 let unknown = state.observer.unknown || state.observer.records_unknown;
-                !state.is_quiet() || unknown || (0..model.apps()).all(agree)
+                !state.is_quiet() || unknown || (0..model.apps).all(agree)
             },
         ),
     ]

@@ -9,7 +9,7 @@ use crate::observer::Observer;
 use crate::properties;
 use crate::state::State;
 use crate::turn::{Turn, Verdict, in_flight};
-use crate::world::{ExecutionId, Held, Lock, MOST_ROUTES, PerApp, START, Weights};
+use crate::world::{ExecutionId, FOREIGN, Held, Lock, MOST_ROUTES, PerApp, PerRoute, Weights};
 
 /// Who takes part, and which fences are up.
 #[derive(Clone, Debug)]
@@ -17,8 +17,10 @@ use crate::world::{ExecutionId, Held, Lock, MOST_ROUTES, PerApp, START, Weights}
 pub struct Protocol {
     /// How many routes there are.
     pub routes: usize,
-    /// Whether each is the only one of an app of its own, so that all executions move several apps.
-    pub lockstep: bool,
+    /// How many apps they belong to, each as many as the others. All executions move all apps.
+    pub apps: usize,
+    /// What the routes give at the very start.
+    pub start: PerRoute<Weights>,
     /// The stages of each execution that is started at the beginning.
     pub wants: Vec<Vec<Weights>>,
     /// How many executions may be stopped, restores included.
@@ -31,6 +33,13 @@ pub struct Protocol {
     pub strips: bool,
     /// Whether a write may fail however often it is tried.
     pub refusals: bool,
+    /// What the standby gets to be compared again with a fleet that was left with too little, by list of stages;
+    /// none where no stage is interrupted for that.
+    pub rechecks: Vec<Weights>,
+    /// Where a rollback may lead instead of back, since what it would put back feeds a dead fleet.
+    pub elsewhere: Vec<Weights>,
+    /// Whether a run may leave the traffic to people where it is.
+    pub halts: bool,
     /// The fences.
     pub fences: Fences,
 }
@@ -42,6 +51,12 @@ pub enum Action {
     Turn(ExecutionId),
     /// `CheckMetrics` decides on a rollback.
     RollBack(ExecutionId),
+    /// `CheckMetrics` sets the standby back for a while.
+    Recheck(ExecutionId),
+    /// `CheckMetrics`, or `RollBack`, finds both fleets dead and leaves the traffic where it is.
+    Halt(ExecutionId),
+    /// `RollBack` leads to the fleet that is well.
+    FailOver(ExecutionId, usize),
     /// A write fails however often it is tried.
     Refuse(ExecutionId),
     /// A person stops an execution, or it times out.
@@ -65,14 +80,10 @@ pub enum Action {
 }
 
 impl Protocol {
-    /// How many apps there are.
-    pub const fn apps(&self) -> usize {
-        if self.lockstep { self.routes } else { 1 }
-    }
-
     /// The routes of an app.
-    pub fn routes_of(&self, app: usize) -> std::ops::Range<usize> {
-        if self.lockstep { app..app + 1 } else { 0..self.routes }
+    pub const fn routes_of(&self, app: usize) -> std::ops::Range<usize> {
+        let each = self.routes / self.apps;
+        app * each..(app + 1) * each
     }
 
     /// The stages of an execution; none for a restore.
@@ -83,8 +94,19 @@ impl Protocol {
         }
     }
 
-    /// The weights of the stage that an execution is at.
+    /// What a recheck of an execution gives the standby, where there is any.
+    fn recheck(&self, execution: &Execution) -> Option<Weights> {
+        match execution.kind {
+            Kind::Change { stages } => self.rechecks.get(stages).copied(),
+            Kind::Restore { .. } => None,
+        }
+    }
+
+    /// The weights of the stage that an execution is at, or of the recheck that interrupts it.
     pub fn stage_weights(&self, execution: &Execution) -> Weights {
+        if let Some(recheck) = self.recheck(execution).filter(|_| execution.recheck) {
+            return recheck;
+        }
         self.stages(execution).get(execution.stage).copied().unwrap_or(execution.found[0])
     }
 
@@ -103,7 +125,7 @@ impl Protocol {
 
     /// The routes of some apps.
     pub fn routes_of_apps(&self, apps: &PerApp<bool>) -> impl Iterator<Item = usize> {
-        (0..self.apps()).filter(|app| apps[*app]).flat_map(|app| self.routes_of(app))
+        (0..self.apps).filter(|app| apps[*app]).flat_map(|app| self.routes_of(app))
     }
 
     /// What an execution that is marked as done leaves on all routes; for the restore of one, what that puts back.
@@ -150,6 +172,17 @@ impl Protocol {
         let writes = matches!(execution.call, Call::Write | Call::ClaimAnew);
         if execution.step == Step::CheckMetrics && !waits {
             actions.push(Action::RollBack(id));
+            if self.recheck(execution).is_some() && !execution.recheck {
+                actions.push(Action::Recheck(id));
+            }
+        }
+        let begins_back = execution.step == Step::RollBack && execution.call == Call::ReadTags;
+        if self.halts && (begins_back || execution.step == Step::CheckMetrics && !waits) {
+            actions.push(Action::Halt(id));
+        }
+        if begins_back {
+            let ways = (0..self.elsewhere.len()).filter(|way| execution.over != Some(self.elsewhere[*way]));
+            actions.extend(ways.map(|way| Action::FailOver(id, way)));
         }
         if writes && self.refusals && execution.step != Step::ReleaseRoutes {
             actions.push(Action::Refuse(id));
@@ -178,18 +211,18 @@ impl Model for Protocol {
 
     fn init_states(&self) -> Vec<State> {
         let mut apps = [false; MOST_ROUTES];
-        apps[..self.apps()].fill(true);
+        apps[..self.apps].fill(true);
         let executions = (0..self.wants.len()).map(|stages| Execution::new(Kind::Change { stages }, apps));
         vec![State {
-            routes: START,
-            locks: START.map(|live| Lock { claim: None, live }),
+            routes: self.start,
+            locks: self.start.map(|live| Lock { claim: None, live }),
             executions: executions.collect(),
             strays: Vec::new(),
             stops_left: self.stops,
             crashes_left: self.crashes,
             foreigner_left: self.foreigner,
             strips_left: self.strips,
-            observer: Observer::new(self.wants.len()),
+            observer: Observer::new(self.wants.len(), self.start),
         }]
     }
 
@@ -203,7 +236,7 @@ impl Model for Protocol {
         }
         if state.strips_left {
             let claimed = |app: &usize| state.locks[*app].claim.is_some();
-            actions.extend((0..self.apps()).filter(claimed).map(Action::Strip));
+            actions.extend((0..self.apps).filter(claimed).map(Action::Strip));
         }
     }
 
@@ -213,6 +246,9 @@ impl Model for Protocol {
         match action {
             Action::Turn(id) => turn(&mut state, id).take(),
             Action::RollBack(id) => turn(&mut state, id).check_metrics(Verdict::RollBack),
+            Action::Recheck(id) => turn(&mut state, id).check_metrics(Verdict::Recheck),
+            Action::Halt(id) => turn(&mut state, id).halt(),
+            Action::FailOver(id, way) => turn(&mut state, id).fail_over(self.elsewhere[way]),
             Action::Refuse(id) => turn(&mut state, id).is_refused(),
             Action::Stop(id) => state.stop(id),
             Action::Die(id) => {
@@ -232,7 +268,7 @@ impl Model for Protocol {
                 state.land(&flight);
             }
             Action::Lose(stray) => drop(state.strays.remove(stray)),
-            Action::Foreign(route) => state.land_foreign(route),
+            Action::Foreign(route) => state.land_foreign(route, FOREIGN),
             Action::Unseen(id) => turn(&mut state, id).histories_are_unseen(),
             Action::Strip(app) => state.strip(app),
         }

@@ -2,9 +2,7 @@
 
 use crate::execution::{Call, Ending, Execution, Kind, Status, Step};
 use crate::observer::Observer;
-use crate::world::{
-    ExecutionId, FOREIGN, Flight, Held, Lock, MOST_ROUTES, PerApp, PerRoute, Weights, Window, Write,
-};
+use crate::world::{ExecutionId, Flight, Held, Lock, MOST_ROUTES, PerApp, PerRoute, Weights, Window, Write};
 
 /// Routes, executions, and what may still happen to them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -96,9 +94,9 @@ impl State {
     }
 
     /// The foreign writer writes.
-    pub fn land_foreign(&mut self, route: usize) {
+    pub fn land_foreign(&mut self, route: usize, weights: Weights) {
         self.foreigner_left = false;
-        self.routes[route] = FOREIGN;
+        self.routes[route] = weights;
         self.observer.foreigner_landed(route, &self.executions);
         // A check that has yet to read the weights sees the foreign ones and is not excused.
         let own = self.executions.iter_mut().filter(|execution| execution.is_writing_weights());

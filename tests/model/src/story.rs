@@ -16,7 +16,7 @@ pub fn tell(protocol: &Protocol, path: Path<State, Action>) -> String {
         let what = describe(state, (*action)?);
         let routes: Vec<_> =
             after.routes[..protocol.routes].iter().map(|w| format!("{:>3} %", w.0)).collect();
-        let locks: Vec<_> = after.locks[..protocol.apps()].iter().map(describe_lock).collect();
+        let locks: Vec<_> = after.locks[..protocol.apps].iter().map(describe_lock).collect();
         Some(format!("  {what:<58} {} | {}\n", routes.join(", "), locks.join(", ")))
     });
     lines.collect()
@@ -32,6 +32,9 @@ fn describe(state: &State, action: Action) -> String {
             }
         }
         Action::RollBack(id) => format!("{id:?} CheckMetrics: roll back"),
+        Action::Recheck(id) => format!("{id:?} CheckMetrics: recheck"),
+        Action::Halt(id) => format!("{id:?} {:?}: halt", state.execution(id).step),
+        Action::FailOver(id, way) => format!("{id:?} RollBack: over, by way {way}"),
         Action::Refuse(id) => {
             format!("{id:?} {:?}: the write fails for good", state.execution(id).step)
         }

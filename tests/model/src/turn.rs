@@ -18,6 +18,8 @@ pub enum Verdict {
     Advance,
     /// The release is not well.
     RollBack,
+    /// The standby is set back for a while, to be compared again.
+    Recheck,
 }
 
 /// The turn of one execution.
@@ -105,7 +107,8 @@ impl Turn<'_> {
     pub(crate) fn release_then(&mut self, ending: Ending) {
         self.me_mut().then = Some(ending);
         self.go(Step::ReleaseRoutes);
-        let settled = matches!(ending, Ending::Success | Ending::RolledBack | Ending::Restored);
+        let settled =
+            matches!(ending, Ending::Success | Ending::RolledBack | Ending::FailedOver | Ending::Restored);
         if !settled && self.protocol.fences.settle_before_release {
             self.wait();
         }
@@ -170,7 +173,7 @@ pub fn in_flight(protocol: &Protocol, state: &State, id: ExecutionId) -> Flight 
             let reached = if for_all { Reached::Done } else { Reached::Restored };
             Write::Tags { reached, live: found(to) }
         }
-        (Step::RollBack, _) => Write::Weights(execution.found[to]),
+        (Step::RollBack, _) => Write::Weights(execution.over.unwrap_or(execution.found[to])),
         _ if !fences.release_leaves_a_trace => Write::Removal,
         _ => {
             let left = execution.then == Some(Ending::RollBackFailed);

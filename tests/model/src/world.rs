@@ -10,13 +10,17 @@ use failover::model::hold::Reached;
 pub struct Weights(pub u8);
 
 /// The weights of the routes at the very start: somebody may have set them one by one.
-pub const START: PerRoute<Weights> = [Weights(0), Weights(30)];
+pub const START: PerRoute<Weights> = {
+    let mut start = [Weights(0); MOST_ROUTES];
+    start[1] = Weights(30);
+    start
+};
 
 /// What the foreign writer writes. No execution ever writes it, unless it found it.
 pub const FOREIGN: Weights = Weights(33);
 
-/// The most routes of a model; a fixed number makes a state cheap to copy.
-pub const MOST_ROUTES: usize = 2;
+/// The most routes of a model; a fixed number makes a state cheap to copy. A trace may have more.
+pub const MOST_ROUTES: usize = if cfg!(feature = "traces") { 8 } else { 2 };
 
 /// A value for each route.
 pub type PerRoute<T> = [T; MOST_ROUTES];

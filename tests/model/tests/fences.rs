@@ -19,9 +19,9 @@ fn world(fence: &str) -> Protocol {
         "settle_after_claim" | "claim_retry_settles" => Protocol { stops: 1, crashes: 1, ..quiet() },
         "failed_restore_is_left" => Protocol { stops: 1, refusals: true, ..quiet() },
         "settle_before_release" => Protocol { stops: 1, crashes: 1, refusals: true, ..quiet() },
-        "swap_marks_done" => Protocol { routes: 2, lockstep: true, stops: 1, ..alone() },
+        "swap_marks_done" => Protocol { routes: 2, apps: 2, stops: 1, ..alone() },
         "claim_keeps_done" | "restore_speaks_for_one_app" => {
-            Protocol { routes: 2, lockstep: true, stops: 2, ..alone() }
+            Protocol { routes: 2, apps: 2, stops: 2, ..alone() }
         }
         "anew_looks_at_self" => Protocol { routes: 2, stops: 2, strips: true, ..alone() },
         "anew_settles" => Protocol { stops: 1, crashes: 1, ..alone() },

@@ -55,7 +55,7 @@ fn a_stop_with_two_routes() {
 
 #[test]
 fn a_stop_with_two_apps() {
-    check("a stop, two apps", Protocol { routes: 2, lockstep: true, stops: 1, ..quiet() });
+    check("a stop, two apps", Protocol { routes: 2, apps: 2, stops: 1, ..quiet() });
 }
 
 #[test]
@@ -65,10 +65,7 @@ fn tags_that_are_removed() {
 
 #[test]
 fn tags_that_are_removed_of_one_of_two_apps() {
-    check(
-        "removed tags, two apps",
-        Protocol { routes: 2, lockstep: true, stops: 1, strips: true, ..alone() },
-    );
+    check("removed tags, two apps", Protocol { routes: 2, apps: 2, stops: 1, strips: true, ..alone() });
 }
 
 #[test]
@@ -84,11 +81,24 @@ fn a_restore_that_is_stopped_too_with_two_routes() {
 
 #[test]
 fn a_restore_that_is_stopped_too_with_two_apps() {
-    check("two apps, two stops, one shift", Protocol { routes: 2, lockstep: true, stops: 2, ..alone() });
+    check("two apps, two stops, one shift", Protocol { routes: 2, apps: 2, stops: 2, ..alone() });
 }
 
 #[test]
 fn a_shift_and_another_with_other_stages() {
     let wants = vec![vec![Weights(10), Weights(100)], vec![Weights(50)]];
     check("other stages, a stop, a crash", Protocol { wants, stops: 1, crashes: 1, ..quiet() });
+}
+
+#[test]
+fn rechecks() {
+    let rechecks = vec![Weights(10), Weights(10)];
+    let wants = vec![vec![Weights(50), Weights(100)], vec![Weights(100)]];
+    check("rechecks, a stop, a crash", Protocol { wants, rechecks, stops: 1, crashes: 1, ..quiet() });
+}
+
+#[test]
+fn a_fleet_that_dies() {
+    let elsewhere = vec![Weights(0), Weights(100)];
+    check("a fleet that dies, a stop", Protocol { elsewhere, halts: true, stops: 1, ..quiet() });
 }

@@ -9,6 +9,7 @@ mod words;
 pub(crate) use limits::Limits;
 
 use failover::model::hold::Held;
+use model::replay::replay;
 use scenario::Action;
 
 use crate::plot::Incident;
@@ -24,10 +25,13 @@ pub struct Broken {
     pub found: String,
 }
 
+/// The name of the check that follows the model.
+pub const OF_MODEL: &str = "every step is one of the model";
+
 type Check = fn(&Scene<'_>) -> Option<String>;
 
 /// Every check by its name.
-pub(crate) const CHECKS: [(&str, Check); 10] = [
+pub(crate) const CHECKS: [(&str, Check); 11] = [
     ("what is drawn can be run", understood),
     ("it ends in time", limits::ends),
     ("it changes weights no more often than its plan", limits::changes),
@@ -38,6 +42,7 @@ pub(crate) const CHECKS: [(&str, Check); 10] = [
     ("weights that somebody else has set stand", foreign_weights),
     ("no claim is left", claims),
     ("others are left alone", others),
+    (OF_MODEL, of_model),
 ];
 
 /// Everything that does not hold.
@@ -98,6 +103,13 @@ fn claims(scene: &Scene<'_>) -> Option<String> {
 fn claim(scene: &Scene<'_>, app: &App) -> Option<String> {
     let claim = scene.cloud.alb.tags(app.lock()).get("failover:claim").cloned();
     claim.filter(|claim| !Held::parse(claim).reached.is_over())
+}
+
+/// What was seen is something that the model of claims, stops and restores does, and what holds in it holds here.
+fn of_model(scene: &Scene<'_>) -> Option<String> {
+    let trace = &scene.report.trace;
+    let refused = replay(trace).err()?;
+    Some(format!("step {} of {}: {}", refused.at + 1, trace.seen.len(), refused.why))
 }
 
 fn others(scene: &Scene<'_>) -> Option<String> {

@@ -18,6 +18,7 @@ use crate::draw::{between, chance};
 use crate::faults::Faults;
 use crate::lie::{self, Lie};
 use crate::plot::Plot;
+use crate::seen::Watched;
 use crate::site::Site;
 use crate::world::{World, lock};
 
@@ -81,6 +82,7 @@ pub struct Cloud {
     /// The weights that a function has asked for last.
     pub(crate) written: Mutex<Option<[u32; 2]>>,
     pub(crate) rng: Mutex<SmallRng>,
+    pub(crate) seen: Mutex<Watched>,
 }
 
 impl std::fmt::Debug for Cloud {
@@ -191,6 +193,7 @@ impl Cloud {
         };
         if WRITES.contains(&action) {
             self.look();
+            self.note_write();
         }
         tokio::time::sleep(Duration::from_secs_f64(latency / 2.0)).await;
         let answer = answered.map_err(|_| {

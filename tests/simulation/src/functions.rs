@@ -20,6 +20,7 @@ use crate::cloud::{Cloud, Wire};
 use crate::draw::{between, chance, generator};
 use crate::kinds::HOOK;
 use crate::machine::{Answer, Failure};
+use crate::seen::BY;
 
 /// What stands for `${NAME}` in the definition. There are no probes.
 pub const SUBSTITUTIONS: [(&str, &str); 15] = [
@@ -126,12 +127,15 @@ impl Functions {
     }
 
     /// Invokes one. What is waited for no longer still goes on to its own time-out.
-    pub fn invoke(self: &Rc<Self>, name: &str, payload: String) -> Answer {
+    pub fn invoke(self: &Rc<Self>, execution: &str, name: &str, payload: String) -> Answer {
         let (answer, answered) = tokio::sync::oneshot::channel();
         let (functions, name) = (Rc::clone(self), name.to_owned());
-        tokio::task::spawn_local(async move {
-            let _ = answer.send(functions.run(&name, &payload).await);
-        });
+        let invoked = self.cloud.note_invoked(execution, &name);
+        tokio::task::spawn_local(BY.scope(execution.to_owned(), async move {
+            let answered = functions.run(&name, &payload).await;
+            functions.cloud.note_answer(invoked, answered.as_ref().ok().map(String::as_str));
+            let _ = answer.send(answered);
+        }));
         Box::pin(async move { answered.await.unwrap_or_else(|_| Err(crashed())) })
     }
 

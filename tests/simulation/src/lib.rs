@@ -29,6 +29,7 @@ pub mod measured;
 pub mod play;
 pub mod plot;
 pub mod run;
+mod seen;
 pub mod site;
 pub mod smallest;
 pub mod world;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use model::trace::Trace;
 use serde_json::{Value, json};
 use tokio::task::LocalSet;
 
@@ -87,6 +88,8 @@ pub struct Report {
     pub history: String,
     /// How often functions have called each API.
     pub calls: BTreeMap<String, usize>,
+    /// What the model is shown of it.
+    pub trace: Trace,
 }
 
 impl Report {
@@ -202,6 +205,9 @@ impl Stage {
         let cloud = Arc::new(Cloud::build(plot.clone(), &region).await);
         let before = Before { rules: cloud.rules().await, neighbour: of_neighbour(&cloud) };
         cloud.alb.refill();
+        // In scenarios people restore by hand and remove tags, of which the replay knows nothing.
+        let watched = if plot.scenario.is_some() { 0 } else { plot.inputs.len() };
+        cloud.watch((0..watched).map(|number| format!("{ARN}{number}-0")).collect());
         let config = functions::config(&self.base, &cloud, &region);
         let functions = Functions::deploy(&config, Arc::clone(&cloud), plot.seed);
         for (after, incident) in plot.incidents.clone() {
@@ -225,6 +231,7 @@ impl Stage {
                 let stop =
                     if plot.scenario.is_some() { play::stop(&plot, number, again) } else { stops.next() };
                 ended = self.execute(&cloud, &functions, &input, stop, (&mut run, &mut history)).await;
+                cloud.note_end(&run.execution, format!("{ARN}{number}-{}", again + 1), &ended);
                 seconds = began.elapsed().as_secs_f64();
                 if again == 0 {
                     stages = *cloud.stages.borrow();
@@ -285,7 +292,7 @@ impl Stage {
             history: Vec::new(),
         };
         lock(&cloud.executions).insert(arn.clone(), running);
-        let invoke = |name: &str, payload: String| -> Answer { functions.invoke(name, payload) };
+        let invoke = |name: &str, payload: String| -> Answer { functions.invoke(&arn, name, payload) };
         let rng = generator(cloud.plot.seed, &arn);
         let started = format!("{began:.3}");
         let kept = std::mem::take(history);
@@ -383,6 +390,7 @@ fn report(plot: Plot, cloud: &Cloud, ended: &Ended, seconds: f64, until: i64, hi
         broken: Vec::new(),
         history: history.text,
         calls: cloud.faults.calls(),
+        trace: cloud.trace(),
         plot,
     }
 }

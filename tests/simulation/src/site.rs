@@ -93,6 +93,7 @@ impl Cloud {
             stages: watch::Sender::new(0),
             written: Mutex::default(),
             rng: Mutex::new(generator(seed, "cloud")),
+            seen: Mutex::default(),
             plot,
         };
         let name = cloud.plot.setup.balancer.clone().unwrap_or_else(|| "shop".to_owned());
@@ -245,6 +246,7 @@ impl Cloud {
         self.meanwhile();
         self.ask(action, &borrowed(&fields)).await;
         self.look();
+        self.note_write();
     }
 
     /// All rules as the balancer shows them, without the weights.

@@ -41,7 +41,12 @@ impl Turn<'_> {
             Call::ReadWeights => {
                 self.forget_holders();
                 let may_claim = !fences.weights_before_claim || self.weights_are_as_found();
-                if may_claim { self.next(Call::Write) } else { self.refuse() }
+                if may_claim {
+                    self.write_all_apps();
+                    self.next(Call::Write);
+                } else {
+                    self.refuse();
+                }
             }
             Call::Write => {
                 self.land();
@@ -83,7 +88,7 @@ impl Turn<'_> {
         }
     }
 
-    pub(super) fn refuse(&mut self) {
+    pub(crate) fn refuse(&mut self) {
         self.forget_holders();
         let me = self.me_mut();
         me.then = Some(Ending::PlanRejected);
@@ -103,7 +108,7 @@ impl Turn<'_> {
         let mut left = [false; MOST_ROUTES];
         let mut found = self.me().found;
         let mut reached = Vec::new();
-        for (app, held) in holders.into_iter().enumerate().take(self.protocol.apps()) {
+        for (app, held) in holders.into_iter().enumerate().take(self.protocol.apps) {
             let Some((of, at)) = self.recorded_by(app, held) else { continue };
             left[app] = true;
             reached.push((at, of));
@@ -174,7 +179,7 @@ impl Turn<'_> {
             Call::ReadTags => {
                 self.state.open_window(self.id);
                 if self.may_claim_for_restore() {
-                    self.me_mut().at = self.my_apps().next().unwrap_or(0);
+                    self.write_all_apps();
                     self.look_at_self_before(Call::Write);
                 } else {
                     self.release_then(Ending::ExternalChange);

@@ -12,7 +12,7 @@ impl Turn<'_> {
         if self.me().call == Call::ReadTags {
             self.state.open_window(self.id);
             let unfenced = !self.protocol.fences.swap_checks_claim;
-            self.me_mut().at = self.my_apps().next().unwrap_or(0);
+            self.write_all_apps();
             if unfenced || self.all_hold(Hold::Own) {
                 self.next(Call::Write);
             } else if self.none_is_lost() {
@@ -37,7 +37,7 @@ impl Turn<'_> {
             let unfenced = !self.protocol.fences.release_checks_claim;
             let is_held =
                 |app: &usize| self.state.locks[*app].claim.is_some_and(|held| !held.reached.is_over());
-            let mut apps = 0..self.protocol.apps();
+            let mut apps = 0..self.protocol.apps;
             let mine = apps.find(|app| self.hold(*app).is_held() || unfenced && is_held(app));
             if let Some(app) = mine {
                 self.state.open_window(self.id);

@@ -4,12 +4,12 @@ use failover::model::hold::{self, Hold};
 
 use super::{Turn, Verdict};
 use crate::execution::{Call, Ending, Kind, Status, Step};
-use crate::world::{ExecutionId, Held, PerApp, PerRoute, START, Weights};
+use crate::world::{ExecutionId, Held, MOST_ROUTES, PerApp, PerRoute, Weights};
 
 impl Turn<'_> {
     pub(super) fn set_weights(&mut self) {
         let fences = self.protocol.fences;
-        let target = [self.protocol.stage_weights(self.me()); 2];
+        let target = [self.protocol.stage_weights(self.me()); MOST_ROUTES];
         match self.me().call {
             // Without its claim it does not go on, but back.
             Call::ReadTags if fences.stripped_goes_back && self.some_is_stripped() => self.go(Step::RollBack),
@@ -33,11 +33,20 @@ impl Turn<'_> {
     /// A poll: weights that are not the stage's end the run, and the verdict may be either.
     pub(crate) fn check_metrics(&mut self, verdict: Verdict) {
         let stage = self.protocol.stage_weights(self.me());
-        if self.weights_are([stage; 2]) || !self.protocol.fences.drift_check {
+        if self.weights_are([stage; MOST_ROUTES]) || !self.protocol.fences.drift_check {
             match verdict {
                 Verdict::RollBack => self.go(Step::RollBack),
+                Verdict::Recheck => {
+                    self.me_mut().recheck = true;
+                    self.go(Step::SetWeights);
+                }
+                // One that has cleared the standby only takes up the stage again.
+                Verdict::Advance if self.me().recheck => {
+                    self.me_mut().recheck = false;
+                    self.go(Step::SetWeights);
+                }
                 Verdict::Advance if self.protocol.is_last_stage(self.me()) => {
-                    let at_its_weights = self.weights_are([stage; 2]);
+                    let at_its_weights = self.weights_are([stage; MOST_ROUTES]);
                     self.state.observer.passed_last_stage(self.id, at_its_weights);
                     self.go(Step::SwapRoles);
                 }
@@ -52,9 +61,21 @@ impl Turn<'_> {
         }
     }
 
+    /// Nothing is better than where the traffic is: it is left to people.
+    pub(crate) fn halt(&mut self) {
+        self.state.observer.unknown = true;
+        self.release_then(Ending::RollBackFailed);
+    }
+
+    /// What is to be put back feeds a dead fleet. From now on it is up to people where the traffic belongs.
+    pub(crate) fn fail_over(&mut self, to: Weights) {
+        (self.state.observer.unknown, self.state.observer.records_unknown) = (true, true);
+        self.me_mut().over = Some(to);
+    }
+
     pub(super) fn roll_back(&mut self) {
         let fences = self.protocol.fences;
-        let target = self.me().found;
+        let target = self.me().over.map_or(self.me().found, |over| [over; MOST_ROUTES]);
         match self.me().call {
             Call::ReadTags => self.check_claims_back(!fences.roll_back_checks_claim),
             Call::LookAtSelfFirst => {
@@ -64,7 +85,7 @@ impl Turn<'_> {
             Call::ClaimAnew => {
                 self.land();
                 let at = self.me().at;
-                self.me_mut().anew[at] = false;
+                self.me_mut().to_write[at] = false;
                 self.next_anew();
             }
             Call::ReadWeights => {
@@ -86,7 +107,7 @@ impl Turn<'_> {
         if unfenced || !anew.contains(&true) {
             self.next(Call::ReadWeights);
         } else if self.none_is_lost() {
-            self.me_mut().anew = anew;
+            self.me_mut().to_write = anew;
             self.look_at_self_before(Call::ClaimAnew);
             self.next_anew();
         } else {
@@ -99,7 +120,7 @@ impl Turn<'_> {
             return;
         }
         self.me_mut().again = self.protocol.fences.anew_settles;
-        match self.me().anew.iter().position(|anew| *anew) {
+        match self.me().to_write.iter().position(|left| *left) {
             Some(app) => self.me_mut().at = app,
             None => self.next(Call::ReadWeights),
         }
@@ -166,12 +187,14 @@ impl Turn<'_> {
         self.me_mut().window = None;
         match self.me().step {
             Step::SetWeights => {
+                self.me_mut().set = Some(self.protocol.stage_weights(self.me()));
                 self.go(Step::CheckMetrics);
                 self.bake();
             }
             _ if self.me().again => self.wait(),
             _ if !self.me().second_pass && self.protocol.fences.second_pass => self.wait(),
             _ if self.me().is_restore() => self.go(Step::SwapRoles),
+            _ if self.me().over.is_some() => self.release_then(Ending::FailedOver),
             _ => self.release_then(Ending::RolledBack),
         }
     }
@@ -199,20 +222,21 @@ impl Turn<'_> {
     /// What the run last wrote (at first, what it found), or this stage's own weights.
     fn may_hold_before_set(&self, route: usize, weights: Weights) -> bool {
         let me = self.me();
-        let stages = self.protocol.stages(me);
-        let last = me.stage.checked_sub(1).map_or(me.found[route], |stage| stages[stage]);
-        weights == last || weights == stages[me.stage]
+        weights == me.set.unwrap_or(me.found[route]) || weights == self.protocol.stage_weights(me)
     }
 
     /// What the run found, or may have written; for a restore, anything that one of ours may have.
     fn may_hold_before_roll_back(&self, route: usize, weights: Weights) -> bool {
         let me = self.me();
         let written = if me.is_restore() {
-            weights == START[route] || self.protocol.wants.iter().flatten().any(|stage| *stage == weights)
+            weights == self.protocol.start[route]
+                || self.protocol.wants.iter().flatten().any(|stage| *stage == weights)
         } else {
             self.protocol.stages(me)[..=me.stage].contains(&weights)
         };
-        written || weights == me.found[route]
+        let elsewhere =
+            self.protocol.rechecks.contains(&weights) || self.protocol.elsewhere.contains(&weights);
+        written || elsewhere || weights == me.found[route]
     }
 
     fn weights_are(&self, target: PerRoute<Weights>) -> bool {
@@ -257,11 +281,19 @@ impl Turn<'_> {
         }
     }
 
+    /// All my apps are to be written, beginning with the first.
+    pub(super) fn write_all_apps(&mut self) {
+        let me = self.me_mut();
+        me.to_write = me.apps;
+        me.at = me.apps.iter().position(|mine| *mine).unwrap_or(0);
+    }
+
     /// Goes on to my next app, if there is one.
     pub(super) fn next_app(&mut self) -> bool {
-        let at = self.me().at;
-        let next = self.my_apps().find(|app| *app > at);
-        self.me_mut().at = next.unwrap_or(at);
+        let me = self.me_mut();
+        me.to_write[me.at] = false;
+        let next = me.to_write.iter().position(|left| *left);
+        me.at = next.unwrap_or(me.at);
         next.is_some()
     }
 }
