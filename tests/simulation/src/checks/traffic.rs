@@ -12,7 +12,9 @@ const FOR_MINUTES: usize = 8;
 const OF_REQUESTS: u32 = 300;
 
 pub(super) fn success_on_an_ill_fleet(scene: &Scene<'_>) -> Option<String> {
-    if scene.ended.is_err() || scene.is_a_persons_restore() {
+    // A run that has found nothing to do says nothing of fleets.
+    let nothing = scene.report.said["status"] == "unchanged";
+    if scene.ended.is_err() || nothing || scene.is_a_persons_restore() {
         return None;
     }
     scene.cloud.worlds.iter().find_map(|world| {
