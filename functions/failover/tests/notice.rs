@@ -323,6 +323,41 @@ fn a_rollback_that_does_not_get_through_pages_while_it_is_tried() {
     }
 }
 
+/// Words of the IAM guide, "Troubleshoot access denied error messages", and of the balancer about Cognito.
+#[test]
+fn a_right_that_is_missing_is_named_with_what_to_do_at_once() {
+    let user = "User: arn:aws:sts::123456789012:assumed-role/failover-roll-back/failover-roll-back is not authorized to";
+    for (says, right) in [
+        (
+            format!(
+                "{user} perform: elasticloadbalancing:ModifyRule on resource: arn:rule because no identity-based policy"
+            ),
+            "elasticloadbalancing:ModifyRule",
+        ),
+        ("User is not authorized to perform 'describeUserPoolClient'".to_owned(), "describeUserPoolClient"),
+    ] {
+        let error =
+            json!({ "errorMessage": format!("AWS answered AccessDenied while changing rule 10: {says}") });
+        let request = json!({
+            "execution": ARN, "input": { "app": "web" }, "plan": shift(), "progress": null, "ended": null,
+            "stuck": { "Error": "AwsRefused", "Cause": error.to_string() },
+        });
+        let request: NoticeRequest = serde_json::from_value(request).unwrap();
+        let notice = notice(&request, "2026-11-22T10:20:00Z".parse().unwrap()).unwrap();
+        assert!(notice.event.pages);
+        let text = notice.text;
+        let missing = format!(
+            "could not be put back so far, since the right {right} is missing. The last attempt failed"
+        );
+        let (weights, given) =
+            (text.find("Put the weights back by hand"), text.find(&format!("the right {right} again")));
+        assert!(
+            text.contains(&missing) && text.contains(&says) && weights < given && weights.is_some(),
+            "{text}"
+        );
+    }
+}
+
 /// Whoever starts a failback does so because something is wrong where it goes back to.
 #[test]
 fn a_failback_that_is_rolled_back_pages() {

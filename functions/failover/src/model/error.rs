@@ -20,7 +20,8 @@ pub enum Kind {
     Unhealthy,
     /// AWS did not answer, throttled or failed: the same call may succeed later, so it is retried.
     AwsUnavailable,
-    /// AWS refused the call (permissions, a resource that is gone): trying again does not help.
+    /// AWS refused the call (permissions, a resource that is gone): trying again does not help before somebody has
+    /// mended it.
     AwsRefused,
     /// A request that the state machine itself sent was not understood: a defect, or two versions
     /// of the project side by side.

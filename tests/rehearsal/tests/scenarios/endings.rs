@@ -1,16 +1,18 @@
 //! What is left behind when a state of the run fails.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use alb::{Behaviour, CallInfo, Intercept};
-use anyhow::{Result, ensure};
-use rehearsal::{App, Forward, Ground, RouteKind, Site, tool};
+use anyhow::{Context, Result, ensure};
+use rehearsal::{App, Event, Forward, Ground, RouteKind, Site, tool};
 use serde_json::json;
 
 use crate::support::{RATE, check_failure, check_traffic, check_weights, input, path};
 
+/// In the words of the IAM guide, "Troubleshoot access denied error messages".
 fn denied() -> Intercept {
-    Intercept::Error { status: 403, code: "AccessDenied".into(), message: "not allowed".into() }
+    let message = "User: arn:aws:sts::000000000000:assumed-role/roll-back/roll-back is not authorized to perform: \
+                   elasticloadbalancing:ModifyRule because no identity-based policy allows the \
+                   elasticloadbalancing:ModifyRule action";
+    Intercept::Error { status: 403, code: "AccessDenied".into(), message: message.into() }
 }
 
 /// Whether a call is of this action and names this app's routes or target groups.
@@ -22,50 +24,59 @@ fn about(app: &App<'_>, action: &'static str) -> impl Fn(&CallInfo<'_>) -> bool 
     }
 }
 
-pub async fn a_rollback_that_fails_says_what_to_type(ground: &Ground) -> Result<()> {
+pub async fn a_rollback_that_is_refused_says_what_to_type(ground: &Ground) -> Result<()> {
     let site = Site::new(ground, "stuck").await?;
     let routes = [RouteKind::SignedInHost, RouteKind::Default];
     let app = site.app("stuck", &routes, Forward::Weighted([100, 0])).await?;
     let traffic = app.traffic(RATE);
     let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": [30, 100] }))).await?;
     execution.until_stage(1).await?;
+    let first_call = ground.alb.calls_len();
     app.set(1, Behaviour::Errors { share: 1.0 });
-    // From here on the Lambdas may write nothing; a person with the AWS CLI may.
-    let cli_only = std::sync::Arc::new(AtomicUsize::new(0));
-    let (rule, listener, gate) = (about(&app, "ModifyRule"), about(&app, "ModifyListener"), cli_only.clone());
-    ground
-        .fail(move |call| ((rule(call) || listener(call)) && gate.load(Ordering::Relaxed) == 0).then(denied));
-    let ended = execution.finish().await?;
-    let cause = check_failure(&ended, "RollBackFailed")?;
-    ensure!(
-        ended.path
-            == path(
-                1,
-                &[
-                    "RollBack",
-                    "Settle",
-                    "IsSettled",
-                    "ReleaseRoutes",
-                    "SendEndNotice",
-                    "HowItEnded",
-                    "NeedsOperator"
-                ]
-            ),
-        "{:?}",
-        ended.path
-    );
+    // From here on the Lambdas, which name themselves, may write nothing; a person with the AWS CLI may.
+    let (rule, listener) = (about(&app, "ModifyRule"), about(&app, "ModifyListener"));
+    ground.fail(move |call| ((rule(call) || listener(call)) && call.application.is_some()).then(denied));
+    execution.until(|event| *event == Event::Entered("RollBackOn".into())).await?;
     check_weights(&app, [70, 30]).await?;
+    let calls = ground.alb.calls_since(first_call);
+    let notice = calls.iter().filter(|call| call.action == "Publish").find(|call| {
+        call.parameter("Subject") == Some("[ACT NOW] stuck: shift cannot be rolled back so far")
+    });
+    let notice = notice.and_then(|call| call.parameter("Message")).context("nobody was told")?;
+    for line in
+        ["TRAFFIC   ", "USERS     perhaps harmed", "WHY       ", "DO        Put the weights back by hand"]
+    {
+        ensure!(notice.contains(line), "no {line} in {notice}");
+    }
+    ensure!(notice.contains("since the right elasticloadbalancing:ModifyRule is missing"), "{notice}");
 
-    // Typed as printed, the command puts the weights back.
-    cli_only.store(1, Ordering::Relaxed);
-    let command = cause.split_once("Put them back by hand:\n").map(|(_, command)| command.to_owned());
-    let command = command.ok_or_else(|| anyhow::anyhow!("no command in {cause}"))?;
-    let aws = tool("aws");
+    // Typed as printed, the commands put the weights back, and the run ends once it finds them.
+    let commands: Vec<&str> = notice.lines().map(str::trim).filter(|line| line.starts_with("aws ")).collect();
+    ensure!(commands.len() == routes.len(), "{notice}");
+    let (aws, commands) = (tool("aws"), commands.join("\n"));
     let output = rehearsal::aim(&mut tokio::process::Command::new("sh"), &ground.alb.endpoint())
-        .args(["-ec", &format!("aws() {{ '{}' \"$@\"; }}; {command}", aws.display())])
+        .args(["-ec", &format!("aws() {{ '{}' \"$@\"; }}; {commands}", aws.display())])
         .output()
         .await?;
-    ensure!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "{commands}: {}", String::from_utf8_lossy(&output.stderr));
+    check_weights(&app, [100, 0]).await?;
+    let ended = execution.finish().await?;
+    check_failure(&ended, "RolledBack")?;
+    let end = [
+        "RollBack",
+        "SendStuckNotice",
+        "RollBackOn",
+        "Settle",
+        "IsSettled",
+        "RollBack",
+        "Settle",
+        "IsSettled",
+        "ReleaseRoutes",
+        "SendEndNotice",
+        "HowItEnded",
+        "Failed",
+    ];
+    ensure!(ended.path == path(1, &end), "{:?}", ended.path);
     check_weights(&app, [100, 0]).await?;
     check_traffic(&traffic, 0).await
 }

@@ -1,13 +1,12 @@
 //! What becomes of a run that is stopped: real stop calls, and the rule that starts a `restore`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use alb::{Behaviour, CallInfo, Intercept};
 use anyhow::{Context, Result, bail, ensure};
 use futures_util::future::try_join_all;
-use rehearsal::{App, Ended, Event, Forward, Ground, RouteKind, STACK, Site};
+use rehearsal::{App, Event, Forward, Ground, RouteKind, STACK, Site};
 use serde_json::json;
 
 use crate::support::{
@@ -180,47 +179,10 @@ pub async fn a_restore_that_is_stopped_is_restored(ground: &Ground) -> Result<()
     Ok(())
 }
 
-fn restore_path() -> Vec<String> {
+pub fn restore_path() -> Vec<String> {
     let back = ["RollBack", "Settle", "IsSettled", "RollBack", "Settle", "IsSettled"];
     let end = ["SwapRoles", "ReleaseRoutes", "SendEndNotice", "HowItEnded", "Completed"];
     [&CLAIMED[..], &back, &end].concat().into_iter().map(str::to_owned).collect()
-}
-
-pub async fn what_a_run_leaves_to_a_person_is_restored_by_hand(ground: &Ground) -> Result<()> {
-    let site = Site::new(ground, "by-hand").await?;
-    let app = site.app("by-hand", &[RouteKind::Host], Forward::Weighted(BEFORE)).await?;
-    let traffic = app.traffic(RATE);
-    let mut execution = ground.execute(&input(&app, "shift", json!({ "stages": [30, 100] }))).await?;
-    execution.until_stage(1).await?;
-    let denied = Arc::new(AtomicBool::new(true));
-    let (armed, route) = (Arc::clone(&denied), app.routes[0].clone());
-    ground.fail(move |call| {
-        let ours = call.action == "ModifyRule" && call.parameters.iter().any(|(_, value)| *value == route);
-        let hit = ours && armed.load(Ordering::Relaxed);
-        hit.then(|| Intercept::Error {
-            status: 403,
-            code: "AccessDenied".into(),
-            message: "not allowed".into(),
-        })
-    });
-    app.set(1, Behaviour::Errors { share: 1.0 });
-    check_failure(&execution.finish().await?, "RollBackFailed")?;
-    check_weights(&app, [70, 30]).await?;
-    let tags = app.tags().await?;
-    ensure!(tags["failover:claim"].ends_with(" left"), "whom to restore is not kept: {tags:?}");
-    denied.store(false, Ordering::Relaxed);
-
-    let by_hand = json!({ "app": app.name, "operation": "restore" });
-    let dry = run(ground, &json!({ "app": app.name, "operation": "restore", "dryRun": true })).await?;
-    let would = dry.output["summary"].as_str().unwrap_or_default();
-    ensure!(would.contains("would restore prod1 100 %, prod2 0 %"), "{dry:?}");
-    let restored: Ended = run(ground, &by_hand).await?;
-    check_success(&restored, &restore_path())?;
-    check_weights(&app, BEFORE).await?;
-    check_traffic(&traffic, 0).await?;
-    let again = run(ground, &by_hand).await?;
-    ensure!(again.output["status"] == "unchanged", "{again:?}");
-    Ok(())
 }
 
 /// Infrastructure code removes what it does not know. Others see the app as free from then on, so the run goes

@@ -1,9 +1,11 @@
-//! A restore during an outage of the load balancer's API: tried for minutes, paged, and gone on with until the API is
-//! back.
+//! A way back that does not get through: a restore during an outage of the load balancer's API, which is tried for
+//! minutes, paged, and gone on with until the API is back; and a rollback without the right to change rules, which
+//! nobody gives back.
 //!
-//! The definition of its stack is the shipped one, with one thing changed: every attempt of `RollBack` and
-//! `RollBackOn` comes a second after the last instead of up to twenty seconds and up to a minute after it. So many
-//! attempts as they are, in the same states; ten minutes of an outage become one.
+//! The definition of its stack is the shipped one, with two things changed: every attempt of `RollBack` and
+//! `RollBackOn` comes a second after the last instead of up to twenty seconds and up to a minute after it, and
+//! `RollBackOn` has a quarter of its attempts. In the same states; ten minutes of an outage become one, and two
+//! hours half a minute.
 
 use std::fs;
 use std::path::Path;
@@ -11,14 +13,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use alb::{CallInfo, Intercept, Service};
+use alb::{Behaviour, CallInfo, Intercept, Service};
 use anyhow::{Context, Result, ensure};
 use rehearsal::{Event, Forward, Ground, RouteKind, Site, Stack, deploy};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::checkout;
-use crate::support::{CLAIMED, RATE, check_success, check_traffic, check_weights, input};
+use crate::interruptions::restore_path;
+use crate::support::{
+    CLAIMED, RATE, check_failure, check_success, check_traffic, check_weights, input, path,
+};
 
 /// The stack, and so what its functions call themselves.
 const STACK: &str = "outage";
@@ -26,19 +31,31 @@ const STACK: &str = "outage";
 /// How long the API stays away once the team has been paged: some attempts of `RollBackOn`.
 const GOES_ON_FOR: Duration = Duration::from_secs(10);
 
-pub async fn a_restore_goes_on_until_the_api_is_back(ground: &Ground) -> Result<()> {
+/// How many attempts `RollBackOn` has.
+const ATTEMPTS: u64 = 125;
+
+pub async fn the_way_back_is_tried_for_long_and_then_left_to_a_person(ground: &Ground) -> Result<()> {
     let checkout = checkout::copy(ground, STACK)?;
     hurry(&checkout.join("statemachine/failover.asl.json"))?;
     let parameters = format!("NoticeTopicArn={}", ground.notice_topic_arn);
     let stack = Stack { checkout, ..Stack::new(STACK, &parameters) };
     let state_machine = deploy(ground.endpoint(), &stack).await?;
     let site = Site::new(ground, STACK).await?;
+    a_restore_goes_on_until_the_api_is_back(ground, &site, &state_machine).await?;
+    what_a_run_leaves_to_a_person_is_restored_by_hand(ground, &site, &state_machine).await
+}
+
+async fn a_restore_goes_on_until_the_api_is_back(
+    ground: &Ground,
+    site: &Site<'_>,
+    state_machine: &str,
+) -> Result<()> {
     let routes = [RouteKind::Host, RouteKind::Default];
     let app = site.app("api-outage", &routes, Forward::Weighted([100, 0])).await?;
     let traffic = app.traffic(RATE);
 
     let stages = json!({ "stages": [30, 100], "bake": "10m" });
-    let mut shift = ground.execute_on(&state_machine, &input(&app, "shift", stages)).await?;
+    let mut shift = ground.execute_on(state_machine, &input(&app, "shift", stages)).await?;
     shift.until_stage(1).await?;
     // The API goes away with the first call of the rollback, for everything that the stack runs.
     let (down, back) = (AtomicBool::new(false), Arc::new(AtomicBool::new(false)));
@@ -98,6 +115,58 @@ pub async fn a_restore_goes_on_until_the_api_is_back(ground: &Ground) -> Result<
     Ok(())
 }
 
+/// A right that is taken away and never given back: told at once, tried on, and left to a person in the end.
+async fn what_a_run_leaves_to_a_person_is_restored_by_hand(
+    ground: &Ground,
+    site: &Site<'_>,
+    state_machine: &str,
+) -> Result<()> {
+    let app = site.app("by-hand", &[RouteKind::Path], Forward::Weighted([100, 0])).await?;
+    let traffic = app.traffic(RATE);
+    let stages = json!({ "stages": [30, 100] });
+    let mut execution = ground.execute_on(state_machine, &input(&app, "shift", stages)).await?;
+    execution.until_stage(1).await?;
+    let denied = Arc::new(AtomicBool::new(true));
+    let (armed, route) = (Arc::clone(&denied), app.routes[0].clone());
+    ground.fail(move |call| {
+        let ours = call.action == "ModifyRule" && call.parameters.iter().any(|(_, value)| *value == route);
+        let hit = ours && armed.load(Ordering::Relaxed);
+        let (code, message) = ("AccessDenied".to_owned(), "not allowed".to_owned());
+        hit.then_some(Intercept::Error { status: 403, code, message })
+    });
+    app.set(1, Behaviour::Errors { share: 1.0 });
+    let ended = execution.finish().await?;
+    check_failure(&ended, "RollBackFailed")?;
+    let end = [
+        "RollBack",
+        "SendStuckNotice",
+        "RollBackOn",
+        "Settle",
+        "IsSettled",
+        "ReleaseRoutes",
+        "SendEndNotice",
+        "HowItEnded",
+        "NeedsOperator",
+    ];
+    ensure!(ended.path == path(1, &end), "{:?}", ended.path);
+    check_weights(&app, [70, 30]).await?;
+    let tags = app.tags().await?;
+    ensure!(tags["failover:claim"].ends_with(" left"), "whom to restore is not kept: {tags:?}");
+    denied.store(false, Ordering::Relaxed);
+
+    let by_hand = json!({ "app": app.name, "operation": "restore" });
+    let run = async |input| ground.execute_on(state_machine, &input).await?.finish().await;
+    let dry = run(json!({ "app": app.name, "operation": "restore", "dryRun": true })).await?;
+    let would = dry.output["summary"].as_str().unwrap_or_default();
+    ensure!(would.contains("would restore prod1 100 %, prod2 0 %"), "{dry:?}");
+    check_success(&run(by_hand.clone()).await?, &restore_path())?;
+    check_weights(&app, [100, 0]).await?;
+    check_traffic(&traffic, 0).await?;
+    let again = run(by_hand).await?;
+    ensure!(again.output["status"] == "unchanged", "{again:?}");
+    Ok(())
+}
+
 /// Has every attempt of a rollback come a second after the last.
 fn hurry(definition: &Path) -> Result<()> {
     let mut machine: Value = serde_json::from_str(&fs::read_to_string(definition)?)?;
@@ -107,6 +176,10 @@ fn hurry(definition: &Path) -> Result<()> {
         let all = all.context("nothing retries whatever else there is")?;
         ensure!(all["IntervalSeconds"] == 1 && all["MaxAttempts"].is_u64(), "{all}");
         all["BackoffRate"] = json!(1);
+        if state == "RollBackOn" {
+            ensure!(all["MaxAttempts"] == ATTEMPTS, "{all}");
+            all["MaxAttempts"] = json!(ATTEMPTS / 4);
+        }
     }
     Ok(fs::write(definition, machine.to_string())?)
 }
