@@ -37,7 +37,7 @@ pub async fn a_rollback_that_is_refused_says_what_to_type(ground: &Ground) -> Re
     let (rule, listener) = (about(&app, "ModifyRule"), about(&app, "ModifyListener"));
     ground.fail(move |call| ((rule(call) || listener(call)) && call.application.is_some()).then(denied));
     execution.until(|event| *event == Event::Entered("RollBackOn".into())).await?;
-    check_weights(&app, [70, 30]).await?;
+    ensure!(app.weights().await? == [[70, 30]; 2], "{:?}", app.weights().await?);
     let calls = ground.alb.calls_since(first_call);
     let notice = calls.iter().filter(|call| call.action == "Publish").find(|call| {
         call.parameter("Subject") == Some("[ACT NOW] stuck: shift cannot be rolled back so far")
@@ -59,7 +59,7 @@ pub async fn a_rollback_that_is_refused_says_what_to_type(ground: &Ground) -> Re
         .output()
         .await?;
     ensure!(output.status.success(), "{commands}: {}", String::from_utf8_lossy(&output.stderr));
-    check_weights(&app, [100, 0]).await?;
+    ensure!(app.weights().await? == [[100, 0]; 2], "{:?}", app.weights().await?);
     let ended = execution.finish().await?;
     check_failure(&ended, "RolledBack")?;
     let end = [
