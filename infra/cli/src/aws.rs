@@ -10,8 +10,7 @@ use failover::aws::error::{code, named};
 use failover::aws::{claims, history, listener};
 use failover::input;
 use failover::model::Operation;
-use failover::model::weights::{share, weight_of};
-use failover::model::{Plan, Weights};
+use failover::model::Plan;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -192,22 +191,9 @@ impl Deployment {
 
     /// What the balancer holds for the apps of a plan.
     pub async fn traffic(&self, plan: Option<&Plan>) -> Traffic {
-        let Some(plan) = plan else { return Traffic::Read(Timestamp::now(), Vec::new()) };
-        match listener::look(&self.balancer, &plan.routes).await {
-            Ok(found) => {
-                let mut apps: Vec<(String, Weights)> = Vec::new();
-                for (route, current) in plan.routes.iter().zip(found) {
-                    let Some(current) = current else { continue };
-                    let app = plan.app_of(route);
-                    let weight = |group: &str| weight_of(&current.groups, group).unwrap_or(0);
-                    let share = share(weight(&app.live_group), weight(&app.standby_group));
-                    let found = (app.name.clone(), plan.weights(share));
-                    if !apps.contains(&found) {
-                        apps.push(found);
-                    }
-                }
-                Traffic::Read(Timestamp::now(), apps)
-            }
+        let Some(plan) = plan else { return Traffic::Untouched };
+        match listener::standing(&self.balancer, plan).await {
+            Ok(words) => Traffic::Read(Timestamp::now(), words),
             Err(error) => Traffic::Unread(error.message),
         }
     }

@@ -1,7 +1,6 @@
 //! How a run ended, in four lines: what the traffic is now, whether users are harmed, why, and what to do.
 
-use failover::model::weights::split;
-use failover::model::{Operation, Weights};
+use failover::model::Operation;
 use failover::report::message::{End, Tag};
 use failover::wire::Outcome;
 use jiff::Timestamp;
@@ -37,8 +36,10 @@ pub struct Said {
 /// What the balancer holds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Traffic {
-    /// The weights of every app by its name, read at a time.
-    Read(Timestamp, Vec<(String, Weights)>),
+    /// As it was: the run did not get so far as to touch it.
+    Untouched,
+    /// What the routes hold in words, read at a time.
+    Read(Timestamp, String),
     /// Why they could not be read.
     Unread(String),
 }
@@ -105,19 +106,8 @@ pub fn ended(about: About<'_>, run: &Run, ended: &Ended, traffic: &Traffic) -> (
 pub fn traffic_in_words(traffic: &Traffic) -> String {
     match traffic {
         Traffic::Unread(why) => format!("not known: the balancer could not be read ({why})"),
-        Traffic::Read(_, apps) if apps.is_empty() => {
-            "as it was: the run did not get so far as to touch it".into()
-        }
-        Traffic::Read(at, apps) => {
-            let alike = apps.iter().all(|(_, weights)| *weights == apps[0].1);
-            let words = if alike {
-                split(&apps[0].1)
-            } else {
-                apps.iter()
-                    .map(|(app, weights)| format!("{app} {}", split(weights)))
-                    .collect::<Vec<_>>()
-                    .join("; ")
-            };
+        Traffic::Untouched => "as it was: the run did not get so far as to touch it".into(),
+        Traffic::Read(at, words) => {
             format!("{words} (read from the balancer at {} UTC)", at.strftime("%H:%M:%S"))
         }
     }
@@ -125,16 +115,14 @@ pub fn traffic_in_words(traffic: &Traffic) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::run::tests::{entered, run};
 
     const ABOUT: About<'_> = About { app: "web", operation: Some(Operation::Shift), options: " --stack dev" };
 
     fn read(prod2: u8) -> Traffic {
-        let weights = serde_json::from_value(json!({ "prod1": 100 - prod2, "prod2": prod2 })).unwrap();
-        Traffic::Read(Timestamp::UNIX_EPOCH, vec![("web".into(), weights)])
+        let words = format!("prod1 {} %, prod2 {prod2} %", 100 - prod2);
+        Traffic::Read(Timestamp::UNIX_EPOCH, words)
     }
 
     fn failed(error: &str) -> Ended {
@@ -210,12 +198,7 @@ mod tests {
         let (message, _) = ended(ABOUT, &run(), &failed("RollBackFailed"), &Traffic::Unread("denied".into()));
         assert!(message.traffic.starts_with("not known") && message.traffic.contains("denied"));
         assert!(message.users.starts_with("perhaps"), "{}", message.users);
-        let (message, _) = ended(
-            ABOUT,
-            &Run::default(),
-            &failed("PlanRejected"),
-            &Traffic::Read(Timestamp::UNIX_EPOCH, vec![]),
-        );
+        let (message, _) = ended(ABOUT, &Run::default(), &failed("PlanRejected"), &Traffic::Untouched);
         assert!(message.users.starts_with("not touched"), "{}", message.users);
     }
 }
