@@ -1,7 +1,7 @@
 """Notes what a program in Python asks of AWS: a script with boto3, or the AWS CLI.
 
-Python imports this by itself where its folder is in PYTHONPATH. Each request becomes a line of the file that
-NOTED_REQUESTS names, as check_requests.py reads it: what the program gave, before botocore puts it on the wire.
+Python imports this by itself where its folder is in PYTHONPATH. Each request that was carried out becomes a line of
+the file that NOTED_REQUESTS names, as check_requests.py reads it: what the program gave to botocore.
 """
 
 import json

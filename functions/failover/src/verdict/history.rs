@@ -238,7 +238,6 @@ impl History {
         }
         self.window.push_back(live);
         self.change(live, 1.0);
-
         if self.window.len() > self.length
             && let Some(oldest) = self.window.pop_front()
         {

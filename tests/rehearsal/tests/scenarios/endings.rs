@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use rehearsal::{App, Event, Forward, Ground, RouteKind, Site, tool};
 use serde_json::json;
 
-use crate::support::{RATE, check_failure, check_traffic, check_weights, input, path};
+use crate::support::{RATE, ROLLED_BACK, STUCK, check_failure, check_traffic, check_weights, input, path};
 
 /// In the words of the IAM guide, "Troubleshoot access denied error messages".
 fn denied() -> Intercept {
@@ -62,20 +62,7 @@ pub async fn a_rollback_that_is_refused_says_what_to_type(ground: &Ground) -> Re
     ensure!(app.weights().await? == [[100, 0]; 2], "{:?}", app.weights().await?);
     let ended = execution.finish().await?;
     check_failure(&ended, "RolledBack")?;
-    let end = [
-        "RollBack",
-        "SendStuckNotice",
-        "RollBackOn",
-        "Settle",
-        "IsSettled",
-        "RollBack",
-        "Settle",
-        "IsSettled",
-        "ReleaseRoutes",
-        "SendEndNotice",
-        "HowItEnded",
-        "Failed",
-    ];
+    let end = [&STUCK[..], &ROLLED_BACK[1..]].concat();
     ensure!(ended.path == path(1, &end), "{:?}", ended.path);
     check_weights(&app, [100, 0]).await?;
     check_traffic(&traffic, 0).await

@@ -144,6 +144,9 @@ pub fn path(stages: usize, end: &[&str]) -> Vec<String> {
 /// How a run that advanced through its last stage ends.
 pub const COMPLETED: [&str; 5] = ["SwapRoles", "ReleaseRoutes", "SendEndNotice", "HowItEnded", "Completed"];
 
+/// How a rollback goes that does not get through at first.
+pub const STUCK: [&str; 3] = ["RollBack", "SendStuckNotice", "RollBackOn"];
+
 /// How a run that is rolled back after a poll ends.
 pub const ROLLED_BACK: [&str; 10] = rolls_back("Failed");
 
