@@ -2,8 +2,10 @@
 
 use std::ffi::OsStr;
 use std::net::{SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -156,6 +158,20 @@ impl LocalAws {
     }
 }
 
+/// Ports of which Linux gives none to who asks for any: no client has one by chance before the server takes it.
+const PORTS: Range<u16> = 20_000..32_000;
+
+/// A port for a server that takes a while to start. Every process begins elsewhere, and uses none of them twice.
 fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let count = PORTS.len();
+    let start = usize::try_from(std::process::id())?;
+    for _ in 0..count {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + u16::try_from((start.wrapping_mul(31) + next) % count)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("all ports from {} to {} are taken", PORTS.start, PORTS.end)
 }

@@ -24,8 +24,9 @@ const LONG: &str = "{ description: long, users: { rate: 20 }, runs: [{ operation
 const SHORT: &str = "{ description: short, users: { rate: 40 }, runs: [{ operation: drain, ends: ENDING, \
                      input: { bake: 2s }, weights: { prod1: 100, prod2: 0 } }] }";
 
-/// How long anything may take before it counts as stuck.
-const STUCK_AFTER: Duration = Duration::from_mins(2);
+/// How long anything may take before it counts as stuck. Beside other scenarios that deploy, what deploys here waits for
+/// minutes: it gives way to all that answers.
+const STUCK_AFTER: Duration = Duration::from_mins(10);
 
 /// A scenario in a folder of its own, which is also where the command keeps what it keeps.
 struct Bench {

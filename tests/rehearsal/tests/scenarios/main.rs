@@ -37,7 +37,7 @@ mod windows;
 mod wire;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -74,11 +74,15 @@ fn main() -> Result<ExitCode> {
     let runtime = Arc::new(Runtime::new()?);
     runtime.spawn(stop_when_interrupted());
     let ground = Arc::new(if arguments.list { None } else { Some(runtime.block_on(Ground::start())?) });
+    let failures = Arc::new(Mutex::new(Vec::new()));
     let trial = |name: String, run: Scenes| {
-        let (runtime, ground) = (Arc::clone(&runtime), Arc::clone(&ground));
-        Trial::test(name, move || {
+        let (runtime, ground, failures) = (Arc::clone(&runtime), Arc::clone(&ground), Arc::clone(&failures));
+        Trial::test(name.clone(), move || {
             let ground = ground.as_ref().as_ref().ok_or("a listing runs nothing")?;
-            run(&runtime, ground).map_err(|error| Failed::from(format!("{error:#}")))
+            run(&runtime, ground).map_err(|error| {
+                failures.lock().expect("nobody panics with it").push(format!("FAILED {name}: {error:#}"));
+                Failed::from(format!("{error:#}"))
+            })
         })
     };
     let mut files = Vec::new();
@@ -120,6 +124,10 @@ fn main() -> Result<ExitCode> {
         let last = trial(format!("permissions::{name}"), Box::new(check));
         let unfiltered = Arguments { filter: None, skip: Vec::new(), ..arguments };
         conclusion.num_failed += libtest_mimic::run(&unfiltered, vec![last]).num_failed;
+    }
+    // Said when they happened already, which may be a thousand lines further up.
+    for failure in failures.lock().expect("nobody panics with it").iter() {
+        println!("{failure}");
     }
     drop(ground);
     Ok(conclusion.exit_code())
