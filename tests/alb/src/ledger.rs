@@ -12,6 +12,9 @@ use serde::Deserialize;
 /// How well a fact is known.
 const SETTLED: [&str; 4] = ["yes", "doc", "weak", "no"];
 
+/// What every operation has to have a row about: how often it may be called, and how soon what it did or shows is so.
+const ABOUT: [&str; 2] = ["throttling", "consistency"];
+
 /// Too large to find anything in.
 const VAGUE: [&str; 3] = ["API reference", "documentation", "guide"];
 
@@ -21,6 +24,10 @@ const VAGUE: [&str; 3] = ["API reference", "documentation", "guide"];
 pub struct Row {
     /// As `service:Operation`, the service as permissions name it.
     pub operation: String,
+    /// Other operations of which the same is true.
+    pub also: Vec<String>,
+    /// `throttling` or `consistency`, of which every operation has one; nothing in rows on anything else.
+    pub about: Option<String>,
     /// What AWS does.
     pub does: String,
     /// Where that is from.
@@ -90,10 +97,22 @@ pub fn faults(rows: &[Row], served: &[String], tests: &str) -> Vec<String> {
     let known: BTreeSet<&str> = rows.iter().map(|row| row.operation.as_str()).collect();
     let missing = served.iter().filter(|operation| !known.contains(operation.as_str()));
     let mut faults: Vec<String> = missing.map(|operation| format!("{operation} has no row")).collect();
+    for about in ABOUT {
+        let told = rows.iter().filter(|row| row.about.as_deref() == Some(about));
+        let told: BTreeSet<&str> = told.flat_map(of).collect();
+        faults
+            .extend(known.difference(&told).map(|operation| format!("{operation} has no row about {about}")));
+    }
     for row in rows {
         let mut fault = |what: String| faults.push(format!("{} ({}): {what}", row.operation, row.does));
         if row.operation.split(':').filter(|part| !part.is_empty()).count() != 2 {
             fault("the operation is no service:Operation".to_owned());
+        }
+        if let Some(unknown) = row.also.iter().find(|also| !known.contains(also.as_str())) {
+            fault(format!("{unknown} has no row of its own"));
+        }
+        if row.about.as_deref().is_some_and(|about| !ABOUT.contains(&about)) {
+            fault(format!("is about none of {}", ABOUT.join(", ")));
         }
         if row.does.is_empty() || row.source.is_empty() {
             fault("says nothing, or has no source".to_owned());
@@ -120,6 +139,11 @@ pub fn faults(rows: &[Row], served: &[String], tests: &str) -> Vec<String> {
         }
     }
     faults
+}
+
+/// The operations of which a row is true.
+fn of(row: &Row) -> impl Iterator<Item = &str> {
+    std::iter::once(&row.operation).chain(&row.also).map(String::as_str)
 }
 
 /// Whether a test expects a refusal as a row has it: its code, and its words where there are some.
@@ -188,11 +212,13 @@ pub fn not_proven(rows: &[Row]) -> String {
         .to_owned();
     for settled in ["no", "weak", "doc"] {
         for row in rows.iter().filter(|row| row.settled == settled) {
-            let Row { operation, does, source, proved_by, .. } = row;
+            let Row { does, source, proved_by, .. } = row;
+            let operations: Vec<String> = of(row).map(|operation| format!("`{operation}`")).collect();
             // Writing to memory does not fail.
             let _ = writeln!(
                 page,
-                "| `{operation}` | {does} | {source} | {settled} | {} |",
+                "| {} | {does} | {source} | {settled} | {} |",
+                operations.join(", "),
                 proved_by.join(", ")
             );
         }

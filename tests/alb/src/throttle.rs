@@ -1,4 +1,5 @@
-//! How often an account may call: a bucket for calls that read, and one for those that change.
+//! How often an account may call: a bucket for calls that read, one for those that change, and one for
+//! those that register and deregister targets.
 
 use clock::Instant;
 
@@ -17,23 +18,34 @@ pub enum Counted {
 pub(crate) struct Throttle {
     reads: Bucket,
     changes: Bucket,
+    targets: Bucket,
 }
 
 impl Throttle {
     /// Full buckets that fill up `faster` times as quickly as those of AWS.
     pub(crate) fn new(faster: f64) -> Self {
-        Self { reads: Bucket::new(40.0, 10.0 * faster), changes: Bucket::new(20.0, 3.0 * faster) }
+        Self {
+            reads: Bucket::new(40.0, 10.0 * faster),
+            changes: Bucket::new(20.0, 3.0 * faster),
+            targets: Bucket::new(20.0, 4.0 * faster),
+        }
     }
 
     /// Whether a call is let in at `now`.
     pub(crate) fn admits(&mut self, action: &str, now: Instant) -> bool {
-        if action.starts_with("Describe") { self.reads.take(now) } else { self.changes.take(now) }
+        let bucket = match action {
+            "RegisterTargets" | "DeregisterTargets" => &mut self.targets,
+            read if read.starts_with("Describe") => &mut self.reads,
+            _ => &mut self.changes,
+        };
+        bucket.take(now)
     }
 
-    /// Fills both buckets.
+    /// Fills all of them.
     pub(crate) fn refill(&mut self) {
-        self.reads.left = self.reads.size;
-        self.changes.left = self.changes.size;
+        for bucket in [&mut self.reads, &mut self.changes, &mut self.targets] {
+            bucket.left = bucket.size;
+        }
     }
 }
 
@@ -92,6 +104,9 @@ mod tests {
     fn where_time_is_compressed_they_refill_faster() {
         let (mut throttle, start) = (Throttle::new(4.0), Instant::now());
         assert_eq!(admitted(&mut throttle, "RegisterTargets", start), 20);
-        assert_eq!(admitted(&mut throttle, "RemoveTags", start + Duration::from_secs(1)), 12);
+        assert_eq!(admitted(&mut throttle, "RemoveTags", start), 20);
+        let later = start + Duration::from_secs(1);
+        assert_eq!(admitted(&mut throttle, "DeregisterTargets", later), 16);
+        assert_eq!(admitted(&mut throttle, "AddTags", later), 12);
     }
 }

@@ -93,8 +93,35 @@ fn whatever_the_balancer_refuses_is_known() {
 fn an_operation_without_a_row_is_found() {
     let mut rows = ledger::rows().unwrap();
     rows.retain(|row| row.operation != "elasticloadbalancing:AddTags");
-    assert_eq!(faults(&rows), ["elasticloadbalancing:AddTags has no row"]);
+    assert!(faults(&rows).contains(&"elasticloadbalancing:AddTags has no row".to_owned()));
     assert!(ledger::operations().unwrap().contains("elasticloadbalancing:AddTags"));
+}
+
+/// How often an operation may be called, and how soon what it shows is so, is known of each, or said to be assumed.
+#[test]
+fn an_operation_without_a_rate_or_a_word_on_consistency_is_found() {
+    let operation = "elasticloadbalancing:DescribeTargetHealth";
+    for about in ["throttling", "consistency"] {
+        let mut rows = ledger::rows().unwrap();
+        for row in rows.iter_mut().filter(|row| row.about.as_deref() == Some(about)) {
+            row.also.retain(|also| also != operation);
+            if row.operation == operation {
+                row.about = None;
+            }
+        }
+        // Others that a row of its own was true of are without one, too.
+        let found = faults(&rows);
+        assert!(found.contains(&format!("{operation} has no row about {about}")), "{found:?}");
+    }
+    let mut rows = ledger::rows().unwrap();
+    let row = rows.iter_mut().find(|row| row.about.is_some()).unwrap();
+    row.also.push("s3:PaintBucket".to_owned());
+    let found = faults(&rows);
+    assert!(found.len() == 1 && found[0].ends_with("s3:PaintBucket has no row of its own"), "{found:?}");
+    let row = &mut rows[0];
+    row.also.clear();
+    row.about = Some("colours".to_owned());
+    assert!(faults(&rows).iter().any(|fault| fault.ends_with("is about none of throttling, consistency")));
 }
 
 #[test]
