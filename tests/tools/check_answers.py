@@ -5,10 +5,14 @@
 
 A file has an answer in each line, as JSON: {"service": "elasticloadbalancing", "operation": "AddTags", "status": 200,
 "body": "..."}, the body as text where it is XML, and in hexadecimal digits where it is CBOR. What the SDKs read past is
-refused here: names that the model does not know, a list without its members, a refusal by a code that is not declared.
+refused here: names that the model does not know, a list without its members, a refusal by a code that is not declared. And
+whatever is answered has a source, since a model only says what may be: an example of an answer that botocore ships, or
+a row of tests/alb/ledger.json.
 """
 
+import functools
 import json
+import os
 import re
 from xml.etree import ElementTree
 
@@ -20,6 +24,7 @@ import models
 COMMON = {"ValidationError", "Throttling", "ThrottlingException", "InvalidAction", "AccessDenied"}
 # Declared for none of these operations, and marked as assumed in tests/alb/ledger.json.
 ASSUMED = {"TooManyTargetGroups"}
+LEDGER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../alb/ledger.json")
 NO_ITEMS = re.compile(r"the number of items of \S+ is 0,")
 
 
@@ -60,7 +65,9 @@ def of_xml(operation, body, status):
     if set(parts) != wanted:
         return [f"the root holds {sorted(parts)}, not {sorted(wanted)}"]
     result = parts[operation.output_shape.serialization["resultWrapper"]]
-    found = models.look(operation.output_shape, read(operation.output_shape, result), operation.name)
+    value = read(operation.output_shape, result)
+    found = models.look(operation.output_shape, value, operation.name)
+    found += without_source(operation, "elasticloadbalancing", value)
     # The least lengths of lists are for requests, which share some lists with answers: what has no tags is shown with
     # an empty list of them.
     return [fault for fault in found if not NO_ITEMS.match(fault)]
@@ -69,7 +76,8 @@ def of_xml(operation, body, status):
 def of_cbor(operation, body, status):
     value = cbor2.loads(bytes.fromhex(body))
     if status < 400:
-        return models.look(operation.output_shape, value, operation.name)
+        found = models.look(operation.output_shape, value, operation.name)
+        return found + without_source(operation, "cloudwatch", value)
     if set(value) != {"__type", "message"}:
         return [f"{value} is no refusal of the CBOR protocol"]
     # The absolute name of a shape.
@@ -78,6 +86,38 @@ def of_cbor(operation, body, status):
     if namespace != "com.amazonaws.cloudwatch" or name not in shapes:
         return [f"{value['__type']} is no error of the model"]
     return of_code(operation, operation.service_model.shape_for(name).error_code, status)
+
+
+def members(shape, value):
+    """What a value gives, as members of the shapes of a model."""
+    if shape.type_name == "structure" and isinstance(value, dict):
+        for name, part in value.items():
+            if name in shape.members:
+                yield f"{shape.name}.{name}"
+                yield from members(shape.members[name], part)
+    elif shape.type_name == "list" and isinstance(value, list):
+        for part in value:
+            yield from members(shape.member, part)
+
+
+@functools.cache
+def shown(service):
+    """The members of answers that an example or a row of the ledger shows."""
+    with open(LEDGER, encoding="utf-8") as file:
+        found = {name for row in json.load(file) for name in row.get("answers", ())}
+    api = models.SESSION.get_service_model(models.MODELS[service])
+    examples = models.SESSION.get_component("data_loader").load_service_model(models.MODELS[service], "examples-1")
+    for name, each in examples["examples"].items():
+        for output in filter(None, (example.get("output") for example in each)):
+            found.update(members(api.operation_model(name).output_shape, output))
+    return found
+
+
+def without_source(operation, service, value):
+    """What an answer gives of which nothing says that AWS gives it."""
+    # Of answers without anything there is nothing to show.
+    given = set(members(operation.output_shape, value)) if operation.output_shape else set()
+    return [f"nothing shows that AWS answers {name}: give ledger.json a row" for name in sorted(given - shown(service))]
 
 
 def of_code(operation, code, status):
@@ -128,6 +168,7 @@ def cases():
     return [
         (rules("<Priority>1</Priority><IsDefault>false</IsDefault>" + forward.format("forward", 1)), None),
         (xml("DescribeTags", "<TagDescriptions><member><Tags/></member></TagDescriptions>"), None),
+        (rules("<Transforms/>"), "nothing shows that AWS answers Rule.Transforms"),
         (rules("<Colour>red</Colour>"), "Colour is not known"),
         (rules("<IsDefault>no</IsDefault>"), "neither true nor false"),
         (rules(forward.format("foreward", 1)), "none of"),
@@ -146,6 +187,7 @@ def cases():
         (cbor({"MetricDataResults": [result], "Messages": []}), None),
         (cbor({"MetricDataResults": [{**result, "StatusCode": "Done"}]}), "none of"),
         (cbor({"MetricDataResults": [{**result, "Values": ["high"]}]}), "no double"),
+        (cbor({"MetricDataResults": [{**result, "Label": "a"}], "NextToken": "1"}), None),
         (cbor({"Results": []}), "not known"),
         (cbor({"__type": cloudwatch + "ValidationException", "message": "No."}, 400), None),
         (cbor({"__type": cloudwatch + "ValidationError", "message": "No."}, 400), "no error of the model"),

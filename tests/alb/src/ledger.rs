@@ -35,6 +35,9 @@ pub struct Row {
     /// `yes`: recorded on AWS, or said by its model; `doc`: by its documentation alone; `weak`: by one
     /// record at second hand; `no`: assumed.
     pub settled: String,
+    /// The members of answers, as `Shape.Member` of the service's model, of which the source shows that AWS gives
+    /// them. `tools/check_answers.py` wants one for each that the balancer gives, or an example that botocore ships.
+    pub answers: Vec<String>,
     /// The code of the refusal, and its words where a source has them; what is said beside the code alone is assumed.
     /// Only where AWS refuses a call, with what differs from call to call in angle brackets.
     pub refusal: Option<String>,
