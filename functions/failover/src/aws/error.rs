@@ -6,13 +6,16 @@ use crate::model::error::{Error, Kind};
 use crate::model::text::cut;
 
 /// Codes with which AWS says "later" while the HTTP status alone would say "no".
-const THROTTLED: [&str; 6] = [
+const THROTTLED: [&str; 8] = [
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
     "RequestLimitExceeded",
     "TooManyRequestsException",
     "RequestThrottled",
+    // Of a service that was throttled by KMS itself: Step Functions, and SNS.
+    "KmsThrottlingException",
+    "KMSThrottling",
 ];
 
 /// As much of what AWS says is passed on, in bytes. A refusal of a right names who, what and on what.
@@ -31,10 +34,14 @@ where
     };
     let code = cut(service.err().code().unwrap_or("an unnamed error"), 100);
     let message = service.err().message().unwrap_or("no message");
-    let later =
-        service.raw().status() >= 500 || service.raw().status() == 429 || THROTTLED.contains(&&code[..]);
+    let later = is_later(service.raw().status(), &code);
     let kind = if later { Kind::AwsUnavailable } else { Kind::AwsRefused };
     Error::new(kind, format!("AWS answered {code} while {doing}: {}", readable(message)))
+}
+
+/// Whether AWS says "later", by the status of its answer and the code of the error.
+fn is_later(status: u16, code: &str) -> bool {
+    status >= 500 || status == 429 || THROTTLED.contains(&code)
 }
 
 /// What AWS says, with what it means where that misleads.
@@ -70,6 +77,17 @@ impl HttpStatus for aws_sdk_elasticloadbalancingv2::config::http::HttpResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Codes of the operations that functions call in botocore's models that say so, all with the status 400.
+    #[test]
+    fn throttling_means_later_whoever_is_throttled() {
+        for code in ["Throttling", "ThrottlingException", "KmsThrottlingException", "KMSThrottling"] {
+            assert!(is_later(400, code), "{code}");
+        }
+        for code in ["ValidationError", "RuleNotFound", "KmsAccessDeniedException", "KMSDisabled"] {
+            assert!(!is_later(400, code) && is_later(500, code), "{code}");
+        }
+    }
 
     #[test]
     fn whatever_aws_says_is_cut() {
