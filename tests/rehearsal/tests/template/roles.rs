@@ -125,6 +125,39 @@ fn code_that_probes_cannot_make_network_interfaces() -> Result<()> {
     Ok(())
 }
 
+/// What Step Functions refuses with `KmsAccessDeniedException` where the state machine is encrypted by a customer's key:
+/// errors of these operations in botocore's model.
+const DECRYPT: [&str; 4] = [
+    "states:DescribeExecution",
+    "states:DescribeStateMachine",
+    "states:DescribeStateMachineForExecution",
+    "states:GetExecutionHistory",
+];
+
+/// What the role of such a state machine needs: aws-cdk, aws-stepfunctions/lib/state-machine.ts.
+const RUNS: (&str, [&str; 2]) = ("FailoverStateMachineRole", ["kms:Decrypt", "kms:GenerateDataKey"]);
+
+#[test]
+fn whoever_looks_at_executions_may_use_the_key_of_their_histories() -> Result<()> {
+    let template = template()?;
+    let mut able: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut wanted = BTreeMap::from([(RUNS.0.to_owned(), RUNS.1.map(str::to_owned).into())]);
+    for (name, role) in roles(&template)? {
+        for statement in statements(&role["Policies"]) {
+            let actions = texts(&statement["Action"])?;
+            if actions.iter().any(|action| DECRYPT.contains(&action.as_str())) {
+                wanted.insert(name.to_owned(), BTreeSet::from(["kms:Decrypt".to_owned()]));
+            }
+            if is_ref(&statement["Resource"], "HistoryKeyArn") {
+                able.entry(name.to_owned()).or_default().extend(actions);
+            }
+        }
+    }
+    assert!(wanted.len() > 5, "{wanted:?}");
+    assert_eq!(able, wanted);
+    Ok(())
+}
+
 /// What builds a commit is whatever the commit holds.
 #[test]
 fn what_builds_neither_deploys_nor_starts_runs() -> Result<()> {
