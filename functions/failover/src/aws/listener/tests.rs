@@ -1,8 +1,12 @@
 //! What is written, and what is read of rules that are gone.
 
-use aws_sdk_elasticloadbalancingv2::types::{AuthenticateOidcActionConfig, TargetGroupStickinessConfig};
+use aws_sdk_elasticloadbalancingv2::types::{
+    AuthenticateCognitoActionConfig, AuthenticateOidcActionConfig, JwtValidationActionAdditionalClaim,
+    JwtValidationActionAdditionalClaimFormatEnum, JwtValidationActionConfig, TargetGroupStickinessConfig,
+};
 
 use super::*;
+use crate::aws::command::revert_command;
 use crate::aws::fake::world;
 
 fn tuple(arn: &str, weight: Option<i32>) -> TargetGroupTuple {
@@ -69,6 +73,44 @@ fn everything_but_the_weights_stays() {
     let one = with_group(&found, "two");
     assert_eq!(one[0], written[0]);
     assert_eq!(groups(&one), Some(vec![GroupWeight::new("two", 100)]));
+}
+
+/// Users may be known before a rule forwards them, by any of these: `ModifyRule` replaces the whole list of actions.
+#[test]
+fn whatever_comes_before_a_forward_is_written_as_it_was_found() {
+    let cognito = AuthenticateCognitoActionConfig::builder()
+        .user_pool_arn("arn:pool")
+        .user_pool_client_id("client")
+        .user_pool_domain("domain")
+        .session_timeout(3600)
+        .build();
+    let claim = JwtValidationActionAdditionalClaim::builder()
+        .format(JwtValidationActionAdditionalClaimFormatEnum::SpaceSeparatedValues)
+        .name("scope")
+        .values("shop")
+        .build();
+    let jwt = JwtValidationActionConfig::builder()
+        .jwks_endpoint("https://issuer.example/keys")
+        .issuer("https://issuer.example")
+        .additional_claims(claim)
+        .build();
+    let kinds = [
+        Action::builder().r#type(ActionTypeEnum::AuthenticateCognito).authenticate_cognito_config(cognito),
+        Action::builder().r#type(ActionTypeEnum::JwtValidation).jwt_validation_config(jwt),
+    ];
+    for before in kinds.map(|kind| kind.order(1).build()) {
+        let found = [before.clone(), forward(vec![tuple("one", Some(1)), tuple("two", Some(0))])];
+        let written = with_weights(&found, &[GroupWeight::new("one", 90), GroupWeight::new("two", 10)]);
+        assert_eq!(written[0], before);
+        let command = revert_command(None, "arn:rule", &written);
+        let json = command.split_once('\'').unwrap().1.trim_end_matches('\'');
+        let told: serde_json::Value = serde_json::from_str(json).unwrap();
+        assert_eq!(told[0]["Order"], 1);
+        let config =
+            told[0].as_object().unwrap().iter().find(|(name, _)| name.ends_with("Config")).unwrap().1;
+        assert!(config.as_object().is_some_and(|config| config.len() > 2), "{told}");
+        assert_eq!(told[1]["ForwardConfig"]["TargetGroups"][1]["Weight"], 10);
+    }
 }
 
 #[test]
