@@ -29,11 +29,16 @@ pub fn clients(config: &SdkConfig) -> Clients {
 /// Answers one request.
 pub async fn handle(clients: Clients, request: ClaimRequest) -> Result<(), Error> {
     let ClaimRequest { plan } = request;
-    let claimed = claim(&clients, &plan).await;
+    let claimed = claim_for(&clients, &plan).await;
+    if plan.takes_over() { claimed.map_err(Error::of_restore) } else { claimed }
+}
+
+async fn claim_for(clients: &Clients, plan: &Plan) -> Result<(), Error> {
+    let claimed = claim(clients, plan).await;
     // However it went: nobody else would give the claim of an execution back that was stopped meanwhile.
     // That of a restore is kept, since the restore after it must find what there is to put back.
     if !plan.takes_over() && !claims::is_running(&clients.1, &plan.execution.arn).await? {
-        tags::release(&clients.0, &plan, &plan.claim_after(Kind::PlanRejected.name())).await?;
+        tags::release(&clients.0, plan, &plan.claim_after(Kind::PlanRejected.name())).await?;
         return Err(Error::rejected("The execution was stopped while it claimed its apps."));
     }
     claimed?;

@@ -68,6 +68,12 @@ pub async fn handle(
     deployment: Deployment,
     request: PlanRequest,
 ) -> Result<Planned, Error> {
+    let restores = request.input["operation"] == "restore";
+    let planned = plan_for(clients, deployment, request).await;
+    planned.map_err(|error| if restores { error.of_restore() } else { error })
+}
+
+async fn plan_for(clients: Clients, deployment: Deployment, request: PlanRequest) -> Result<Planned, Error> {
     let untouched = |error: Error| match error.kind {
         Kind::PlanRejected => error,
         _ => Error { message: format!("{}. Nothing was touched.", error.message), ..error },

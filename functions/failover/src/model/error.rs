@@ -20,6 +20,9 @@ pub enum Kind {
     Unhealthy,
     /// AWS did not answer, throttled or failed: the same call may succeed later, so it is retried.
     AwsUnavailable,
+    /// The same for a restore, before it puts anything back: traffic is not where it belongs, so it is retried for
+    /// hours.
+    RestoreWaits,
     /// AWS refused the call (permissions, a resource that is gone): trying again does not help before somebody has
     /// mended it.
     AwsRefused,
@@ -38,6 +41,7 @@ impl Kind {
             Self::RollBackFailed => "RollBackFailed",
             Self::Unhealthy => "Unhealthy",
             Self::AwsUnavailable => "AwsUnavailable",
+            Self::RestoreWaits => "RestoreWaits",
             Self::AwsRefused => "AwsRefused",
             Self::BadRequest => "BadRequest",
         }
@@ -82,6 +86,15 @@ impl Error {
     /// A refusal before anything was touched; the message names the field and the way out.
     pub fn rejected(message: impl Into<String>) -> Self {
         Self::new(Kind::PlanRejected, message)
+    }
+
+    /// The same error as a restore has it, which does not give up where another run does.
+    #[must_use]
+    pub fn of_restore(self) -> Self {
+        match self.kind {
+            Kind::AwsUnavailable => Self { kind: Kind::RestoreWaits, ..self },
+            _ => self,
+        }
     }
 
     /// The same error with `context` in front of its message.

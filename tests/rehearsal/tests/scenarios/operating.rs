@@ -19,7 +19,7 @@ use crate::permissions::OPERATOR;
 use crate::support::{RATE, check_nothing_lost, check_weights};
 
 /// How long a command may take before it counts as stuck.
-const STUCK_AFTER: Duration = Duration::from_mins(3);
+const STUCK_AFTER: Duration = Duration::from_mins(10);
 
 /// A deployment of an older version.
 const OLD: &str = "failover-old";
