@@ -1,6 +1,7 @@
 //! Lambda: the handlers that ship, called as functions, with the SDK that ships.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_elasticloadbalancingv2::config::Credentials;
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
+use clock::Instant;
 use failover::aws;
 use failover::model::error::{Error, Kind};
 use rand::rngs::SmallRng;
@@ -99,6 +101,8 @@ pub async fn base() -> SdkConfig {
 pub struct Functions {
     cloud: Arc<Cloud>,
     rng: RefCell<SmallRng>,
+    /// When each was called for the first time.
+    called: RefCell<BTreeMap<String, Instant>>,
     plan_shift: plan_shift::Clients,
     deployment: plan_shift::Deployment,
     claim_routes: claim_routes::Clients,
@@ -115,6 +119,7 @@ impl Functions {
         Rc::new(Self {
             cloud,
             rng: RefCell::new(generator(seed, "functions")),
+            called: RefCell::default(),
             plan_shift: plan_shift::clients(config),
             deployment: plan_shift::Deployment::configured(setting),
             claim_routes: claim_routes::clients(config),
@@ -140,6 +145,9 @@ impl Functions {
     }
 
     async fn run(&self, name: &str, payload: &str) -> Result<String, Failure> {
+        if !self.is_awake(name) {
+            return Err(not_ready());
+        }
         if name == INVOKE {
             return self.hook().await;
         }
@@ -175,6 +183,13 @@ impl Functions {
                     .to_string(),
             }),
         }
+    }
+
+    /// Whether a function can be called: one that nobody called for weeks takes its time after the first call.
+    fn is_awake(&self, name: &str) -> bool {
+        let mut called = self.called.borrow_mut();
+        let first = called.entry(name.to_owned()).or_insert_with(Instant::now);
+        first.elapsed().as_secs_f64() >= self.cloud.plot.wakes_in
     }
 
     /// The team's own function, called through Step Functions' integration.
@@ -218,4 +233,12 @@ fn crashed() -> Failure {
     let said =
         json!({ "errorType": "Runtime.ExitError", "errorMessage": "RequestId: 1 Error: signal: killed" });
     Failure { error: "Runtime.ExitError".to_owned(), cause: said.to_string() }
+}
+
+/// What Lambda answers instead of calling a function that is not ready yet. Recorded in Step Functions by Klayers issue
+/// 210, its name by accelerated-intelligent-document-processing-on-aws issue 801.
+fn not_ready() -> Failure {
+    let said = "INFO: Lambda is initializing your function. It will be ready to invoke shortly. (Service: AWSLambda; \
+                Status Code: 500; Error Code: CodeArtifactUserPendingException; Proxy: null)";
+    Failure { error: "Lambda.CodeArtifactUserPendingException".to_owned(), cause: said.to_owned() }
 }

@@ -167,6 +167,8 @@ pub struct Plot {
     pub control_plane: (f64, f64),
     /// The share of invocations that crash.
     pub crashes: f64,
+    /// How many seconds after its first call each function can be called, where nobody called any for weeks.
+    pub wakes_in: f64,
     /// A fence of the product that is down.
     pub lie: Option<Lie>,
     /// What a scenario says, if this is one: then a run follows one that failed, too.
@@ -273,6 +275,7 @@ pub(crate) fn calm(seed: u64, rng: &mut SmallRng) -> Plot {
         late: (between(rng, 20.0, 100.0), between(rng, 0.0, 60.0)),
         control_plane: (0.03, 0.0),
         crashes: 0.0,
+        wakes_in: 0.0,
         lie: None,
         scenario: None,
     }

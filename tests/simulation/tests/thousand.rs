@@ -6,13 +6,13 @@ use std::path::PathBuf;
 
 use scenario::Scenario;
 use simulation::batch::{self, Table, again};
-use simulation::definition::Definition;
+use simulation::definition::{Definition, Kind, Retrier};
 use simulation::functions::{SUBSTITUTIONS, TIME_OUTS};
 use simulation::jsonata::{Engine, Variables};
 use simulation::known::{is_known, known, mended};
 use simulation::lie::FENCES;
 use simulation::play::{self, variants};
-use simulation::plot::{self, Plot};
+use simulation::plot::{self, Hook, Plot};
 use simulation::run::{Report, root};
 
 fn threads() -> usize {
@@ -244,6 +244,70 @@ fn every_state_of_the_definition_is_provided_for() {
     let file = root().join("statemachine/failover.asl.json");
     let definition = Definition::read(&file, &SUBSTITUTIONS, &engine).unwrap();
     assert!(definition.states.len() > 20);
+}
+
+/// What Lambda says where it has not called a function, and will in a moment: such as one that nobody has called for
+/// weeks, of which an account has seen it ready again after up to 106 s. The errors of Invoke in botocore's model and
+/// in its API reference that pass by themselves, as Step Functions names them.
+const NOT_CALLED: [&str; 11] = [
+    "CodeArtifactUserPending",
+    "EC2Throttled",
+    "EC2Unexpected",
+    "EFSMountConnectivity",
+    "EFSMountTimeout",
+    "ENILimitReached",
+    "ENINotReady",
+    "ResourceConflict",
+    "ResourceNotReady",
+    "SnapStartNotReady",
+    "SubnetIPAddressLimitReached",
+];
+
+/// The first follows another notice of the same run, and the second must keep no rollback waiting.
+const CALLED_BEFORE: [&str; 2] = ["SendApprovalNotice", "SendStuckNotice"];
+
+#[test]
+fn functions_that_slept_for_weeks_are_waited_for() {
+    let engine = Engine::new(&root()).unwrap();
+    let file = root().join("statemachine/failover.asl.json");
+    let definition = Definition::read(&file, &SUBSTITUTIONS, &engine).unwrap();
+    let mut tasks = 0;
+    for (name, state) in &definition.states {
+        let Kind::Task(task) = &state.kind else { continue };
+        if CALLED_BEFORE.contains(&name.as_str()) {
+            continue;
+        }
+        tasks += 1;
+        for error in NOT_CALLED.map(|error| format!("Lambda.{error}Exception")) {
+            let tried = |retrier: &&Retrier| {
+                retrier.error_equals.iter().any(|known| *known == error || known == "States.ALL")
+            };
+            let seconds = task.retry.iter().find(tried).map(|retrier| {
+                let delay = |used: u32| {
+                    let factor = retrier.backoff_rate.powi(i32::try_from(used).unwrap());
+                    (retrier.interval_seconds * factor).min(retrier.max_delay_seconds)
+                };
+                (0..retrier.max_attempts).map(delay).sum::<f64>()
+            });
+            assert!(seconds > Some(120.0), "{name} waits {seconds:?} s after {error}");
+        }
+    }
+    assert!(tasks > 12, "{tasks}");
+
+    // A release that is fine, one with a hook, one that is not, and a restore. A rollback tries so often meanwhile that
+    // the model could not follow it for as long.
+    for (kind, wakes_in, ending) in [
+        ("all is well", 106.0, "Completed"),
+        ("a hook", 106.0, "Completed"),
+        ("slow answers", 10.0, "RolledBack"),
+        ("a stop while it writes", 10.0, "Completed"),
+    ] {
+        let drawn = plot::draw_as(kind, 0).unwrap();
+        let hook = drawn.hook.map(|hook| Hook { says: Some("advance"), after: 1.0, ..hook });
+        let report = batch::alone(|stage| stage.run(Plot { wakes_in, hook, ..drawn })).unwrap();
+        assert_eq!(report.ending, ending, "{kind}: {}", report.said);
+        assert_eq!(report.broken, [], "{kind}");
+    }
 }
 
 #[test]
