@@ -88,8 +88,8 @@ async fn a_restore_goes_on_until_the_api_is_back(
     back.store(true, Ordering::Relaxed);
 
     let ended = restore.finish().await?;
-    let states = [&CLAIMED[..], &STUCK, &ROLLED_BACK[1..6], &COMPLETED].concat();
-    check_success(&ended, &states.into_iter().map(str::to_owned).collect::<Vec<_>>())?;
+    let all = [&CLAIMED[..], &STUCK, &ROLLED_BACK[1..6], &COMPLETED].concat();
+    check_success(&ended, &all.into_iter().map(str::to_owned).collect::<Vec<_>>())?;
     ensure!(ended.output["status"] == "restored", "{}", ended.output);
     check_weights(&app, [100, 0]).await?;
     ensure!(app.claim().await?.is_none(), "the app was not given back");
