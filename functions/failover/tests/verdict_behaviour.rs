@@ -22,6 +22,7 @@ struct Run {
     periods: Vec<Period>,
     mixed: Vec<Period>,
     stage: Stage,
+    past_of: &'static str,
 }
 
 impl Run {
@@ -34,6 +35,7 @@ impl Run {
             periods: Vec::new(),
             mixed: Vec::new(),
             stage: Stage { index: 0, standby_percent: percent, kind: Kind::Shift, bake_periods: 5 },
+            past_of: "prod1",
         }
     }
 
@@ -71,7 +73,7 @@ impl Run {
             &Evidence {
                 live: "prod1",
                 standby: "prod2",
-                past_of: "prod1",
+                past_of: self.past_of,
                 period_seconds: 60,
                 history: &self.history,
                 beside: &[],
@@ -310,6 +312,37 @@ fn a_plainly_ill_standby_is_held_and_goes_back() {
     // What live suffers from as well is not the standby's.
     let both = Run::at(10).periods(5, failing(36, 18), failing(4, 2));
     assert!(!both.judge().reason.contains("is ill"), "{}", both.judge().reason);
+}
+
+/// A drain onto a fleet of whose requests a few failed in three minutes of ten while it had two thirds of them.
+fn drained(requests: u64, few: u64) -> Run {
+    let mut run = Run::at(75);
+    run.past_of = "prod2";
+    run.history = (0..120).map(|at| failing(requests * 2 / 3, if at % 10 < 3 { few } else { 0 })).collect();
+    run
+}
+
+/// However uneven failures were that were a hundredth of all requests at most, they explain no third of them.
+#[test]
+fn a_burst_explains_no_more_than_the_worst_period_of_the_past() {
+    let run = |failures| drained(2000, 14).periods(2, failing(667, 0), failing(2000, failures));
+    run(560).expect(Verdict::RollBack, Some(Ending::Suspect), &["prod2 does not carry the load"]);
+    // What they do explain convicts nobody.
+    let burst = run(20).judge();
+    assert_eq!(burst.verdict, Verdict::Wait, "{}", burst.reason);
+}
+
+/// Few requests beside few: odds tell little yet, and anybody can see it.
+#[test]
+fn three_periods_that_each_show_an_illness_agree_with_the_past() {
+    let run =
+        |periods, live| drained(330, 10).periods(periods, failing(110, live), failing(330, 100)).judge();
+    let reason = run(2, 0).reason;
+    assert_eq!(run(2, 0).verdict, Verdict::Wait, "{reason}");
+    assert!(!reason.contains("chance"), "{reason}");
+    assert_eq!(run(3, 0).verdict, Verdict::RollBack, "{}", run(3, 0).reason);
+    // What the other fleet has as well is none of its own.
+    assert_eq!(run(3, 33).verdict, Verdict::Wait, "{}", run(3, 33).reason);
 }
 
 /// What is held against it is said as it is: that there were too few requests would be no excuse.

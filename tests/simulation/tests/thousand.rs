@@ -57,12 +57,16 @@ fn what_is_known_not_to_hold_still_does_not() {
 }
 
 /// Found here once, mended since.
-const MENDED: [(&str, u64); 4] = [
+const MENDED: [(&str, u64); 7] = [
     // A drain looked at no headroom.
     ("a drain onto too small a fleet", 17),
     ("a drain onto too small a fleet", 44),
     ("a drain onto too small a fleet", 71),
     ("a drain onto too small a fleet", 98),
+    // What was uneven before the run was taken to explain any number of failures.
+    ("a drain onto too small a fleet", 43),
+    ("a drain onto too small a fleet", 705),
+    ("a drain onto too small a fleet", 60_174),
 ];
 
 #[test]

@@ -44,7 +44,8 @@ pub struct Criteria {
     pub hold_periods: u32,
     /// What happens when they are over.
     pub still_suspect: Outcome,
-    /// Odds that the comparison with live alone must show before a rollback, while live has traffic.
+    /// Odds that the comparison with live alone must show before a rollback, while live has traffic, unless
+    /// each of the last periods shows plainly that the standby is ill and live is not.
     pub key_odds: f64,
     /// Odds of the comparison with live's past that begin a recheck once the standby has everything.
     pub recheck_odds: f64,

@@ -5,7 +5,7 @@ mod load;
 use super::counts::{Evidence, Kind, Metric};
 use super::criteria::{Criteria, OnInsufficientData, Outcome};
 use super::factor::{log_sum, wealth};
-use super::guards::{NOBODY, both_unhealthy, broken, live_is_off, plainly_ill};
+use super::guards::{NOBODY, both_unhealthy, broken, ill_each_period, live_is_off, plainly_ill};
 use super::history::History;
 use super::interval::{difference, in_words};
 use super::patience::Patience;
@@ -121,8 +121,9 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Enough against the standby, and the comparison with live agrees as long as there is one.
-    /// The past alone never convicts: an outage of something that both fleets need looks the same.
+    /// Enough against the standby, and the comparison with live agrees as long as there is one: by its odds,
+    /// or because anybody can see it, period after period. The past alone never convicts: an outage of
+    /// something that both fleets need looks the same.
     fn is_guilty(&self) -> bool {
         let needed = self.criteria.roll_back_odds().ln();
         // A fleet that has always been worse than the other one has not become so by what it got.
@@ -135,7 +136,9 @@ impl<'a> Bench<'a> {
             return self.concurrent >= needed;
         }
         let leading = self.holdings[self.leading as usize].concurrent;
-        self.total >= needed && log_sum(self.cash, leading) >= self.criteria.key_odds.ln()
+        let agrees = || log_sum(self.cash, leading) >= self.criteria.key_odds.ln();
+        let shows = || ill_each_period(self.criteria, self.evidence, self.history, self.leading);
+        self.total >= needed && (agrees() || shows())
     }
 
     fn both(&self) -> Option<Decision> {

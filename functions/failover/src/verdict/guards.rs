@@ -15,6 +15,9 @@ const ENOUGH_REQUESTS: f64 = 10.0;
 /// Periods over which a fleet is asked whether it is sick: one alone may be chance.
 const SICK_PERIODS: usize = 3;
 
+/// Periods in a row of which each shows the same by itself: caches are warm by then, and no burst lasts so long.
+const EACH_PERIODS: u32 = 3;
+
 /// Periods that say how much traffic there is at this time.
 const LATELY_PERIODS: usize = 20;
 
@@ -167,14 +170,7 @@ pub fn plainly_ill(criteria: &Criteria, evidence: &Evidence, history: &History) 
         return None;
     }
     [Metric::Failures, Metric::Slow].into_iter().find_map(|metric| {
-        let beside = |rate: f64, counts: Counts| {
-            counts.events(metric) as f64 > criteria.sick_factor * rate * counts.requests as f64
-        };
-        let rate_now = live.events(metric) as f64 / live.requests.max(1) as f64;
-        let ill = standby.requests as f64 >= ENOUGH_REQUESTS
-            && history.is_sick(criteria, metric, standby)
-            && !history.is_sick(criteria, metric, live)
-            && beside(rate_now, standby);
+        let ill = is_ill_beside(criteria, history, metric, standby, live);
         let live_now =
             if live.requests == 0 { String::new() } else { format!(", {} now", share(live, metric)) };
         ill.then(|| {
@@ -188,6 +184,31 @@ pub fn plainly_ill(criteria: &Criteria, evidence: &Evidence, history: &History) 
             )
         })
     })
+}
+
+/// Whether the standby is ill and live is not, by these counts.
+fn is_ill_beside(
+    criteria: &Criteria,
+    history: &History,
+    metric: Metric,
+    standby: Counts,
+    live: Counts,
+) -> bool {
+    let rate_now = live.events(metric) as f64 / live.requests.max(1) as f64;
+    standby.requests as f64 >= ENOUGH_REQUESTS
+        && history.is_sick(criteria, metric, standby)
+        && !history.is_sick(criteria, metric, live)
+        && standby.events(metric) as f64 > criteria.sick_factor * rate_now * standby.requests as f64
+}
+
+/// Whether each of the latest periods at the present weights shows by itself that the standby is ill and live is
+/// not: that is no bad minute.
+pub fn ill_each_period(criteria: &Criteria, evidence: &Evidence, history: &History, metric: Metric) -> bool {
+    let shows = |p: &Period| {
+        p.live.requests as f64 >= ENOUGH_REQUESTS
+            && is_ill_beside(criteria, history, metric, p.standby, p.live)
+    };
+    latest(evidence, EACH_PERIODS).is_some_and(|periods| periods.iter().all(shows))
 }
 
 /// Whether the standby is plainly ill by the latest counts of both fleets before a run, each with its name.

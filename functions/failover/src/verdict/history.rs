@@ -53,6 +53,8 @@ pub struct History {
     requests: f64,
     events: [f64; 3],
     dispersion: [Dispersion; 3],
+    /// The largest share of a period's requests before the run.
+    worst: [f64; 3],
     /// Rates before the run began, and their upper bounds.
     baseline: [(f64, f64); 3],
     careful: bool,
@@ -85,6 +87,7 @@ impl History {
             requests: 0.0,
             events: [0.0; 3],
             dispersion: [Dispersion { clusters: 1.0, bursts: 0.0 }; 3],
+            worst: [0.0; 3],
             baseline: [(0.0, 1.0); 3],
             careful: missing > 0.0,
             bad_minutes: Usual::of(past).bad_minutes(past),
@@ -97,6 +100,11 @@ impl History {
         for metric in Metric::ALL {
             let i = metric as usize;
             history.dispersion[i] = history.estimate(criteria, metric, missing);
+            history.worst[i] = history
+                .window
+                .iter()
+                .map(|c| c.events(metric) as f64 / c.requests.max(1) as f64)
+                .fold(0.0, f64::max);
             history.baseline[i] = (history.rate(metric), history.upper(metric));
         }
         history.hits = criteria.hits_share(history.events[0] / history.window.len().max(1) as f64);
@@ -170,6 +178,13 @@ impl History {
     /// Dispersion of a metric, measured before the run.
     pub const fn dispersion(&self, metric: Metric) -> Dispersion {
         self.dispersion[metric as usize]
+    }
+
+    /// How many events of so many requests a burst explains: a share of them that the past has had in some
+    /// period. How uneven the past was says nothing about more than that. Where history is missing, nobody
+    /// knows what its worst period was.
+    pub fn in_bursts(&self, metric: Metric, requests: f64) -> f64 {
+        if self.careful { requests } else { requests * self.worst[metric as usize] }
     }
 
     /// Rate in the window, events per request.

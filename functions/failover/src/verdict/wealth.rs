@@ -336,7 +336,9 @@ fn mixture(bets: &Bets) -> f64 {
 
 /// Both fleets' parts of a period. A cluster cannot be larger than the requests it is made of,
 /// which is what keeps the bets alive when a fleet has two requests in a period. Bursts add to
-/// both arms in proportion to the events that they could have moved between the fleets.
+/// both arms in proportion to the events that they could have moved between the fleets: no more of them
+/// than a burst had before the run. What is beyond, such as a third of all requests after a past in which
+/// they were a hundredth at most, is no burst.
 fn arms(history: &History, metric: Metric, period: &Period, ratio: f64) -> (Arm, Arm) {
     let arm = |counts: super::Counts| Arm {
         events: counts.events(metric) as f64,
@@ -349,7 +351,9 @@ fn arms(history: &History, metric: Metric, period: &Period, ratio: f64) -> (Arm,
     }
     let dispersion = history.dispersion(metric);
     let split = ratio * standby.requests / (ratio * standby.requests + live.requests);
-    let bursts = 2.0 * dispersion.bursts * (standby.events + live.events) * split * (1.0 - split);
+    let moved =
+        (standby.events + live.events).min(history.in_bursts(metric, standby.requests + live.requests));
+    let bursts = 2.0 * dispersion.bursts * moved * split * (1.0 - split);
     let spread = |arm: Arm| Arm { dispersion: dispersion.clusters.min(arm.requests) + bursts, ..arm };
     (spread(standby), spread(live))
 }
