@@ -97,6 +97,23 @@ fn cold_caches_are_not_blamed_and_hide_nothing() {
     expect(run(&history, |at, percent| slower(at, percent, 6, BAKE)), 3);
 }
 
+/// Of caches that are cold for all requests at first, four in ten answers are slow, and then fewer and fewer.
+#[test]
+fn caches_that_warm_up_are_not_blamed_however_cold_they_were() {
+    let with = |slow: [u64; 3]| {
+        move |at: usize, percent| {
+            let (live, mut standby) = split(3000, percent, 3, 3);
+            standby.slow = standby.requests * slow.get(at % BAKE).copied().unwrap_or(50) / 1000;
+            (live, standby)
+        }
+    };
+    let history = past(3000, 9, &[]);
+    let found = run(&history, with([350, 220, 110]));
+    assert!(found.is_none(), "{}", found.unwrap().1.reason);
+    // They do not stay so.
+    expect(run(&history, with([350, 350, 350])), 3);
+}
+
 /// A client that sends nothing but client errors, all to the standby, makes its requests too many for
 /// its weight; a release that answers so does not.
 #[test]

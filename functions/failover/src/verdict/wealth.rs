@@ -33,11 +33,10 @@ const STAKE_OTHER: f64 = 0.04;
 /// older bets: it would hold all of live's events against them, and few of its requests.
 const STAKE_MIXED: f64 = 0.15;
 
-/// Periods after a rise in which a fleet may be slow because its caches are cold or its code is not yet
-/// compiled; how many times more of its requests that explains; and the share of each bet on slow
-/// requests that is kept out of such a period, while the rest bets on more than that.
-pub(super) const WARM_UP_PERIODS: usize = 3;
-const WARM_UP_RATIO: f64 = 2.5;
+/// How many times more slow requests than usual cold caches, or code that is not yet compiled, explain in each
+/// of the first periods after a rise: fewer from one to the next, as they warm up. And the share of each bet on
+/// slow requests that is kept out of such a period, while the rest bets on more than that.
+const WARM_UP_RATIOS: [f64; 3] = [8.0, 5.0, 2.5];
 const WARM_UP_KEPT: f64 = 0.9;
 
 /// Log wealth of one family of bets, by alternative.
@@ -140,7 +139,7 @@ impl Ledger {
             let new_stage = before.is_none_or(|b| b.stage != period.stage);
             let rose = before.is_none_or(|b| b.standby_percent < period.standby_percent);
             since_rise = if rose { 0 } else { since_rise + 1 };
-            let warm_up = since_rise < WARM_UP_PERIODS;
+            let warm_up = WARM_UP_RATIOS.get(since_rise).copied();
             let free = stuck.free(period);
             if period.kind == Kind::Shift {
                 ledger.end_recheck(criteria, evidence, (&found, history), &evidence.periods[..at]);
@@ -212,7 +211,7 @@ impl Ledger {
         self.cash -= stake;
         for metric in Metric::ALL {
             let factors = match metric {
-                Metric::Failures => self.factors(criteria, history, metric, &period, false, logs),
+                Metric::Failures => self.factors(criteria, history, metric, &period, None, logs),
                 _ => MetricBets::UNCHANGED,
             };
             self.bets[metric as usize].lay(stake.ln(), &factors);
@@ -226,13 +225,13 @@ impl Ledger {
         history: &History,
         metric: Metric,
         period: &Period,
-        warm_up: bool,
+        warm_up: Option<f64>,
         logs: &Bets,
     ) -> MetricBets {
         let limits = criteria.metric(metric);
-        let warm_up = warm_up && metric == Metric::Slow;
+        let warm_up = warm_up.filter(|_| metric == Metric::Slow);
         let usual = self.usual[metric as usize];
-        let ratio = if warm_up { WARM_UP_RATIO } else { 1.0 } * usual * (1.0 + limits.margin_percent / 100.0);
+        let ratio = warm_up.unwrap_or(1.0) * usual * (1.0 + limits.margin_percent / 100.0);
         let floor = limits.floor_percent / 100.0;
         let drift = 1.0 + limits.drift_percent / 100.0;
         let (standby, live) = arms(history, metric, period, ratio);
@@ -254,7 +253,11 @@ impl Ledger {
         let most = history.most_growth(metric, period.standby);
         let grown = |factor: f64| {
             let factor = factor.min(most);
-            if warm_up { log_sum(WARM_UP_KEPT.ln(), factor + (1.0 - WARM_UP_KEPT).ln()) } else { factor }
+            if warm_up.is_some() {
+                log_sum(WARM_UP_KEPT.ln(), factor + (1.0 - WARM_UP_KEPT).ln())
+            } else {
+                factor
+            }
         };
         let mut factors = MetricBets::UNCHANGED;
         for (k, (multiple, _)) in ALTERNATIVES.into_iter().enumerate() {
