@@ -345,6 +345,16 @@ fn three_periods_that_each_show_an_illness_agree_with_the_past() {
     assert_eq!(run(3, 33).verdict, Verdict::Wait, "{}", run(3, 33).reason);
 }
 
+/// Both have a few failures in a hundred where there were none before, and live has few requests: it shows none
+/// in these three periods by chance.
+#[test]
+fn too_few_requests_of_live_show_nothing_however_often() {
+    let mut run = Run::at(75);
+    run.history = vec![Counts { requests: 90, ..Counts::default() }; 120];
+    let run = run.periods(2, failing(22, 0), failing(62, 1)).periods(3, failing(22, 0), failing(62, 3));
+    assert_ne!(run.judge().verdict, Verdict::RollBack, "{}", run.judge().reason);
+}
+
 /// What is held against it is said as it is: that there were too few requests would be no excuse.
 #[test]
 fn two_failures_in_five_are_no_success_however_little_traffic_and_history_there_is() {

@@ -18,6 +18,9 @@ const SICK_PERIODS: usize = 3;
 /// Periods in a row of which each shows the same by itself: caches are warm by then, and no burst lasts so long.
 const EACH_PERIODS: u32 = 3;
 
+/// So many events must have been live's in each of them, were it as ill: too few requests show nothing.
+const EACH_DUE: f64 = 3.0;
+
 /// Periods that say how much traffic there is at this time.
 const LATELY_PERIODS: usize = 20;
 
@@ -205,7 +208,8 @@ fn is_ill_beside(
 /// not: that is no bad minute.
 pub fn ill_each_period(criteria: &Criteria, evidence: &Evidence, history: &History, metric: Metric) -> bool {
     let shows = |p: &Period| {
-        p.live.requests as f64 >= ENOUGH_REQUESTS
+        let rate = p.standby.events(metric) as f64 / p.standby.requests.max(1) as f64;
+        p.live.requests as f64 * rate >= EACH_DUE
             && is_ill_beside(criteria, history, metric, p.standby, p.live)
     };
     latest(evidence, EACH_PERIODS).is_some_and(|periods| periods.iter().all(shows))
