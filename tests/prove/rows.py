@@ -251,16 +251,6 @@ def _(bench):
     return refused(lambda: weigh(bench, bench.rules[0], pair, named=False), {"ValidationError"}, words)
 
 
-@row("one-group-shown-both-ways", "DescribeRules", "One group is shown as TargetGroupArn and in ForwardConfig with weight 1.")
-def _(bench):
-    plain = [{"Type": "forward", "TargetGroupArn": bench.groups[2]}]
-    bench.change("modify_rule", RuleArn=bench.rules[2], Actions=plain)
-    shown = bench.look("elbv2", "describe_rules", RuleArns=[bench.rules[2]])["Rules"][0]["Actions"][0]
-    inner = shown.get("ForwardConfig", {}).get("TargetGroups")
-    same = shown.get("TargetGroupArn") == bench.groups[2] and inner == [{"TargetGroupArn": bench.groups[2], "Weight": 1}]
-    return (PROVEN if same else REFUTED), f"shown as {shown}"
-
-
 @row("duration-zero", "ModifyRule", "Group stickiness lasts 1 to 604800 seconds, also where it is off.")
 def _(bench):
     off = {"Enabled": False, "DurationSeconds": 0}
@@ -318,15 +308,6 @@ def _(bench):
 @row("group-in-use", "DeleteTargetGroup", "A group that a rule names cannot be deleted: `ResourceInUse`.")
 def _(bench):
     return refused(lambda: bench.change("delete_target_group", TargetGroupArn=bench.groups[3]), {"ResourceInUse"})
-
-
-@row("attributes-of-a-group", "DescribeTargetGroupAttributes", "A group shows stickiness.enabled, stickiness.type, and a delay of 300 s by default.")
-def _(bench):
-    found = bench.look("elbv2", "describe_target_group_attributes", TargetGroupArn=bench.groups[3])["Attributes"]
-    shown = {item["Key"]: item["Value"] for item in found}
-    told = {key: shown.get(key) for key in ("stickiness.enabled", "stickiness.type", "deregistration_delay.timeout_seconds")}
-    held = list(told.values()) == ["false", "lb_cookie", "300"]
-    return (PROVEN if held else REFUTED), ", ".join(f"{key}={value}" for key, value in told.items())
 
 
 def listen(bench, protocol):
