@@ -80,8 +80,9 @@ fn main() -> Result<ExitCode> {
         Trial::test(name.clone(), move || {
             let ground = ground.as_ref().as_ref().ok_or("a listing runs nothing")?;
             run(&runtime, ground).map_err(|error| {
-                failures.lock().expect("nobody panics with it").push(format!("FAILED {name}: {error:#}"));
-                Failed::from(format!("{error:#}"))
+                let said = format!("{error:#}");
+                failures.lock().expect("nobody panics with it").push(format!("FAILED {name}: {said}"));
+                Failed::from(said)
             })
         })
     };
