@@ -100,6 +100,10 @@ pub struct Fleet {
     pub targets: u32,
     /// Requests that one of them answers in a second.
     pub capacity: f64,
+    /// The share of its targets that carry no more than that: 1 where all are alike.
+    pub limited: f64,
+    /// Whether what is beyond waits, instead of being refused.
+    pub queues: bool,
     /// The usual response time in seconds, and the spread of its logarithm.
     pub usual: f64,
     /// The same for half of the targets where they differ: 1 is alike.
@@ -133,6 +137,9 @@ pub struct Fleet {
 /// The spread of the logarithm of response times.
 const SPREAD: f64 = 0.55;
 
+/// How long a request takes that waits for a fleet which is asked for more than it carries, in seconds.
+const QUEUED: f64 = 3.0;
+
 /// After so many seconds health checks have noticed that targets are dead, or that they are back.
 const NOTICED: f64 = 60.0;
 const BACK: f64 = 150.0;
@@ -149,7 +156,8 @@ impl Fleet {
         let capacity = (usable * self.capacity * (1.0 - ailment.weakened)).max(0.001);
         let load = rate / capacity;
         self.load = load;
-        let refused = if load > 1.0 { 1.0 - 1.0 / load } else { 0.0 };
+        let beyond = if load > 1.0 { self.limited * (1.0 - 1.0 / load) } else { 0.0 };
+        let refused = if self.queues { 0.0 } else { beyond };
         // Waiting grows as in a queue before several servers: late, and then at once.
         let waiting = 1.0 + load.min(0.97).powi(6) / (1.0 - load.min(0.97));
         let cold = if rate > 0.0 { ((rate - self.warm) / rate).clamp(0.0, 1.0) } else { 0.0 };
@@ -173,7 +181,9 @@ impl Fleet {
         counted.classes[0] = left;
         let slowed = if self.cold_factor > 1.0 { cold } else { 0.0 };
         let mixture = [(1.0 - slowed, waiting), (slowed, waiting * self.cold_factor)];
-        counted.times = self.times(rng, answered, &mixture, ailment.slow);
+        let waits = self.queues && beyond > ailment.slow.0;
+        let slow = if waits { (beyond, QUEUED / self.usual) } else { ailment.slow };
+        counted.times = self.times(rng, answered, &mixture, slow);
         counted.hosts = [self.targets - self.unhealthy.min(self.targets), self.unhealthy];
         counted
     }

@@ -232,6 +232,8 @@ pub(crate) fn calm(seed: u64, rng: &mut SmallRng) -> Plot {
     let fleet = Fleet {
         targets,
         capacity: rate / usage / f64::from(targets),
+        limited: 1.0,
+        queues: false,
         usual,
         uneven: 1.0,
         base,

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use scenario::Scenario;
+use scenario::{Scenario, Seconds};
 use simulation::batch::{self, Table, again};
 use simulation::definition::{Definition, Kind, Retrier};
 use simulation::functions::{SUBSTITUTIONS, TIME_OUTS};
@@ -199,6 +199,55 @@ fn scenarios_end_alike_with_another_app_in_lockstep() {
             played(&name, variants::in_lockstep(play::plot(&scenario)), differs)
         })
         .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// So much later answers come: slow ones, which users wait for, and ones that have hung, which are failures.
+const LATER: [f64; 2] = [0.3, 2.0];
+
+/// One request in twenty is slow anyhow: nine more in a thousand are no reason to go back, unless they hang.
+const HARDLY_SLOWER: (&str, f64) = ("few-connections-are-reset", 0.3);
+
+#[test]
+fn scenarios_end_alike_slow_instead_of_failing() {
+    let mut wrong = Vec::new();
+    for (name, _, scenario) in scenarios() {
+        for seconds in LATER {
+            if (name.as_str(), seconds) == HARDLY_SLOWER {
+                continue;
+            }
+            let later = Seconds::try_from(seconds).unwrap();
+            let Some(other) = variants::slow(&scenario, later) else { continue };
+            let differs = |report: &Report| play::ends_otherwise(&scenario, &report.runs);
+            wrong.extend(played(&format!("{name}, {seconds} s later"), play::plot(&other), differs));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whether targets refuse what is more than they carry or let it wait, and whether both are too small or one.
+#[test]
+fn too_small_a_fleet_is_found_however_it_shows() {
+    let mut wrong = Vec::new();
+    let all = scenarios();
+    let limited = all.iter().filter(|(_, _, scenario)| variants::limits_capacity(scenario));
+    for (name, text, scenario) in limited {
+        let mirrored = variants::mirrored(text).unwrap();
+        for (way, scenario) in [("", scenario), (", mirrored", &mirrored)] {
+            let worlds = [
+                ("queues", variants::with_queues(play::plot(scenario))),
+                ("one small target", variants::with_one_small_target(play::plot(scenario))),
+                (
+                    "one small target that queues",
+                    variants::with_queues(variants::with_one_small_target(play::plot(scenario))),
+                ),
+            ];
+            for (what, plot) in worlds {
+                let differs = |report: &Report| play::ends_otherwise(scenario, &report.runs);
+                wrong.extend(played(&format!("{name}{way}, {what}"), plot, differs));
+            }
+        }
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
