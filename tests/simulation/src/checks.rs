@@ -3,6 +3,7 @@
 //! Limits here are stated, not tuned: they say what a person may rely on.
 
 mod limits;
+mod said;
 mod traffic;
 mod words;
 
@@ -31,7 +32,7 @@ pub const OF_MODEL: &str = "every step is one of the model";
 type Check = fn(&Scene<'_>) -> Option<String>;
 
 /// Every check by its name.
-pub(crate) const CHECKS: [(&str, Check); 11] = [
+pub(crate) const CHECKS: [(&str, Check); 12] = [
     ("what is drawn can be run", understood),
     ("it ends in time", limits::ends),
     ("it changes weights no more often than its plan", limits::changes),
@@ -39,6 +40,7 @@ pub(crate) const CHECKS: [(&str, Check); 11] = [
     ("no overloaded split while the other fleet can carry more", traffic::overloaded),
     ("no weight for a dead fleet", traffic::weight_for_a_dead_fleet),
     ("weights, tags, notice and ending agree", words::agreement),
+    ("what people read is what the balancer holds", said::holds),
     ("weights that somebody else has set stand", foreign_weights),
     ("no claim is left", claims),
     ("others are left alone", others),

@@ -1,6 +1,7 @@
 //! What became of the users' requests.
 
 use super::touched;
+use crate::fleet::Counted;
 use crate::plot::{LIVE, MINUTE, STANDBY};
 use crate::run::Scene;
 use crate::world::{World, lock};
@@ -30,6 +31,23 @@ pub(super) fn success_on_an_ill_fleet(scene: &Scene<'_>) -> Option<String> {
         let share = failing[found].unwrap_or_default() * 100.0;
         Some(format!("{} while prod{} fails {share:.1} % of its requests", scene.report.ending, found + 1))
     })
+}
+
+/// Which share of a fleet's requests failed in all apps, in percent, in whole minutes from a second of the run until its
+/// end; nothing where too few came to tell.
+pub(super) fn failed_since(scene: &Scene<'_>, fleet: usize, since: f64) -> Option<f64> {
+    let mut all = Counted::default();
+    for world in &scene.cloud.worlds {
+        let world = lock(world);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "minutes of a day")]
+        let place = |at: f64| ((world.began + at - world.first as f64) / MINUTE) as usize;
+        let end = place(scene.report.seconds).min(world.minutes.len());
+        let watched = world.minutes.get(place(since) + 1..end).unwrap_or_default();
+        for minute in watched {
+            all.add_counts(&minute[fleet]);
+        }
+    }
+    (all.requests >= OF_REQUESTS).then(|| 100.0 * f64::from(all.failed()) / f64::from(all.requests))
 }
 
 /// Whether a trouble of this world strikes both fleets at its end.

@@ -56,7 +56,7 @@ fn restored(scene: &Scene<'_>, now: &[[f64; 2]], touched: bool) -> Option<String
 }
 
 /// What the fleets of each app get, in percent.
-fn percent(scene: &Scene<'_>) -> Vec<[f64; 2]> {
+pub(super) fn percent(scene: &Scene<'_>) -> Vec<[f64; 2]> {
     scene.cloud.shares().into_iter().map(|shares| shares.map(|share| share * 100.0)).collect()
 }
 
@@ -66,8 +66,18 @@ fn in_percent(weights: &Value) -> Option<[f64; 2]> {
 }
 
 /// Whole percent that are the same.
-fn alike(one: [f64; 2], other: [f64; 2]) -> bool {
+pub(super) fn alike(one: [f64; 2], other: [f64; 2]) -> bool {
     [LIVE, STANDBY].into_iter().all(|fleet| (one[fleet] - other[fleet]).abs() <= 0.5)
+}
+
+/// The last notice of the execution about its end.
+pub(super) fn last_notice(scene: &Scene<'_>) -> Option<Value> {
+    let notices = crate::world::lock(&scene.cloud.notices);
+    let mut details = notices.iter().filter_map(|entry| {
+        let detail: Value = serde_json::from_str(entry["Detail"].as_str()?).ok()?;
+        (detail["execution"] == scene.run.execution && detail["moment"] == "end").then_some(detail)
+    });
+    details.next_back()
 }
 
 /// The last notice of the execution says how it ended.
@@ -79,12 +89,7 @@ fn notice(scene: &Scene<'_>) -> Option<String> {
     if silent {
         return None;
     }
-    let notices = crate::world::lock(&scene.cloud.notices);
-    let mut details = notices.iter().filter_map(|entry| {
-        let detail: Value = serde_json::from_str(entry["Detail"].as_str()?).ok()?;
-        (detail["execution"] == scene.run.execution && detail["moment"] == "end").then_some(detail)
-    });
-    let Some(last) = details.next_back() else {
+    let Some(last) = last_notice(scene) else {
         // It is sent once.
         return (!report.plot.loses()).then(|| format!("{}, and nobody was told", report.ending));
     };
