@@ -54,7 +54,7 @@ pub struct FoundFleet {
     pub release: Option<String>,
     /// Whether its target group binds clients to a target by a cookie.
     pub target_stickiness: bool,
-    /// What its targets speak, where that is neither HTTP nor HTTPS, or is gRPC.
+    /// What its target group speaks, where that is neither HTTP nor HTTPS, or is gRPC, or a Lambda function.
     pub foreign_protocol: Option<String>,
 }
 

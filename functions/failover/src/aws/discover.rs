@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_elasticloadbalancingv2::Client;
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, Listener, ProtocolEnum, Rule, TargetGroup, TargetGroupAttribute,
+    Action, Listener, ProtocolEnum, Rule, TargetGroup, TargetGroupAttribute, TargetTypeEnum,
 };
 use aws_sdk_sfn::Client as StepFunctions;
 use futures_util::future::try_join_all;
@@ -218,6 +218,10 @@ async fn is_sticky(client: &Client, target_group_arn: &str) -> Result<bool, Erro
 
 /// What the targets of a group speak, if that cannot be judged by HTTP statuses.
 fn foreign_protocol(group: &TargetGroup) -> Option<String> {
+    // It has no protocol.
+    if group.target_type() == Some(&TargetTypeEnum::Lambda) {
+        return Some("to a Lambda function".into());
+    }
     match (group.protocol(), group.protocol_version()) {
         (Some(ProtocolEnum::Http | ProtocolEnum::Https), Some("GRPC")) => Some("gRPC".into()),
         (Some(ProtocolEnum::Http | ProtocolEnum::Https) | None, _) => None,
@@ -393,6 +397,8 @@ mod tests {
         assert_eq!(of(ProtocolEnum::Https, "HTTP2"), None);
         assert_eq!(of(ProtocolEnum::Http, "GRPC").as_deref(), Some("gRPC"));
         assert_eq!(of(ProtocolEnum::Tcp, "").as_deref(), Some("TCP"));
+        let function = TargetGroup::builder().target_type(TargetTypeEnum::Lambda).build();
+        assert_eq!(foreign_protocol(&function).as_deref(), Some("to a Lambda function"));
     }
 
     #[test]
