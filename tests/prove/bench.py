@@ -17,11 +17,11 @@ PREFIX = "failover-prove-"
 # On everything made: the id of the run.
 TAG = "failover:prove"
 
-MOST_CALLS = 600
+MOST_CALLS = 900
 MOST_SECONDS = 30 * 60
 # The same with runs that move traffic.
 MOST_CALLS_DRIVING = 2400
-MOST_SECONDS_DRIVING = 70 * 60
+MOST_SECONDS_DRIVING = 105 * 60
 # A balancer is active within some three minutes.
 ACTIVE_WITHIN_SECONDS = 10 * 60
 # A group is in use for a while after its balancer is gone.
@@ -41,14 +41,25 @@ CHANGES = {
     "deregister_targets",
     "add_tags",
     "remove_tags",
+    "delete_listener",
     "delete_load_balancer",
     "delete_target_group",
+    "modify_load_balancer_attributes",
     "start_execution",
     "stop_execution",
     "authorize_security_group_ingress",
     "revoke_security_group_ingress",
     "delete_security_group",
     "terminate_instances",
+}
+# Changes something that goes by a name, and which parameter that is.
+BY_NAME = {
+    "delete_bucket": "Bucket",
+    "put_object": "Bucket",
+    "delete_object": "Bucket",
+    "put_public_access_block": "Bucket",
+    "delete_stack": "StackName",
+    "update_stack": "StackName",
 }
 # Of an instance that is made: one, and of these.
 SMALLEST = {"t4g.nano"}
@@ -145,7 +156,7 @@ class Bench:
         self.clients, self.state, self.say, self.sleep = clients, state, say, sleep
         self.calls, self.began, self.cleaning = 0, time.monotonic(), False
         self.lock = threading.Lock()
-        self.vpc = self.subnets = self.balancer = self.listener = self.default_rule = None
+        self.vpc = self.subnets = self.port = self.balancer = self.listener = self.default_rule = None
         self.rules, self.groups = [], []
         # How to remove what has no ARN of its own before it is there, by kind.
         self.by_name = ()
@@ -153,11 +164,13 @@ class Bench:
         self.at_last = ()
         # Addresses in a zone of the balancer and in another one, where nobody is.
         self.address = self.address_elsewhere = None
-        # The state machine of a stack beside it, and how that came to be.
-        self.machine, self.deployed = None, "was not deployed"
+        # A stack beside it: its state machine, how that came to be, and what it is made of.
+        self.machine, self.deployed, self.bucket, self.architecture = None, "was not deployed", None, None
         # What stands behind the first two groups, if anything does, and how its stages went; whether time is short.
         self.fleet, self.behind, self.stages, self.quick = None, None, [], False
         self.most_calls, self.most_seconds = MOST_CALLS, MOST_SECONDS
+        # Two security groups without anybody in them.
+        self.security_groups = []
         # What a burst of changes met: of a tag, and then of a rule.
         self.throttled = self.rule_after = None
 
@@ -173,7 +186,7 @@ class Bench:
 
     def look(self, service, operation, **parameters):
         """A call that changes nothing."""
-        if not operation.startswith(("describe_", "get_", "list_")):
+        if not operation.startswith(("describe_", "get_", "list_", "filter_", "head_")):
             raise NotOurs(f"{operation} is no reading call")
         self.count()
         return getattr(self.clients[service], operation)(**parameters)
@@ -188,8 +201,8 @@ class Bench:
         """Refuses a change that concerns anything else than what this run has made."""
         # A rule of a network names its own as well as another one.
         named = arns(parameters) + ids(parameters)
-        if operation in NAMED:
-            name = parameters.get("Name") or parameters.get("GroupName") or ""
+        if operation in NAMED or operation in BY_NAME:
+            name = parameters.get(BY_NAME.get(operation, "Name")) or parameters.get("GroupName") or ""
             if not name.startswith(self.state.name):
                 raise NotOurs(f"{operation}: the name {name} is none of this run")
         elif operation == "run_instances":
@@ -226,7 +239,7 @@ class Bench:
 
     def build(self, port):
         """One balancer, one listener, three rules and six groups; nothing can reach them from outside."""
-        name = self.state.name
+        name, self.port = self.state.name, port
         for number in range(1, 7):
             group = self.make(
                 "group", "create_target_group", ("TargetGroups", "TargetGroupArn"), Name=f"{name}-{number}",

@@ -17,7 +17,7 @@ INSTANCE_TYPE = "t4g.nano"
 IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
 PORTS = (8081, 8082)
 # It shuts itself down then, and is gone with that, whatever becomes of the machine that has started it.
-LIVES_MINUTES = 75
+LIVES_MINUTES = 110
 HEALTHY_WITHIN_SECONDS = 5 * 60
 GONE_WITHIN_SECONDS = 5 * 60
 

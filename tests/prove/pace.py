@@ -5,7 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from botocore.exceptions import ClientError
 from bench import code
-from rows import NOT_RUN, PROVEN, REFUTED, THROTTLED, refused, row, said, tag, weigh
+from rows import NOT_RUN, PROVEN, REFUTED, THROTTLED, lists, needs_address, refused, said, tag, weigh
+
+ROWS = []
+row = lists(ROWS)
 
 POLLS, EVERY_SECONDS, ROUNDS = 20, 0.1, 2
 BURST, AT_ONCE = 40, 8
@@ -94,6 +97,25 @@ def _(bench):
     return (PROVEN if answer.get("Messages") == [] else REFUTED), f"Messages: {answer.get('Messages', 'missing')}"
 
 
+@row("parts-of-a-result", "GetMetricData", "A result has the id of its query, a label, as many times as values, and how complete it is.")
+def _(bench):
+    result = metric_data(bench, "Average")["MetricDataResults"][0]
+    held = result.get("Id") == "q0" and result.get("Label") and result.get("StatusCode") == "Complete"
+    held = held and len(result["Timestamps"]) == len(result["Values"])
+    return (PROVEN if held else REFUTED), f"{', '.join(sorted(result))}; {len(result['Values'])} values"
+
+
+@row("alarms-in-two-lists", "DescribeAlarms", "An alarm has a name and a state; those that are made of others come in a list of their own.")
+def _(bench):
+    asked = bench.look("cloudwatch", "describe_alarms", AlarmTypes=["CompositeAlarm", "MetricAlarm"], MaxRecords=10)
+    lists_there = {"CompositeAlarms", "MetricAlarms"} <= asked.keys()
+    alarms = [alarm for name in ("CompositeAlarms", "MetricAlarms") for alarm in asked.get(name, [])]
+    if lists_there and not alarms:
+        return NOT_RUN, "the account has no alarm"
+    held = lists_there and all(alarm.get("AlarmName") and alarm.get("StateValue") for alarm in alarms)
+    return (PROVEN if held else REFUTED), f"{len(alarms)} alarms in two lists"
+
+
 @row("composite-alarms", "DescribeAlarms", "DescribeAlarms answers composite alarms only where AlarmTypes asks for them.")
 def _(bench):
     asked = bench.look("cloudwatch", "describe_alarms", AlarmTypes=["CompositeAlarm"], MaxRecords=1)
@@ -110,18 +132,17 @@ def _(bench):
     return refused(lambda: bench.look("cloudwatch", "describe_alarms", AlarmNames=names), {"ValidationError"})
 
 
-@row("tag-burst", "AddTags", "20 changes of tags pass at once before AWS throttles.")
-def _(bench):
-    # The bucket is full again by then, if it is that of other changes.
+def burst(call, bench, most=BURST):
+    """How many calls pass at once, and whether one was throttled."""
+    # The buckets are full again by then.
     bench.sleep(7)
     refusals = []
 
-    def once(count):
+    def once(number):
         if refusals:
             return False
         try:
-            change = {"ResourceArns": [bench.rules[0]], "Tags": [{"Key": "prove-burst", "Value": str(count)}]}
-            bench.change("add_tags", client="once", **change)
+            call(number)
         except ClientError as error:
             if code(error) not in THROTTLED:
                 raise
@@ -131,12 +152,34 @@ def _(bench):
 
     began = time.monotonic()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        passed = sum(pool.map(once, range(BURST)))
+        passed = sum(pool.map(once, range(most)))
     seconds = time.monotonic() - began
+    ended = "then throttled" if refusals else "none was throttled"
+    return passed, refusals, f"{passed} of up to {most} passed in {seconds:.1f} s, {ended}"
+
+
+@row("describing-burst", "DescribeRules", "40 describing calls pass at once before AWS throttles.")
+def _(bench):
+    ask = lambda _: bench.look("once", "describe_rules", RuleArns=[bench.rules[0]])
+    passed, _, evidence = burst(ask, bench, 60)
+    return (PROVEN if passed >= 40 else REFUTED), evidence
+
+
+@row("targets-burst", "RegisterTargets", "20 changes of targets pass at once before AWS throttles.")
+@needs_address
+def _(bench):
+    target = {"TargetGroupArn": bench.groups[5], "Targets": [{"Id": bench.address, "Port": 80}]}
+    passed, _, evidence = burst(lambda _: bench.change("register_targets", client="once", **target), bench, 30)
+    return (PROVEN if passed >= 20 else REFUTED), evidence
+
+
+@row("tag-burst", "AddTags", "20 changes of tags pass at once before AWS throttles.")
+def _(bench):
+    change = lambda number: {"ResourceArns": [bench.rules[0]], "Tags": [{"Key": "prove-burst", "Value": str(number)}]}
+    passed, refusals, evidence = burst(lambda number: bench.change("add_tags", client="once", **change(number)), bench)
     bench.throttled = refusals[0] if refusals else None
     bench.rule_after = rule_after_burst(bench) if refusals else None
-    ended = "then throttled" if refusals else "none was throttled"
-    return (PROVEN if passed >= 20 else REFUTED), f"{passed} of up to {BURST} passed in {seconds:.1f} s, {ended}"
+    return (PROVEN if passed >= 20 else REFUTED), evidence
 
 
 def rule_after_burst(bench):

@@ -12,13 +12,17 @@ import sys
 import time
 import unittest
 
-import answers  # noqa: F401, its rows come after those of `rows`
+import beside
 import boto3
 import drive
 import fleet
 import network
-import pace  # noqa: F401, its rows come after the others
+import pace
+import removal
 import report
+import rows
+import services
+import shown
 import stack
 from bench import (
     MOST_CALLS,
@@ -34,7 +38,7 @@ from bench import (
 )
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from rows import NOT_RUN, REFUTED, ROWS
+from rows import NOT_RUN, REFUTED
 
 NOTHING_REFUTED, SOMETHING_REFUTED, COULD_NOT_RUN = 0, 1, 3
 
@@ -42,13 +46,19 @@ NOTHING_REFUTED, SOMETHING_REFUTED, COULD_NOT_RUN = 0, 1, 3
 HOUR = 0.0225
 # Half an hour lies within two started hours at most.
 STARTED_HOURS = 2
-# With traffic it takes up to 70 minutes and what removing takes. An hour of the instance with its disk, an hour of
+# With traffic it takes up to 105 minutes and what removing takes. An hour of the instance with its disk, an hour of
 # a capacity unit of the balancer, of which 20 requests a second stay below one, and all polls, transitions and
 # metrics of the runs, in dollars, at the prices of us-east-1. Assumed as well.
 STARTED_HOURS_DRIVING = 3
 HOUR_OF_INSTANCE, HOUR_OF_CAPACITY, RUNS = 0.006, 0.008, 0.05
 # What stands in reports for the account, so that they can be shown around.
 SOME_ACCOUNT = "123456789012"
+
+
+# Of the sandbox alone. Those with figures come last, since throttling gets in the way of others.
+SANDBOX = [*rows.ROWS, *services.ROWS, *shown.ROWS, *pace.ROWS]
+# Of a stack beside it, which may have runs with traffic.
+BESIDE = [*stack.ROWS, *beside.ROWS]
 
 
 class Stopped(BaseException):
@@ -59,7 +69,7 @@ def clients():
     """Clients that wait where AWS throttles, and one that does not."""
     patient = Config(retries={"mode": "standard", "total_max_attempts": 8}, connect_timeout=10, read_timeout=30)
     once = Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=10, read_timeout=30)
-    services = ("elbv2", "cloudwatch", "ec2", "ssm", "sts", "cloudformation", "s3", "stepfunctions")
+    services = ("elbv2", "cloudwatch", "ec2", "ssm", "sts", "cloudformation", "s3", "stepfunctions", "lambda", "logs")
     made = {name: boto3.client(name, config=patient) for name in services}
     return {**made, "once": boto3.client("elbv2", config=once)}
 
@@ -100,15 +110,15 @@ def deaf():
 
 def announce(account, region, with_stack, drives):
     hours, seconds, calls = STARTED_HOURS, MOST_SECONDS, MOST_CALLS
-    price, minutes, fleets = HOUR * hours, 6, "six target groups without instances"
+    price, minutes, fleets = HOUR * hours, 7, "six target groups without instances"
     if drives:
         hours, seconds, calls = STARTED_HOURS_DRIVING, MOST_SECONDS_DRIVING, MOST_CALLS_DRIVING
-        price, minutes = (HOUR + HOUR_OF_INSTANCE + HOUR_OF_CAPACITY) * hours + RUNS, 50
+        price, minutes = (HOUR + HOUR_OF_INSTANCE + HOUR_OF_CAPACITY) * hours + RUNS, 80
         fleets = f"""six target groups, two security groups, and behind two of the target groups one {fleet.INSTANCE_TYPE}
   without a public address, which sends 20 requests a second to the balancer and ends by itself after
   {fleet.LIVES_MINUTES} minutes"""
     beside = f"""Beside it a stack of ours named {PREFIX}..., from this checkout: a state machine, nine functions, their roles, logs
-  and rules, a dashboard and a bucket, all gone at the end. It takes some 8 minutes more and costs less than a cent:
+  and rules, a dashboard and a bucket, all gone at the end. It takes some 9 minutes more and costs less than a cent:
   a dozen executions of a few steps, refused before they touch anything. The rights are those of make deploy.
 """ if with_stack else ""
     print(f"""This makes, in account {account}, {region}:
@@ -166,7 +176,7 @@ def bench_of(known, state):
 def ask_all(bench, given):
     """Asks every row; returns them with the reason why not all were asked, or None."""
     drives = bool(given.stack and given.drive)
-    rows = [*ROWS, *(stack.ROWS if given.stack else []), *(drive.ROWS if drives else [])]
+    asks = [*SANDBOX, *(BESIDE if given.stack else []), *(drive.ROWS if drives else []), *removal.ROWS]
     asked, stopped = [], None
     try:
         network.choose(bench, given.vpc, given.subnets)
@@ -176,10 +186,10 @@ def ask_all(bench, given):
             bench.quick = given.drive == "here"
             bench.fleet = (fleet.Here if bench.quick else fleet.Instance)(bench, given.port)
         bench.build(given.port)
-        for row in rows:
+        for row in asks:
             if row is stack.ROWS[0]:
                 bench.machine, bench.deployed = stack.deploy(bench, given.stack)
-            elif row in (*stack.ROWS, *drive.ROWS) and not bench.machine:
+            elif row in (*BESIDE, *drive.ROWS) and not bench.machine:
                 asked.append(report.entry(row.name, row.operation, row.claim, NOT_RUN, "the stack was not deployed"))
                 continue
             verdict, evidence = row.run(bench)
@@ -195,8 +205,8 @@ def ask_all(bench, given):
         cleaned = clean(bench)
     if not cleaned:
         stopped = "; ".join(filter(None, [stopped, "not everything could be removed"]))
-    rest = [report.entry(r.name, r.operation, r.claim, NOT_RUN, stopped) for r in rows[len(asked) :]]
-    return [*asked, *rest, *report.by_hand({row.name for row in rows})], stopped
+    rest = [report.entry(r.name, r.operation, r.claim, NOT_RUN, stopped) for r in asks[len(asked) :]]
+    return [*asked, *rest, *report.by_hand({row.name for row in asks})], stopped
 
 
 def run(given):
@@ -214,7 +224,7 @@ def run(given):
         return COULD_NOT_RUN
     bench = bench_of(known, State(given.state, account, region, secrets.token_hex(4)))
     at = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-    rows, stopped = ask_all(bench, given)
+    asked, stopped = ask_all(bench, given)
     local = not known["elbv2"].meta.endpoint_url.endswith((".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu"))
     found = {
         "where": "a local endpoint" if local else region,
@@ -222,16 +232,16 @@ def run(given):
         "calls": bench.calls,
         "seconds": round(time.monotonic() - bench.began),
         "stopped": stopped,
-        "rows": [*rows, *report.unasked()],
+        "rows": [*asked, *report.unasked()],
     }
-    print(report.table(rows))
-    print(f"{len(found['rows']) - len(rows)} more claims of the ledger are open, and nothing here asks for them: REPORT=prove lists them.")
+    print(report.table(asked))
+    print(f"{len(found['rows']) - len(asked)} more claims of the ledger are open, and nothing here asks for them: REPORT=prove lists them.")
     if given.report:
         print(f"Written to {report.write(given.report, found)}.")
     if stopped:
         print(f"It was not run to its end: {stopped}.", file=sys.stderr)
         return COULD_NOT_RUN
-    return SOMETHING_REFUTED if any(row["verdict"] == REFUTED for row in rows) else NOTHING_REFUTED
+    return SOMETHING_REFUTED if any(row["verdict"] == REFUTED for row in asked) else NOTHING_REFUTED
 
 
 def main():

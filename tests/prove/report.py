@@ -24,19 +24,12 @@ BY_HAND = [
 ]  # fmt: skip
 
 
-# Of operations that are not the balancer's.
-SERVICES = {
-    "GetMetricData": "cloudwatch",
-    "DescribeAlarms": "cloudwatch",
-    "CreateChangeSet": "cloudformation",
-    "DescribeStacks": "cloudformation",
-    "StartExecution": "states",
-    "StopExecution": "states",
-    "ListExecutions": "states",
-    "GetExecutionHistory": "states",
-    "DescribeStateMachine": "states",
-}
 LEDGER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../alb/ledger.json")
+
+
+def ledger():
+    with open(LEDGER, encoding="utf-8") as file:
+        return json.load(file)
 
 
 def by_hand(asked=()):
@@ -47,20 +40,23 @@ def by_hand(asked=()):
 
 
 def unasked():
-    """Rows for whatever the ledger does not hold for settled and nothing here asks for."""
-    with open(LEDGER, encoding="utf-8") as file:
-        open_rows = [row for row in json.load(file) if row["settled"] != "yes" and "proved_by" not in row]
+    """Rows for whatever the ledger does not hold for settled and nothing here asks for, with the reason."""
+    open_rows = [row for row in ledger() if row["settled"] != "yes" and "proved_by" not in row]
     return [
-        {**entry(f"unasked-{number}", None, row["does"], NOT_RUN, f"nothing here asks for it; known by: {row['source']}", True),
+        {**entry(f"unasked-{number}", None, row["does"], NOT_RUN, f"{row['unasked']}; known by: {row['source']}", True),
          "operation": row["operation"]}
         for number, row in enumerate(open_rows, 1)
     ]  # fmt: skip
 
 
+# The service of each operation.
+SERVICE = {operation: service for service, operation in (row["operation"].split(":") for row in ledger())}
+
+
 def entry(name, operation, claim, verdict, evidence, hand=False):
     return {
         "row": name,
-        "operation": operation and f"{SERVICES.get(operation, 'elasticloadbalancing')}:{operation}",
+        "operation": operation and f"{SERVICE[operation]}:{operation}",
         "claim": claim,
         "verdict": verdict,
         "evidence": evidence,

@@ -28,7 +28,7 @@ NO_ANSWER = {
 }
 THROTTLED = {"Throttling", "ThrottlingException"}
 
-# All rows, in the order in which they are asked; throttling comes last, since it gets in the way of others.
+# All rows, in the order in which they are asked.
 ROWS = []
 
 

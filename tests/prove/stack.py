@@ -64,15 +64,22 @@ def make_bucket(bench, name):
 def deploy(bench, architecture, run=said_by):
     """Deploys the stack as `make deploy` does, with a bucket of its own, noted before either is made."""
     name = bench.state.name
-    bucket = f"{name}-{bench.state.account}"
-    bench.state.note("bucket", bucket)
-    make_bucket(bench, bucket)
+    bench.bucket, bench.architecture = f"{name}-{bench.state.account}", architecture
+    bench.state.note("bucket", bench.bucket)
+    make_bucket(bench, bench.bucket)
     bench.state.note("stack", name)
+    machine, said = run_deploy(bench, run)
+    bench.machine = machine and bench.state.note("machine", name, machine)
+    return machine, said
+
+
+def run_deploy(bench, run=said_by):
+    """Runs the script; gives the ARN of the state machine, if it comes to that, and what it said or how long it took."""
     environment = {
         **os.environ,
-        "STACK": name,
-        "BUCKET": bucket,
-        "PARAMETERS": parameters(bench, architecture),
+        "STACK": bench.state.name,
+        "BUCKET": bench.bucket,
+        "PARAMETERS": parameters(bench, bench.architecture),
         "AWS": os.path.join(os.path.dirname(sys.executable), "aws"),
         "AWS_DEFAULT_REGION": bench.state.region,
     }
@@ -81,7 +88,6 @@ def deploy(bench, architecture, run=said_by):
     machine = (out.splitlines() or [""])[-1].strip()
     if failed or not machine.startswith("arn:"):
         return None, " ".join((err or out).splitlines()[-3:])
-    bench.machine = bench.state.note("machine", name, machine)
     return machine, f"after {time.monotonic() - began:.0f} s"
 
 

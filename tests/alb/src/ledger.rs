@@ -45,6 +45,8 @@ pub struct Row {
     pub refused_by: Option<String>,
     /// The rows of `make prove` that ask an account for it.
     pub proved_by: Vec<String>,
+    /// Why `make prove` does not ask for it, where it is not settled.
+    pub unasked: Option<String>,
 }
 
 /// All rows of the ledger.
@@ -125,6 +127,13 @@ pub fn faults(rows: &[Row], served: &[String], tests: &str) -> Vec<String> {
         }
         if !SETTLED.contains(&row.settled.as_str()) {
             fault(format!("settled is `{}`, none of {}", row.settled, SETTLED.join(", ")));
+        }
+        match (row.proved_by.is_empty(), &row.unasked) {
+            (false, Some(_)) => fault("is asked for, and says why not".to_owned()),
+            (true, None) if row.settled != "yes" => {
+                fault("is open, nothing asks for it, and nothing says why".to_owned())
+            }
+            _ => {}
         }
         // What is not served here is refused by others.
         let refuses = row.does.to_lowercase().contains("is refused") && served.contains(&row.operation);
@@ -210,20 +219,17 @@ pub fn not_proven(rows: &[Row]) -> String {
         What the project relies on and what nobody has recorded: `weak` is one record at second hand, `doc` \
         the documentation alone, `no` an assumption. Where the ledger has a refusal by its code alone, the words \
         beside it are assumed as well. The last column names what `make prove` asks an account \
-        for it. Made from `ledger.json` by the tests of this package.\n\n\
+        for it, or why it does not. Made from `ledger.json` by the tests of this package.\n\n\
         | Operation | What AWS is taken to do | Known by | Settled | Asked by |\n|---|---|---|---|---|\n"
         .to_owned();
     for settled in ["no", "weak", "doc"] {
         for row in rows.iter().filter(|row| row.settled == settled) {
-            let Row { does, source, proved_by, .. } = row;
+            let Row { does, source, .. } = row;
+            let asked =
+                row.unasked.as_ref().map_or(row.proved_by.join(", "), |why| format!("not asked: {why}"));
             let operations: Vec<String> = of(row).map(|operation| format!("`{operation}`")).collect();
             // Writing to memory does not fail.
-            let _ = writeln!(
-                page,
-                "| {} | {does} | {source} | {settled} | {} |",
-                operations.join(", "),
-                proved_by.join(", ")
-            );
+            let _ = writeln!(page, "| {} | {does} | {source} | {settled} | {asked} |", operations.join(", "));
         }
     }
     page

@@ -4,6 +4,7 @@ mod cbor;
 mod cloudwatch;
 mod elbv2;
 mod error;
+mod json;
 mod other;
 mod query;
 mod xml;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -29,6 +31,8 @@ use crate::throttle::Counted;
 
 /// CloudWatch's operations live below this path.
 const CLOUDWATCH: &str = "/service/GraniteServiceVersion20100801/operation/";
+
+const JSON: &str = "application/x-amz-json-1.0";
 
 /// Every operation that is served, as `service:Operation`.
 pub(crate) fn operations() -> Vec<String> {
@@ -47,25 +51,39 @@ pub(crate) async fn serve(core: Arc<Core>, listener: TcpListener) {
     .await;
 }
 
+/// How a client speaks.
+#[derive(Clone, Copy, PartialEq)]
+enum Protocol {
+    Query,
+    Cbor,
+    Json,
+}
+
 /// A call whose request has been read.
 struct Incall {
     service: Service,
+    protocol: Protocol,
     action: String,
     parameters: Vec<(String, String)>,
+    /// In CBOR where it is CloudWatch's.
     body: Bytes,
     /// Whether it draws on what the account may call.
     counted: bool,
 }
 
-fn read(cloudwatch: Option<String>, body: Bytes, counted: bool) -> Incall {
-    if let Some(action) = cloudwatch {
+fn read(head: &Parts, body: Bytes, counted: bool) -> Incall {
+    let in_cbor = head.uri.path().strip_prefix(CLOUDWATCH).map(|action| (Protocol::Cbor, action.to_owned()));
+    let in_json = || json::action(&head.headers).map(|action| (Protocol::Json, action));
+    if let Some((protocol, action)) = in_cbor.or_else(in_json) {
+        let body = if protocol == Protocol::Json { json::to_cbor(&body) } else { body };
         let parameters = cbor::flatten(&body);
-        return Incall { service: Service::CloudWatch, action, parameters, body, counted };
+        return Incall { service: Service::CloudWatch, protocol, action, parameters, body, counted };
     }
     let parameters: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
     let action = parameters.iter().find(|(name, _)| name == "Action");
     let action = action.map(|(_, value)| value.clone()).unwrap_or_default();
-    Incall { service: Service::ElasticLoadBalancingV2, action, parameters, body, counted }
+    let (service, protocol) = (Service::ElasticLoadBalancingV2, Protocol::Query);
+    Incall { service, protocol, action, parameters, body, counted }
 }
 
 async fn handle(core: Arc<Core>, peer: SocketAddr, request: Request<Incoming>) -> Answer {
@@ -87,9 +105,8 @@ pub(crate) async fn take(
     request: Request<Bytes>,
 ) -> Answer {
     let application = application(request.headers());
-    let cloudwatch = request.uri().path().strip_prefix(CLOUDWATCH).map(str::to_owned);
-    let body = request.into_body();
-    let call = read(cloudwatch, body, core.counted == Counted::Everyone || application.is_some());
+    let (head, body) = request.into_parts();
+    let call = read(&head, body, core.counted == Counted::Everyone || application.is_some());
     let decision = {
         let info = CallInfo {
             service: call.service,
@@ -115,7 +132,7 @@ async fn carry_out(core: &Arc<Core>, at: Timestamp, call: Incall, decision: Inte
     match decision {
         Intercept::Error { status, code, message } => {
             let error = ApiError::injected(status, code, message);
-            let response = refuse(call.service, &error, &id);
+            let response = refuse(call.protocol, &error, &id);
             note(core, at, call, Err(error.code), false);
             Ok(response)
         }
@@ -132,8 +149,8 @@ async fn carry_out(core: &Arc<Core>, at: Timestamp, call: Incall, decision: Inte
             let answered = perform(core, &call, &id);
             show(core, &call, &answered, &id);
             let (response, outcome) = match answered {
-                Ok(body) => (accept(call.service, body, &id), Ok(())),
-                Err(error) => (refuse(call.service, &error, &id), Err(error.code)),
+                Ok(body) => (accept(call.protocol, body, &id), Ok(())),
+                Err(error) => (refuse(call.protocol, &error, &id), Err(error.code)),
             };
             let applied = outcome.is_ok();
             note(core, at, call, outcome, applied);
@@ -166,11 +183,11 @@ fn show(core: &Core, call: &Incall, answered: &Result<Vec<u8>, ApiError>, id: &s
     }
 }
 
-fn accept(service: Service, body: Vec<u8>, id: &str) -> Response<Body> {
-    if service == Service::CloudWatch {
-        cbor_answer(200, body, id)
-    } else {
-        answer(200, "text/xml", body, id)
+fn accept(protocol: Protocol, body: Vec<u8>, id: &str) -> Response<Body> {
+    match protocol {
+        Protocol::Query => answer(200, "text/xml", body, id),
+        Protocol::Cbor => cbor_answer(200, body, id),
+        Protocol::Json => answer(200, JSON, json::from_cbor(&body), id),
     }
 }
 
@@ -179,12 +196,12 @@ fn refusal(service: Service, error: &ApiError, id: &str) -> Vec<u8> {
     if service == Service::CloudWatch { cbor::error(error) } else { xml::error(error, id) }
 }
 
-fn refuse(service: Service, error: &ApiError, id: &str) -> Response<Body> {
-    let body = refusal(service, error, id);
-    if service != Service::CloudWatch {
-        return answer(error.status, "text/xml", body, id);
-    }
-    let mut response = cbor_answer(error.status, body, id);
+fn refuse(protocol: Protocol, error: &ApiError, id: &str) -> Response<Body> {
+    let mut response = match protocol {
+        Protocol::Query => return answer(error.status, "text/xml", xml::error(error, id), id),
+        Protocol::Cbor => cbor_answer(error.status, cbor::error(error), id),
+        Protocol::Json => answer(error.status, JSON, json::from_cbor(&cbor::error(error)), id),
+    };
     // Clients of the older protocols know the error by this header.
     let blame = if error.status < 500 { "Sender" } else { "Receiver" };
     if let Ok(value) = HeaderValue::from_str(&format!("{};{blame}", error.code)) {

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use tokio::net::TcpStream;
 
-use super::{Incall, application, note};
+use super::{Incall, JSON, Protocol, application, note};
 use crate::core::Core;
 use crate::intercept::{CallInfo, Intercept};
 use crate::journal::Service;
@@ -65,15 +65,15 @@ pub(super) async fn handle(
         };
         lock::read(&core.interceptor).as_ref().map_or(Intercept::Pass, |intercept| intercept(&info))
     };
-    let call = Incall { service: Service::Other, action, parameters, body: body.clone(), counted: false };
+    let (service, protocol) = (Service::Other, Protocol::Json);
+    let call = Incall { service, protocol, action, parameters, body: body.clone(), counted: false };
     let reset = || Err("ConnectionReset".to_owned());
     match decision {
         Intercept::Error { status, code, message } => {
             let error = format!(r#"{{"__type": "{code}", "message": "{message}"}}"#);
             let mut response = Response::new(whole(error));
             *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-            let json = HeaderValue::from_static("application/x-amz-json-1.0");
-            response.headers_mut().insert(CONTENT_TYPE, json);
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
             note(core, at, call, Err(code), false);
             Ok(response)
         }

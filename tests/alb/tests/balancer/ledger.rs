@@ -104,6 +104,30 @@ fn an_operation_without_a_row_is_found() {
     assert!(ledger::operations().unwrap().contains("elasticloadbalancing:AddTags"));
 }
 
+/// What no source settles is asked of an account, or there is a reason why not.
+#[test]
+fn an_open_row_that_is_neither_asked_nor_excused_is_found() {
+    let rows = ledger::rows().unwrap();
+    let open = |row: &&Row| row.settled != "yes";
+    for row in rows.iter().filter(open) {
+        let bare = Row { proved_by: Vec::new(), unasked: None, ..row.clone() };
+        let said = faults(
+            &rows
+                .iter()
+                .map(|other| if other == row { bare.clone() } else { other.clone() })
+                .collect::<Vec<_>>(),
+        );
+        assert!(said.len() == 1 && said[0].ends_with("nothing says why"), "{said:?}");
+    }
+    let asked = rows.iter().filter(open).filter(|row| !row.proved_by.is_empty()).count();
+    assert!(2 * asked > rows.iter().filter(open).count(), "{asked} are asked");
+    let both = Row {
+        unasked: Some("no".to_owned()),
+        ..rows.iter().find(|row| !row.proved_by.is_empty()).unwrap().clone()
+    };
+    assert!(faults(&[both]).iter().any(|fault| fault.ends_with("is asked for, and says why not")));
+}
+
 /// How often an operation may be called, and how soon what it shows is so, is known of each, or said to be assumed.
 #[test]
 fn an_operation_without_a_rate_or_a_word_on_consistency_is_found() {

@@ -1,6 +1,9 @@
-"""Rows about what answers hold."""
+"""Rows about what answers of the balancer show."""
 
-from rows import PROVEN, REFUTED, row
+from rows import PROVEN, REFUTED, health, lists, needs_address, refused
+
+ROWS = []
+row = lists(ROWS)
 
 
 @row("parts-of-an-action", "DescribeRules", "A fixed response and a redirect are shown with all their parts, also those left out.")
@@ -58,3 +61,36 @@ def _(bench):
     told = {key: shown.get(key) for key in ("stickiness.enabled", "stickiness.type", "deregistration_delay.timeout_seconds")}
     held = list(told.values()) == ["false", "lb_cookie", "300"]
     return (PROVEN if held else REFUTED), ", ".join(f"{key}={value}" for key, value in told.items())
+
+
+@row("attributes-of-a-balancer", "DescribeLoadBalancerAttributes", "All attributes of a balancer are texts, idle_timeout.timeout_seconds among them.")
+def _(bench):
+    found = bench.look("elbv2", "describe_load_balancer_attributes", LoadBalancerArn=bench.balancer)["Attributes"]
+    shown = {item["Key"]: item.get("Value", "") for item in found}
+    held = "idle_timeout.timeout_seconds" in shown and all(isinstance(value, str) for value in shown.values())
+    return (PROVEN if held else REFUTED), f"{len(shown)} attributes, idle_timeout.timeout_seconds={shown.get('idle_timeout.timeout_seconds')}"
+
+
+@row("unknown-attribute-of-a-balancer", "ModifyLoadBalancerAttributes", "An attribute that a balancer does not have is refused with `ValidationError`.")
+def _(bench):
+    unknown = {"LoadBalancerArn": bench.balancer, "Attributes": [{"Key": "prove.nothing", "Value": "1"}]}
+    return refused(lambda: bench.change("modify_load_balancer_attributes", **unknown), {"ValidationError"})
+
+
+@row("health-at-once", "DescribeTargetHealth", "A target of a group in use is `initial` right after it was registered, and `draining` right after it was deregistered.")
+@needs_address
+def _(bench):
+    target = {"TargetGroupArn": bench.groups[0], "Targets": [{"Id": bench.address, "Port": 81}]}
+    bench.change("register_targets", **target)
+    first = health(bench, bench.groups[0])[0]
+    bench.change("deregister_targets", **target)
+    then = health(bench, bench.groups[0])[0]
+    return (PROVEN if (first, then) == ("initial", "draining") else REFUTED), f"{first}, then {then}"
+
+
+@row("health-with-anomalies", "DescribeTargetHealth", "With Include=AnomalyDetection the states of targets are those without.")
+@needs_address
+def _(bench):
+    ask = lambda **more: bench.look("elbv2", "describe_target_health", TargetGroupArn=bench.groups[5], **more)
+    states = [[t["TargetHealth"]["State"] for t in answer["TargetHealthDescriptions"]] for answer in (ask(), ask(Include=["AnomalyDetection"]))]
+    return (PROVEN if states[0] and states[0] == states[1] else REFUTED), f"{states[0]} without, {states[1]} with"
