@@ -131,7 +131,7 @@ pub fn faults(rows: &[Row], served: &[String], tests: &str) -> Vec<String> {
         match (row.proved_by.is_empty(), &row.unasked) {
             (false, Some(_)) => fault("is asked for, and says why not".to_owned()),
             (true, None) if row.settled != "yes" => {
-                fault("is open, nothing asks for it, and nothing says why".to_owned())
+                fault("is open, nothing asks for it, and nothing says why".to_owned());
             }
             _ => {}
         }

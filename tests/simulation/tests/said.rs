@@ -29,8 +29,17 @@ const TROUBLES: [&str; 6] = [
 ];
 
 /// Ways to end that must be among them, or the table shows too little.
-const ENDINGS: [&str; 8] =
-    ["shifted", "drained", "balanced", "failedBack", "restored", "unchanged", "RolledBack", "FailedOver"];
+const ENDINGS: [&str; 9] = [
+    "shifted",
+    "drained",
+    "balanced",
+    "failedBack",
+    "restored",
+    "unchanged",
+    "RolledBack",
+    "FailedOver",
+    "Halted",
+];
 
 fn scenario((start, standby): (&str, &str), operation: &str, trouble: &str) -> Scenario {
     let force = if operation == "balance" { ", force: true" } else { "" };
@@ -48,9 +57,9 @@ fn scenario((start, standby): (&str, &str), operation: &str, trouble: &str) -> S
     Scenario::parse(&text).unwrap()
 }
 
-/// This table is about words. The receiver is judged, and where another fleet falls ill that only gives traffic away, or
-/// from which none is moved, the run succeeds and says how many failed there.
-const OF_ANOTHER_FLEET: &str = "no success on a fleet that is plainly ill";
+/// A drain that moves nobody succeeds whatever becomes of the live fleet, and says how many fail there: the next release may
+/// be the cure.
+const DRAINED: (&str, &str) = ("drained", "no success on a fleet that is plainly ill");
 
 /// The checks of every run compare; here is what they are to be shown.
 #[test]
@@ -72,7 +81,8 @@ fn every_ending_from_every_start_is_said_as_it_is() {
     });
     let played = played.unwrap();
     let wrong = played.iter().flat_map(|(what, report)| {
-        let broken = report.broken.iter().filter(|broken| broken.check != OF_ANOTHER_FLEET);
+        let ending = report.runs[0].ending.as_str();
+        let broken = report.broken.iter().filter(move |broken| (ending, broken.check) != DRAINED);
         broken
             .map(move |broken| format!("{what}: {}: {}: {}", broken.check, broken.found, report.runs[0].said))
     });

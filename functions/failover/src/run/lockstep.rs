@@ -85,7 +85,7 @@ const RISING: [(Verdict, &str); 5] = [
     (Verdict::Advance, "ready"),
     (Verdict::Wait, "still watched"),
     (Verdict::Recheck, "to be compared again"),
-    (Verdict::Halt, "unhealthy on both fleets"),
+    (Verdict::Halt, "unhealthy beyond a way back"),
     (Verdict::RollBack, "not well either"),
 ];
 

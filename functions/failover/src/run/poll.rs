@@ -64,7 +64,7 @@ pub fn decide(plan: &Plan, app: &PlannedApp, progress: &Progress, samples: &Samp
         Gate::TargetsHealthy => poll.ready(),
         Gate::Drained => poll.drained(),
         Gate::HealthyStandby if plan.operation == Operation::Failback => poll.least_harm(poll.healthy()),
-        Gate::HealthyStandby | Gate::HealthyLive => poll.healthy(),
+        Gate::HealthyStandby | Gate::HealthyLive => poll.ill_beside(poll.healthy()),
     }
 }
 

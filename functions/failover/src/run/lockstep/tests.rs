@@ -59,7 +59,7 @@ fn the_reason_begins_with_the_worst_and_says_how_the_others_are() {
     let reason = of(&[Verdict::Advance, Verdict::RollBack, Verdict::Wait]).reason;
     assert_eq!(reason, "portal: RollBack it is; still watched: api; ready: web");
     let reason = of(&[Verdict::RollBack, Verdict::RollBack, Verdict::Halt]).reason;
-    assert_eq!(reason, "web: RollBack it is; not well either: portal; unhealthy on both fleets: api");
+    assert_eq!(reason, "web: RollBack it is; not well either: portal; unhealthy beyond a way back: api");
     let reason = of(&[Verdict::Recheck, Verdict::Recheck]).reason;
     assert_eq!(reason, "web: Recheck it is; to be compared again: portal");
 }

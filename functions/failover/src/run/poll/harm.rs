@@ -1,10 +1,12 @@
-//! Which split harms least, where a failback has come to a fleet that is ill as well.
+//! Which split harms least, where a run would end on a fleet that is ill.
 //!
 //! A failback writes at once, so that it has seen two splits: what it found, and what stands. Going back from
-//! one illness to a worse one helps nobody, and neither of them is a success.
+//! one illness to a worse one helps nobody, and neither of them is a success. A balance leaves traffic with the fleet
+//! that gives some away: where that one is ill, going back would give it more.
 
 use super::{Decision, Poll};
 use crate::model::samples::{FleetFigures, Span};
+use crate::model::weights::Percent;
 use crate::run::precedence::Voice;
 use crate::verdict::Verdict;
 use crate::verdict::words::percent;
@@ -15,7 +17,37 @@ const PERIODS: i64 = 5;
 /// Requests that a share must rest on.
 const ENOUGH_REQUESTS: u64 = 10;
 
+/// A fleet that gives traffic away and keeps some is plainly ill when it fails so much more than it usually did.
+const PLAINLY: f64 = 0.1;
+
 impl Poll<'_> {
+    /// What follows from a decision that ends the run while the fleet which gave traffic away keeps some.
+    pub(super) fn ill_beside(&self, decision: Decision) -> Decision {
+        let giver = self.stage.receiver().other();
+        let keeps = self.plan.share(giver, &self.record.weights);
+        let ends = self.record.stage + 1 == self.plan.stages.len() && !self.record.recheck;
+        let advances = decision.voice == Voice::Verdict && decision.verdict == Verdict::Advance;
+        let lately = Span { from: self.span.from.max(self.span.to - PERIODS * self.period), ..self.span };
+        let failing =
+            share(&lately.sum(self.of(giver))).filter(|_| advances && ends && keeps > Percent::NONE);
+        let Some(failing) = failing else { return decision };
+        let before = self.of(giver).samples.iter().filter(|sample| self.is_before_the_run(sample));
+        let usual = usual(before.filter_map(|sample| {
+            share(&Span { from: sample.at, to: sample.at + self.period }.sum(self.of(giver)))
+        }));
+        if failing <= usual * self.plan.criteria.sick_factor || failing <= usual + PLAINLY {
+            return decision;
+        }
+        let (fleet, keeps) = (self.plan.fleet(giver), keeps.get());
+        let (is, was) = (percent(failing), percent(usual));
+        let reason = format!(
+            "{fleet} keeps {keeps} % of the traffic and fails {is} of its requests, {was} before the run: that is no \
+             success, and going back would give it more; of the other fleet: {}",
+            decision.reason
+        );
+        Decision { verdict: Verdict::Halt, reason, ending: None, ..decision }
+    }
+
     /// What follows from a decision that ends the failback.
     pub(super) fn least_harm(&self, decision: Decision) -> Decision {
         let ends = decision.voice == Voice::Verdict
@@ -44,20 +76,29 @@ impl Poll<'_> {
     /// Which share of all requests fails in a span.
     fn failing(&self, span: Span) -> Option<f64> {
         let both = [&self.samples.live, &self.samples.standby].map(|fleet| span.sum(fleet));
-        let FleetFigures { requests, failures, .. } = FleetFigures::sum(both.into_iter());
-        (requests >= ENOUGH_REQUESTS).then(|| failures as f64 / requests as f64)
+        share(&FleetFigures::sum(both.into_iter()))
     }
 
     /// Whether that is an illness beside the better periods before the run: the live fleet may have been ill
     /// for a while, which is what a failback is for.
     fn is_ill(&self, now: f64, began: i64) -> bool {
         let periods = self.samples.live.samples.iter().filter(|sample| sample.at + self.period <= began);
-        let mut shares: Vec<f64> = periods
-            .filter_map(|sample| self.failing(Span { from: sample.at, to: sample.at + self.period }))
-            .collect();
-        shares.sort_by(f64::total_cmp);
-        let usual = shares.get(shares.len() / 4).copied().unwrap_or_default();
+        let usual = usual(
+            periods.filter_map(|sample| self.failing(Span { from: sample.at, to: sample.at + self.period })),
+        );
         let criteria = &self.plan.criteria;
         now > usual * criteria.sick_factor && now > usual + criteria.failures.sick_percent / 100.0
     }
+}
+
+fn share(figures: &FleetFigures) -> Option<f64> {
+    let FleetFigures { requests, failures, .. } = *figures;
+    (requests >= ENOUGH_REQUESTS).then(|| failures as f64 / requests as f64)
+}
+
+/// What fails in the better periods; nothing where there is none.
+fn usual(shares: impl Iterator<Item = f64>) -> f64 {
+    let mut shares: Vec<f64> = shares.collect();
+    shares.sort_by(f64::total_cmp);
+    shares.get(shares.len() / 4).copied().unwrap_or_default()
 }

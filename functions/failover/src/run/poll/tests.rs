@@ -11,6 +11,7 @@ use crate::run::request::Answer;
 use crate::run::{lockstep, progress};
 use crate::testing;
 
+mod balances;
 mod beside;
 mod drains;
 mod failbacks;
