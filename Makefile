@@ -106,7 +106,7 @@ lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates, de
 	    infra/organisation.json
 	$(BIN)/python tests/tools/check_organisation.py infra/organisation.json
 	for checker in requests commands answers metrics patterns ledger rights; do $(BIN)/python tests/tools/check_$$checker.py --self-test; done
-	$(BIN)/python tests/tools/check_patterns.py infra/template.yaml functions/failover/src/model/error.rs
+	$(BIN)/python tests/tools/check_patterns.py infra/template.yaml functions/failover/src/model/ending.rs
 	$(BIN)/python tests/tools/check_ledger.py tests/alb/ledger.json infra/pipeline.yaml \
 	    $$(git ls-files 'infra/*.py' 'infra/*.sh' 'tests/prove/*.py' ':!tests/prove/self_test.py')
 	$(BIN)/python tests/tools/check_commands.py Makefile infra/deploy.sh infra/pipeline.yaml \

@@ -1,10 +1,10 @@
 """Holds the event pattern for interrupted runs against events as AWS was recorded to put them.
 
-    check_patterns.py TEMPLATE ERRORS
+    check_patterns.py TEMPLATE ENDINGS
     check_patterns.py --self-test
 
 The pattern is evaluated as moto does, since the local AWS of rehearsals agrees with itself. It must meet every run that
-ended without an ending of its own, and no other; the endings are those of `ENDINGS` in the functions' error.rs.
+ended without an ending of its own, and no other; the endings are those of `RunEnding` in the functions' ending.rs.
 """
 
 import json
@@ -100,14 +100,15 @@ def filled(part):
 
 def check(files):
     """What is wrong with the pattern of a template, given the functions' endings, and how many events were tried."""
-    template, errors = files
+    template, source = files
     with open(template, encoding="utf-8") as text:
         pattern = checks.template(text.read())["Resources"]["RestoreRule"]["Properties"]["EventPattern"]
-    with open(errors, encoding="utf-8") as text:
-        names = re.search(r"ENDINGS: \[&str; (\d+)\] =\s*\[(.*?)\];", text.read(), re.DOTALL)
-    endings = re.findall(r'"(\w+)"', names[2]) if names else []
-    if not endings or len(endings) != int(names[1]):
-        return [f"{errors} names no endings"], 0
+    with open(source, encoding="utf-8") as text:
+        code = text.read()
+    count = re.search(r"ALL: \[Self; (\d+)\]", code)
+    endings = re.findall(r'Self::\w+ => "(\w+)"', code)
+    if not count or len(endings) != int(count[1]):
+        return [f"{source} names no endings"], 0
     return faults((filled(pattern), endings)), len(list(expected(endings)))
 
 

@@ -5,6 +5,7 @@
 mod app;
 mod approval;
 pub mod claim;
+mod ending;
 pub mod error;
 mod headroom;
 pub mod hold;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::app::{Apps, MOST_APPS, MOST_ROUTES};
 pub use self::approval::{Approval, HELD_POLLS, Unanswered};
+pub use self::ending::RunEnding;
 pub use self::headroom::{Headroom, Refuse};
 pub use self::operation::Operation;
 pub use self::plan::{Plan, PlannedApp, Route, TestersRule};

@@ -158,7 +158,7 @@ mod tests {
             "the fault that it was for is still there"
         );
         // A new ending has to be put into words here.
-        assert_eq!(failover::model::error::ENDINGS.len(), 7);
+        assert_eq!(failover::model::RunEnding::ALL.len(), 7);
     }
 
     #[test]

@@ -25,7 +25,7 @@ fn every_checker_judges_what_is_made_for_it_as_it_should() {
 /// has its error and cause as null where there is none.
 #[test]
 fn the_rule_for_interrupted_runs_meets_them_and_no_others() {
-    check("check_patterns.py", &["infra/template.yaml", "functions/failover/src/model/error.rs"]);
+    check("check_patterns.py", &["infra/template.yaml", "functions/failover/src/model/ending.rs"]);
 }
 
 /// Whatever a script asks of AWS has a row: what AWS does, and who says so.

@@ -6,7 +6,7 @@
 //! time or never, so that whoever takes over a claim of a stopped run knows when nothing of that run
 //! can arrive any more.
 
-use crate::model::error::ENDINGS;
+use crate::model::RunEnding;
 
 /// Whether AWS takes this as the value of a tag: at most 256 letters, digits and few signs.
 pub(crate) fn fits_a_tag(value: &str) -> bool {
@@ -47,7 +47,7 @@ impl Standing {
     pub fn is_interrupted(&self) -> bool {
         match self.status.as_str() {
             "ABORTED" | "TIMED_OUT" => true,
-            "FAILED" => !self.error.as_deref().is_some_and(|error| ENDINGS.contains(&error)),
+            "FAILED" => self.error.as_deref().and_then(RunEnding::of).is_none(),
             _ => false,
         }
     }

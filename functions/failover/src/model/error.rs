@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::model::Operation;
+use crate::model::RunEnding;
 
 /// What kind of failure it is, and with it what the state machine does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +35,10 @@ impl Kind {
     /// The name under which Step Functions sees the error.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::PlanRejected => "PlanRejected",
-            Self::ExternalChange => "ExternalChange",
-            Self::RolesNotRecorded => "RolesNotRecorded",
-            Self::RollBackFailed => "RollBackFailed",
+            Self::PlanRejected => RunEnding::PlanRejected.name(),
+            Self::ExternalChange => RunEnding::ExternalChange.name(),
+            Self::RolesNotRecorded => RunEnding::RolesNotRecorded.name(),
+            Self::RollBackFailed => RunEnding::RollBackFailed.name(),
             Self::Unhealthy => "Unhealthy",
             Self::AwsUnavailable => "AwsUnavailable",
             Self::RestoreWaits => "RestoreWaits",
@@ -46,26 +46,6 @@ impl Kind {
             Self::BadRequest => "BadRequest",
         }
     }
-}
-
-/// The errors that an execution of the state machine ends with of its own accord. One that fails
-/// with any other was interrupted.
-pub const ENDINGS: [&str; 7] = [
-    "PlanRejected",
-    "RolledBack",
-    "FailedOver",
-    "ExternalChange",
-    "Halted",
-    "RolesNotRecorded",
-    "RollBackFailed",
-];
-
-/// Whether somebody must look at a run with this ending now. The others have left the traffic where it
-/// is healthy; but whoever starts a failback does so because it was not. `RolesNotRecorded` has somebody
-/// to do something, but not at night: the traffic is fine.
-pub fn pages(operation: Option<Operation>, ending: &str) -> bool {
-    matches!(ending, "FailedOver" | "ExternalChange" | "Halted" | "RollBackFailed")
-        || (operation == Some(Operation::Failback) && ending == "RolledBack")
 }
 
 /// A failure with a message for the person on call.

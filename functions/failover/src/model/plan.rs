@@ -9,7 +9,7 @@ use crate::model::hold::{self, Held, Hold, Reached};
 use crate::model::hooks::Hooks;
 use crate::model::probe::{Probing, STANDBY_HEADER};
 use crate::model::weights::{GroupWeight, Percent, share, split};
-use crate::model::{Approval, Apps, Headroom, Operation};
+use crate::model::{Approval, Apps, Headroom, Operation, RunEnding};
 use crate::verdict::Criteria;
 
 /// An app as the plan found it. What the fleets are called and which one is live is the same for all
@@ -368,8 +368,11 @@ impl Plan {
     /// What is left of the claim when a run ends like this.
     pub fn claim_after(&self, ending: &str) -> Held {
         // Somebody may still want to start a `restore`.
-        let refused = self.operation == Operation::Restore && ending == "PlanRejected";
-        let left = refused || matches!(ending, "RollBackFailed" | "Halted") && self.lost.is_empty();
+        let left = match RunEnding::of(ending) {
+            Some(RunEnding::PlanRejected) => self.operation == Operation::Restore,
+            Some(RunEnding::RollBackFailed | RunEnding::Halted) => self.lost.is_empty(),
+            _ => false,
+        };
         self.claim_at(if left { Reached::Left } else { Reached::Released })
     }
 

@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::model::error::pages;
 use crate::model::weights::split;
-use crate::model::{Operation, Plan, Progress};
+use crate::model::{Operation, Plan, Progress, RunEnding};
 use crate::run::failure::{Said, said, sentence};
 use crate::run::why::why_in_words;
 use crate::wire::{Conclusion, Ended};
@@ -38,7 +37,8 @@ pub fn conclude(
         ending: ended.ending.clone(),
         cause,
         output: json!(ended.outcome),
-        pages: pages(operation, &ended.ending) || plan.is_none() && is_restore(input),
+        pages: RunEnding::of(&ended.ending).is_some_and(|ending| ending.pages(operation))
+            || plan.is_none() && is_restore(input),
     }
 }
 

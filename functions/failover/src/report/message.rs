@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::error::pages;
 use crate::model::samples::{Figures, FleetFigures};
-use crate::model::{Operation, Plan};
+use crate::model::{Operation, Plan, RunEnding};
 use crate::verdict::words::{number, percent};
 use crate::wire::{Outcome, Status};
 
@@ -60,13 +59,13 @@ pub struct End<'a> {
 impl End<'_> {
     /// How urgent it is.
     pub fn tag(&self) -> Tag {
-        match self.ending {
-            "Completed" => Tag::Ok,
-            ending if pages(self.operation, ending) => Tag::ActNow,
-            "RolledBack" => Tag::RolledBack,
-            "PlanRejected" => Tag::Refused,
-            "RolesNotRecorded" => Tag::Ticket,
-            _ => Tag::Stopped,
+        match RunEnding::of(self.ending) {
+            None if self.ending == "Completed" => Tag::Ok,
+            None => Tag::Stopped,
+            Some(ending) if ending.pages(self.operation) => Tag::ActNow,
+            Some(RunEnding::PlanRejected) => Tag::Refused,
+            Some(RunEnding::RolesNotRecorded) => Tag::Ticket,
+            Some(_) => Tag::RolledBack,
         }
     }
 

@@ -14,9 +14,8 @@ use self::commands::{by_hand, command};
 use self::end::of_end;
 use self::subject::whom;
 use crate::input::STARTED_BY_EXECUTION;
-use crate::model::error::pages;
 use crate::model::weights::split;
-use crate::model::{Apps, Gate, Operation, Plan, Progress, Unanswered, Weights};
+use crate::model::{Apps, Gate, Operation, Plan, Progress, RunEnding, Unanswered, Weights};
 use crate::report::conclusion::is_restore;
 use crate::verdict::Ending;
 use crate::wire::{NoticeRequest, Outcome, Status};
@@ -282,7 +281,10 @@ fn finish(request: &NoticeRequest, plan: Option<&Plan>, part: Part<'_>) -> Notic
         release: plan.and_then(|plan| plan.release.clone()),
         pages: plan.is_none()
             || moment == Moment::Stuck
-            || ending.as_deref().is_some_and(|ending| pages(plan.map(|plan| plan.operation), ending)),
+            || ending
+                .as_deref()
+                .and_then(RunEnding::of)
+                .is_some_and(|ending| ending.pages(plan.map(|plan| plan.operation))),
         ending,
         status: outcome.map(|outcome| outcome.status),
         weights,
