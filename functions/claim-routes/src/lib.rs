@@ -12,7 +12,7 @@ use aws_sdk_elasticloadbalancingv2::Client as Balancer;
 use aws_sdk_sfn::Client as StepFunctions;
 use failover::aws::claims::{self, Fence};
 use failover::aws::{SdkConfig, listener, tags};
-use failover::model::error::{Error, Kind};
+use failover::model::error::{Error, ErrorKind};
 use failover::model::hold::refusal;
 use failover::model::weights;
 use failover::model::{Plan, PlannedApp, Route};
@@ -38,7 +38,7 @@ async fn claim_for(clients: &Clients, plan: &Plan) -> Result<(), Error> {
     // However it went: nobody else would give the claim of an execution back that was stopped meanwhile.
     // That of a restore is kept, since the restore after it must find what there is to put back.
     if !plan.takes_over() && !claims::is_running(&clients.1, &plan.execution.arn).await? {
-        tags::release(&clients.0, plan, &plan.claim_after(Kind::PlanRejected.name())).await?;
+        tags::release(&clients.0, plan, &plan.claim_after(ErrorKind::PlanRejected.name())).await?;
         return Err(Error::rejected("The execution was stopped while it claimed its apps."));
     }
     claimed?;
@@ -59,7 +59,7 @@ async fn claim(clients: &Clients, plan: &Plan) -> Result<(), Error> {
         });
         return match claimed.await {
             // The rollback sees the same and knows whether anything is left to put back.
-            Err(error) if error.kind == Kind::ExternalChange => Ok(()),
+            Err(error) if error.kind == ErrorKind::ExternalChange => Ok(()),
             taken => taken,
         };
     }

@@ -36,7 +36,7 @@
 
 use std::io::{BufRead, BufWriter, Write};
 
-use failover::verdict::{Counts, Criteria, Evidence, Judgement, Kind, Period, Stage, judge};
+use failover::verdict::{Counts, Criteria, Evidence, JudgedStage, Judgement, Period, PeriodKind, judge};
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
@@ -81,7 +81,7 @@ struct Poll {
     stage: Option<usize>,
     percent: Option<u8>,
     #[serde(default)]
-    kind: Kind,
+    kind: PeriodKind,
     #[serde(default)]
     balancer_failures: u64,
 }
@@ -142,7 +142,7 @@ impl Rollout {
                 balancer_history: &self.balancer_history,
                 periods: &periods,
                 mixed: &[],
-                stage: Stage {
+                stage: JudgedStage {
                     index: stage,
                     standby_percent: percent,
                     kind: poll.kind,

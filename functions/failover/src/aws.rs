@@ -35,7 +35,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::model::error::{Error, Kind};
+use crate::model::error::{Error, ErrorKind};
 
 /// Answers invocations until Lambda stops the process. `clients` is built once per process;
 /// `handle` gets a cheap clone of it with every request.
@@ -79,7 +79,7 @@ where
 {
     let answer = handle(clients, read(payload)?).await?;
     to_raw_value(&answer)
-        .map_err(|error| Error::new(Kind::BadRequest, format!("The answer is no JSON ({error}).")))
+        .map_err(|error| Error::new(ErrorKind::BadRequest, format!("The answer is no JSON ({error}).")))
 }
 
 /// What all functions have in common, and the compiler need not do again for each.
@@ -101,7 +101,7 @@ async fn run<'a>(
 fn read<Request: DeserializeOwned>(payload: Value) -> Result<Request, Error> {
     serde_path_to_error::deserialize(payload).map_err(|error| {
         Error::new(
-            Kind::BadRequest,
+            ErrorKind::BadRequest,
             format!("The request was not understood ({error}); are two versions of this project mixed?"),
         )
     })

@@ -36,8 +36,8 @@ pub mod words;
 use serde::{Deserialize, Serialize};
 
 pub use bake::{Proposal, proposed_bake};
-pub use counts::{Counts, Evidence, Kind, Metric, Period, Stage};
-pub use criteria::{Criteria, OnBothUnhealthy, OnInsufficientData, Outcome};
+pub use counts::{Counts, Evidence, JudgedStage, Metric, Period, PeriodKind};
+pub use criteria::{Criteria, OnBothUnhealthy, OnInsufficientData, OnUndecided};
 pub use decide::judge;
 pub use guards::ill_beside;
 pub use limits::Limits;
@@ -62,7 +62,7 @@ pub enum Verdict {
 /// How a stage ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Ending {
+pub enum StageEnding {
     /// Shown to be no worse than the acceptance margin.
     Accepted,
     /// Nothing against the standby, but not enough requests to show that it is good.
@@ -71,7 +71,7 @@ pub enum Ending {
     Suspect,
 }
 
-impl Ending {
+impl StageEnding {
     /// For people, in a list of stages.
     pub const fn in_words(self) -> &'static str {
         match self {
@@ -91,7 +91,7 @@ pub struct Judgement {
     /// Why, for a person at three in the morning.
     pub reason: String,
     /// How the stage ended, if it did.
-    pub ending: Option<Ending>,
+    pub ending: Option<StageEnding>,
     /// Odds against the standby over all metrics: what a bet of 1 has grown to. A rollback needs
     /// `1/alpha`. Finite.
     pub odds: f64,

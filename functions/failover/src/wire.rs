@@ -12,7 +12,7 @@ use crate::input::probes::ConfiguredProbes;
 use crate::model::samples::Figures;
 use crate::model::weights::Percent;
 use crate::model::{Apps, Execution, Operation, Plan, Progress, StageRecord, Weights};
-use crate::verdict::{Ending, Verdict};
+use crate::verdict::{StageEnding, Verdict};
 
 /// What the state machine sends to `plan-shift`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -75,7 +75,7 @@ pub struct Check {
     pub call_hook: bool,
     /// How the stage ended, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ending: Option<Ending>,
+    pub ending: Option<StageEnding>,
     /// What was measured of each app, by its name.
     pub figures: BTreeMap<String, Figures>,
     /// How far the run has come after this poll.

@@ -14,11 +14,11 @@ use failover::model::{Execution, Plan, Progress};
 use failover::plan::calendar::Permit;
 use failover::plan::{Found, FoundApp, FoundFleet, FoundLock, FoundRoute, Past, plan};
 use failover::report::outcome;
-use failover::run::poll::Decision;
+use failover::run::poll::AppDecision;
 use failover::run::precedence::Voice;
-use failover::run::request::Answer;
+use failover::run::request::PollAnswer;
 use failover::run::{lockstep, progress};
-use failover::verdict::{Criteria, Ending, Evidence, Kind, Stage, Verdict, judge};
+use failover::verdict::{Criteria, Evidence, JudgedStage, PeriodKind, StageEnding, Verdict, judge};
 use serde_json::{Value, json};
 
 const LIMIT: usize = 256 * 1024;
@@ -120,8 +120,8 @@ const REASON: &str = "failures: production-2 0.13 % (13 of 10,000) against produ
                       history, more bad luck is allowed for";
 
 /// A verdict with all its figures.
-fn decision(verdict: Verdict, reason: &str) -> Decision {
-    let stage = Stage { index: 0, standby_percent: 10, kind: Kind::Shift, bake_periods: 5 };
+fn decision(verdict: Verdict, reason: &str) -> AppDecision {
+    let stage = JudgedStage { index: 0, standby_percent: 10, kind: PeriodKind::Shift, bake_periods: 5 };
     let (live, standby) = ("production-1", "production-2");
     let evidence = Evidence {
         live,
@@ -138,10 +138,10 @@ fn decision(verdict: Verdict, reason: &str) -> Decision {
     let metrics = judge(&Criteria::default(), &evidence).metrics.to_vec();
     let odds = Odds { total: 1.234_567_890_123_45, metrics, careful: true };
     let figures = Figures { odds: Some(odds), ..Figures::default() };
-    Decision {
+    AppDecision {
         verdict,
         reason: reason.into(),
-        ending: Some(Ending::InsufficientData),
+        ending: Some(StageEnding::InsufficientData),
         figures,
         both_dead: true,
         unmet: true,
@@ -158,7 +158,7 @@ fn at_the_end(plan: &Plan, reason: &str) -> (Progress, Value, String) {
         let decisions = plan.apps.iter().map(|_| decision(Verdict::Advance, reason)).collect();
         let decision = lockstep::together(&plan.apps, decisions);
         let check =
-            progress::polled(plan, &run, Answer { decision, waits_since: Some(now), held: false }, now);
+            progress::polled(plan, &run, PollAnswer { decision, waits_since: Some(now), held: false }, now);
         let check = check.unwrap();
         run = check.progress;
         if check.fully_shifted {

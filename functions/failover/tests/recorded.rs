@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use ciborium::value::Value;
 use failover::aws::{health, listener, metrics};
-use failover::model::error::Kind;
+use failover::model::error::ErrorKind;
 use failover::model::weights::GroupWeight;
 
 /// Answers every call with the same.
@@ -91,9 +91,9 @@ async fn a_fixed_forward_is_all_traffic_to_one_group_however_it_is_shown() {
 #[tokio::test]
 async fn throttling_means_later_though_its_status_says_no() {
     for (code, kind) in [
-        ("Throttling", Kind::AwsUnavailable),
-        ("ThrottlingException", Kind::AwsUnavailable),
-        ("ValidationError", Kind::AwsRefused),
+        ("Throttling", ErrorKind::AwsUnavailable),
+        ("ThrottlingException", ErrorKind::AwsUnavailable),
+        ("ValidationError", ErrorKind::AwsRefused),
     ] {
         let error = format!(
             "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>Rate exceeded</Message></Error>\
@@ -176,6 +176,6 @@ async fn a_message_about_a_complete_result_does_not_make_it_incomplete() {
 async fn a_message_about_the_whole_answer_makes_it_incomplete() {
     let client = cloudwatch(vec![message("MaxMetricsExceeded")]);
     let error = metrics::fetch(&client, Vec::<MetricDataQuery>::new(), 0, 60).await.unwrap_err();
-    assert_eq!(error.kind, Kind::AwsUnavailable);
+    assert_eq!(error.kind, ErrorKind::AwsUnavailable);
     assert!(error.message.contains("MaxMetricsExceeded"), "{error}");
 }

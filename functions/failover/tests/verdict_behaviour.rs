@@ -1,8 +1,8 @@
 //! What the verdict does in the situations that an operator meets.
 
 use failover::verdict::{
-    Counts, Criteria, Ending, Evidence, Judgement, Kind, OnBothUnhealthy, OnInsufficientData, Outcome,
-    Period, Stage, Verdict, judge, proposed_bake,
+    Counts, Criteria, Evidence, JudgedStage, Judgement, OnBothUnhealthy, OnInsufficientData, OnUndecided,
+    Period, PeriodKind, StageEnding, Verdict, judge, proposed_bake,
 };
 
 /// A healthy fleet's share of so many requests.
@@ -21,7 +21,7 @@ struct Run {
     balancer_history: Vec<u64>,
     periods: Vec<Period>,
     mixed: Vec<Period>,
-    stage: Stage,
+    stage: JudgedStage,
     past_of: &'static str,
 }
 
@@ -34,13 +34,18 @@ impl Run {
             balancer_history: vec![2; 60],
             periods: Vec::new(),
             mixed: Vec::new(),
-            stage: Stage { index: 0, standby_percent: percent, kind: Kind::Shift, bake_periods: 5 },
+            stage: JudgedStage {
+                index: 0,
+                standby_percent: percent,
+                kind: PeriodKind::Shift,
+                bake_periods: 5,
+            },
             past_of: "prod1",
         }
     }
 
-    fn stage(mut self, index: usize, percent: u8, kind: Kind) -> Self {
-        self.stage = Stage { index, standby_percent: percent, kind, bake_periods: 5 };
+    fn stage(mut self, index: usize, percent: u8, kind: PeriodKind) -> Self {
+        self.stage = JudgedStage { index, standby_percent: percent, kind, bake_periods: 5 };
         self
     }
 
@@ -86,7 +91,7 @@ impl Run {
     }
 
     #[track_caller]
-    fn expect(&self, verdict: Verdict, ending: Option<Ending>, words: &[&str]) {
+    fn expect(&self, verdict: Verdict, ending: Option<StageEnding>, words: &[&str]) {
         let judgement = self.judge();
         assert_eq!((judgement.verdict, judgement.ending), (verdict, ending), "{}", judgement.reason);
         for word in words {
@@ -104,7 +109,7 @@ fn a_good_release_waits_for_its_bake_and_advances() {
     let run = run.periods(1, healthy(36_000), healthy(4000));
     run.expect(
         Verdict::Advance,
-        Some(Ending::Accepted),
+        Some(StageEnding::Accepted),
         &["failures: prod2 0.1 % (20 of 20,000)", "accepted"],
     );
 }
@@ -114,7 +119,7 @@ fn an_outage_is_rolled_back_within_one_period_with_the_figures() {
     let run = Run::at(10).periods(1, healthy(1800), failing(200, 200));
     let words =
         ["failures: prod2 100 % (200 of 200) against prod1 0.056 % (1 of 1,800)", "odds", "against prod2"];
-    run.expect(Verdict::RollBack, Some(Ending::Suspect), &words);
+    run.expect(Verdict::RollBack, Some(StageEnding::Suspect), &words);
 }
 
 #[test]
@@ -123,7 +128,7 @@ fn failing_from_the_first_request_is_enough_in_the_period_of_the_change() {
         let run = Run::at(10).begun(healthy(1900), failing(100, failures));
         let words =
             ["failures in the period in which the weights changed: prod2", "of 100) against prod1 0.053 %"];
-        run.expect(Verdict::RollBack, Some(Ending::Suspect), &words);
+        run.expect(Verdict::RollBack, Some(StageEnding::Suspect), &words);
     }
 }
 
@@ -162,7 +167,7 @@ fn what_live_did_before_the_change_does_not_make_a_later_fault_harder_to_see() {
 #[test]
 fn connection_errors_beyond_the_requests_count_once_a_request() {
     let run = Run::at(10).periods(1, healthy(1800), failing(200, 900));
-    run.expect(Verdict::RollBack, Some(Ending::Suspect), &["100 % (200 of 200)"]);
+    run.expect(Verdict::RollBack, Some(StageEnding::Suspect), &["100 % (200 of 200)"]);
 }
 
 /// Between what is proven good and what is rolled back traffic is not what is missing.
@@ -172,7 +177,7 @@ fn too_few_requests_is_said_only_where_traffic_is_missing() {
         let mut run = Run::at(50).periods(60, failing(10_000, 100), failing(10_000, failures));
         run.history = vec![failing(20_000, 200); 60];
         let judged = run.judge();
-        let unproven = judged.verdict == Verdict::Advance && judged.ending != Some(Ending::Accepted);
+        let unproven = judged.verdict == Verdict::Advance && judged.ending != Some(StageEnding::Accepted);
         unproven.then_some(judged.reason)
     };
     let unproven: Vec<String> = (100..200).filter_map(unproven).collect();
@@ -189,16 +194,16 @@ fn thin_traffic_advances_unproven_waits_or_rolls_back_as_asked() {
     };
     thin().expect(
         Verdict::Advance,
-        Some(Ending::InsufficientData),
+        Some(StageEnding::InsufficientData),
         &["too few requests to prove it good (needs "],
     );
     let mut run = thin();
     run.criteria.on_insufficient_data = OnInsufficientData::RollBack;
-    run.expect(Verdict::RollBack, Some(Ending::InsufficientData), &["too few requests"]);
+    run.expect(Verdict::RollBack, Some(StageEnding::InsufficientData), &["too few requests"]);
     run.criteria.on_insufficient_data = OnInsufficientData::Wait;
     run.expect(Verdict::Wait, None, &["0 of 30 periods of waiting"]);
     let run = run.periods(30, healthy(18), healthy(2));
-    run.expect(Verdict::RollBack, Some(Ending::InsufficientData), &["did not change that"]);
+    run.expect(Verdict::RollBack, Some(StageEnding::InsufficientData), &["did not change that"]);
 }
 
 #[test]
@@ -215,9 +220,13 @@ fn a_silent_standby_is_rolled_back() {
     let run = Run::at(10).periods(1, healthy(2000), healthy(0));
     assert_eq!(run.judge().verdict, Verdict::Wait);
     let words = ["prod2 lacks traffic: 0 requests in the last 2 periods where 400 were due"];
-    run.periods(1, healthy(2000), healthy(0)).expect(Verdict::RollBack, Some(Ending::Suspect), &words);
+    run.periods(1, healthy(2000), healthy(0)).expect(Verdict::RollBack, Some(StageEnding::Suspect), &words);
     let words = ["prod2 lacks traffic", "4,000 were due"];
-    Run::at(100).periods(2, healthy(0), healthy(0)).expect(Verdict::RollBack, Some(Ending::Suspect), &words);
+    Run::at(100).periods(2, healthy(0), healthy(0)).expect(
+        Verdict::RollBack,
+        Some(StageEnding::Suspect),
+        &words,
+    );
 }
 
 #[test]
@@ -236,10 +245,14 @@ fn both_fleets_sick_waits_and_never_advances() {
             if periods > 1 { &["both fleets are unhealthy"] } else { &[] },
         );
     }
-    sick(31).expect(Verdict::RollBack, Some(Ending::Suspect), &["both fleets", "rolled back"]);
+    sick(31).expect(Verdict::RollBack, Some(StageEnding::Suspect), &["both fleets", "rolled back"]);
     let mut run = sick(31);
     run.criteria.on_both_unhealthy = OnBothUnhealthy::Halt;
-    run.expect(Verdict::Halt, Some(Ending::Suspect), &["both fleets", "halted with the weights as they are"]);
+    run.expect(
+        Verdict::Halt,
+        Some(StageEnding::Suspect),
+        &["both fleets", "halted with the weights as they are"],
+    );
     // Once they have recovered, the stage goes on.
     let run = sick(10).periods(4, healthy(1000), healthy(1000));
     assert_eq!(run.judge().verdict, Verdict::Advance, "{}", run.judge().reason);
@@ -248,7 +261,7 @@ fn both_fleets_sick_waits_and_never_advances() {
 #[test]
 fn with_everything_on_the_standby_a_probe_tells_an_outage_of_both_from_a_fault() {
     let full = || {
-        Run::at(50).periods(5, healthy(1000), healthy(1000)).stage(1, 100, Kind::Shift).periods(
+        Run::at(50).periods(5, healthy(1000), healthy(1000)).stage(1, 100, PeriodKind::Shift).periods(
             1,
             healthy(0),
             failing(2000, 400),
@@ -260,38 +273,42 @@ fn with_everything_on_the_standby_a_probe_tells_an_outage_of_both_from_a_fault()
         &["prod2 is worse than prod1 was before the run", "weight 10 for 4 periods"],
     );
 
-    let recheck = || full().stage(1, 10, Kind::Recheck);
+    let recheck = || full().stage(1, 10, PeriodKind::Recheck);
     recheck().expect(Verdict::Wait, None, &["recheck, 0 of 4 periods"]);
     let guilty = recheck().periods(1, healthy(1800), failing(200, 40));
-    guilty.expect(Verdict::RollBack, Some(Ending::Suspect), &["prod2"]);
+    guilty.expect(Verdict::RollBack, Some(StageEnding::Suspect), &["prod2"]);
 
     let both = recheck().periods(4, failing(1800, 360), failing(200, 40));
     both.expect(Verdict::Wait, None, &["both fleets are unhealthy"]);
     let over = recheck().periods(4, healthy(1800), healthy(200));
     over.expect(Verdict::Advance, None, &["the recheck clears prod2"]);
     // Back in the stage, what was held against it beside the past is void.
-    let back = over.stage(1, 100, Kind::Shift);
+    let back = over.stage(1, 100, PeriodKind::Shift);
     back.expect(Verdict::Wait, None, &["0 of 5 periods", "no difference found"]);
     let back = back.periods(5, healthy(0), healthy(2000));
-    back.expect(Verdict::Advance, Some(Ending::InsufficientData), &["no difference found"]);
+    back.expect(Verdict::Advance, Some(StageEnding::InsufficientData), &["no difference found"]);
 }
 
 #[test]
 fn probes_are_limited_and_after_them_a_standby_that_does_not_carry_the_load_goes_back() {
     let mut run = Run::at(50).periods(5, healthy(1000), healthy(1000));
     for _ in 0..2 {
-        run = run.stage(1, 100, Kind::Shift).periods(1, healthy(0), failing(2000, 400));
+        run = run.stage(1, 100, PeriodKind::Shift).periods(1, healthy(0), failing(2000, 400));
         assert_eq!(run.judge().verdict, Verdict::Recheck);
-        run = run.stage(1, 10, Kind::Recheck).periods(4, healthy(1800), healthy(200));
+        run = run.stage(1, 10, PeriodKind::Recheck).periods(4, healthy(1800), healthy(200));
         assert_eq!(run.judge().verdict, Verdict::Advance);
     }
-    run = run.stage(1, 100, Kind::Shift).periods(1, healthy(0), failing(2000, 400));
+    run = run.stage(1, 100, PeriodKind::Shift).periods(1, healthy(0), failing(2000, 400));
     let words = ["failures: 20 % (400 of 2,000) at 100 %, 0 % (0 of 800) at 10 %", "does not carry the load"];
-    run.expect(Verdict::RollBack, Some(Ending::Suspect), &words);
+    run.expect(Verdict::RollBack, Some(StageEnding::Suspect), &words);
     // Without any recheck there is nothing that it could have been well at.
     let mut run = Run::at(100).periods(1, healthy(0), failing(2000, 400));
     run.criteria.max_rechecks = 0;
-    run.expect(Verdict::RollBack, Some(Ending::Suspect), &["prod2 is worse than prod1 was before the run"]);
+    run.expect(
+        Verdict::RollBack,
+        Some(StageEnding::Suspect),
+        &["prod2 is worse than prod1 was before the run"],
+    );
 }
 
 /// Too few requests for any odds, and yet nobody would go on.
@@ -301,14 +318,18 @@ fn a_plainly_ill_standby_is_held_and_goes_back() {
         let mut run = Run::at(10).periods(3, healthy(36), healthy(4));
         run.history = vec![healthy(40); 60];
         run.criteria.alpha = 1e-30;
-        run.criteria.still_suspect = Outcome::Advance;
+        run.criteria.still_suspect = OnUndecided::Advance;
         run.periods(periods, healthy(36), failing(4, 2))
     };
     let words = [
         "prod2 is degraded: failures 50 % (6 of 12) against 0 % on prod1 before the run, 0 % (0 of 108) now",
     ];
     ill(3).expect(Verdict::Wait, None, &words);
-    ill(12).expect(Verdict::RollBack, Some(Ending::Suspect), &["did not change in 10 periods of holding"]);
+    ill(12).expect(
+        Verdict::RollBack,
+        Some(StageEnding::Suspect),
+        &["did not change in 10 periods of holding"],
+    );
     // What live suffers from as well is not the standby's.
     let both = Run::at(10).periods(5, failing(36, 18), failing(4, 2));
     assert!(!both.judge().reason.contains("is ill"), "{}", both.judge().reason);
@@ -326,7 +347,7 @@ fn drained(requests: u64, few: u64) -> Run {
 #[test]
 fn a_burst_explains_no_more_than_the_worst_period_of_the_past() {
     let run = |failures| drained(2000, 14).periods(2, failing(667, 0), failing(2000, failures));
-    run(560).expect(Verdict::RollBack, Some(Ending::Suspect), &["prod2 does not carry the load"]);
+    run(560).expect(Verdict::RollBack, Some(StageEnding::Suspect), &["prod2 does not carry the load"]);
     // What they do explain convicts nobody.
     let burst = run(20).judge();
     assert_eq!(burst.verdict, Verdict::Wait, "{}", burst.reason);
@@ -395,7 +416,7 @@ fn an_absolute_limit_needs_no_comparison_but_a_live_fleet_that_keeps_it() {
     assert_eq!(one.judge().verdict, Verdict::Wait);
     let two = one.periods(1, healthy(1800), over);
     let words = ["client errors on prod2 were over the limit of 3 % in 2 periods in a row: 4 % (16 of 400)"];
-    two.expect(Verdict::RollBack, Some(Ending::Suspect), &words);
+    two.expect(Verdict::RollBack, Some(StageEnding::Suspect), &words);
     let live_too = Counts { client_errors: 72, ..healthy(1800) };
     let mut run = Run::at(10).periods(2, live_too, over);
     run.criteria.client_errors.limit_percent = Some(3.0);
@@ -413,7 +434,7 @@ fn a_balancer_that_answers_for_itself_what_the_standby_is_short_of_rolls_back() 
     let mut run = answered_by_the_balancer(Run::at(10).periods(2, healthy(1800), healthy(50)), 150);
     run.expect(
         Verdict::RollBack,
-        Some(Ending::Suspect),
+        Some(StageEnding::Suspect),
         &["the balancer itself answered 150 requests a period", "prod2 is short of requests"],
     );
     run.balancer_history.clear();
@@ -443,7 +464,7 @@ fn where_nobody_comes_the_reason_says_what_that_may_be() {
     let run = Run::at(10).periods(5, none, none);
     run.expect(Verdict::Wait, None, &["no request in this stage", "maintenance page"]);
     let alone = Run::at(100).periods(2, none, none);
-    alone.expect(Verdict::RollBack, Some(Ending::Suspect), &["prod2 lacks traffic", "maintenance page"]);
+    alone.expect(Verdict::RollBack, Some(StageEnding::Suspect), &["prod2 lacks traffic", "maintenance page"]);
     let one_sided = Run::at(10).periods(5, healthy(1), none).judge();
     assert!(!one_sided.reason.contains("maintenance"), "{}", one_sided.reason);
 }
@@ -455,9 +476,9 @@ fn a_suspect_stage_is_held_and_then_ends_as_asked() {
         Run::at(10).periods(4, healthy(1800), healthy(200)).periods(1, healthy(1800), failing(200, 5));
     run.expect(Verdict::Wait, None, &["held for 0 of at most 10 periods", "against prod2"]);
     run.criteria.hold_periods = 0;
-    run.expect(Verdict::Advance, Some(Ending::Suspect), &["still suspect after 0 periods of holding"]);
-    run.criteria.still_suspect = Outcome::RollBack;
-    run.expect(Verdict::RollBack, Some(Ending::Suspect), &["still suspect"]);
+    run.expect(Verdict::Advance, Some(StageEnding::Suspect), &["still suspect after 0 periods of holding"]);
+    run.criteria.still_suspect = OnUndecided::RollBack;
+    run.expect(Verdict::RollBack, Some(StageEnding::Suspect), &["still suspect"]);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A run never goes on against the evidence, whatever the counts were before.
 
-use failover::verdict::{Counts, Criteria, Evidence, Judgement, Kind, Period, Stage, Verdict, judge};
+use failover::verdict::{
+    Counts, Criteria, Evidence, JudgedStage, Judgement, Period, PeriodKind, Verdict, judge,
+};
 use proptest::prelude::*;
 
 /// Of so many requests, this share in percent fails.
@@ -28,7 +30,7 @@ fn periods(mut spells: Vec<Spell>, hundreds: u64) -> Vec<Period> {
         let recheck = recheck && stage == 4;
         let standby_percent = if recheck { 10 } else { SHARES[stage] };
         let requests = |percent: u8| u64::from(percent) * hundreds;
-        let kind = if recheck { Kind::Recheck } else { Kind::Shift };
+        let kind = if recheck { PeriodKind::Recheck } else { PeriodKind::Shift };
         let live = failing(requests(100 - standby_percent), live);
         let standby = failing(requests(standby_percent), standby);
         std::iter::repeat_n(
@@ -47,10 +49,19 @@ fn cleared_and_ill(count: usize, ill: u64, hundreds: u64) -> Vec<Period> {
 }
 
 /// Judged as the run that is at its last period, with a bake of so many.
-fn judged(hundreds: u64, periods: &[Period], mixed: &[Period], bake_periods: u32) -> (Stage, Judgement) {
+fn judged(
+    hundreds: u64,
+    periods: &[Period],
+    mixed: &[Period],
+    bake_periods: u32,
+) -> (JudgedStage, Judgement) {
     let last = periods.last().unwrap();
-    let stage =
-        Stage { index: last.stage, standby_percent: last.standby_percent, kind: last.kind, bake_periods };
+    let stage = JudgedStage {
+        index: last.stage,
+        standby_percent: last.standby_percent,
+        kind: last.kind,
+        bake_periods,
+    };
     let history = [failing(100 * hundreds, 0); 60];
     let evidence = Evidence {
         live: "prod1",
@@ -83,7 +94,7 @@ proptest! {
         let (mut periods, mixed) = (periods(spells, hundreds), periods(changes, hundreds));
         periods.extend(cleared.into_iter().flat_map(|(count, ill)| cleared_and_ill(count, ill, hundreds)));
         let (stage, judgement) = judged(hundreds, &periods, &mixed, bake);
-        if judgement.verdict == Verdict::Advance && stage.kind == Kind::Shift {
+        if judgement.verdict == Verdict::Advance && stage.kind == PeriodKind::Shift {
             let agree = stage.standby_percent == 100
                 || judgement.metrics.iter().all(|m| m.past_odds >= 20.0 && m.concurrent_odds >= 20.0);
             prop_assert!(judgement.odds < 20.0 || !agree, "{judgement:?}");

@@ -1,8 +1,8 @@
 //! What must hold for any counts at all.
 
 use failover::verdict::{
-    Counts, Criteria, Evidence, Judgement, Kind, OnBothUnhealthy, OnInsufficientData, Period, Stage, Verdict,
-    judge, proposed_bake,
+    Counts, Criteria, Evidence, JudgedStage, Judgement, OnBothUnhealthy, OnInsufficientData, Period,
+    PeriodKind, Verdict, judge, proposed_bake,
 };
 use proptest::prelude::*;
 
@@ -20,8 +20,8 @@ fn counts() -> impl Strategy<Value = Counts> {
     })
 }
 
-fn kind() -> impl Strategy<Value = Kind> {
-    prop_oneof![4 => Just(Kind::Shift), 1 => Just(Kind::Recheck)]
+fn kind() -> impl Strategy<Value = PeriodKind> {
+    prop_oneof![4 => Just(PeriodKind::Shift), 1 => Just(PeriodKind::Recheck)]
 }
 
 fn period() -> impl Strategy<Value = Period> {
@@ -37,12 +37,9 @@ fn period() -> impl Strategy<Value = Period> {
     )
 }
 
-fn stage() -> impl Strategy<Value = Stage> {
-    (0..6_usize, any::<u8>(), kind(), any::<u32>()).prop_map(|(index, standby_percent, kind, bake)| Stage {
-        index,
-        standby_percent,
-        kind,
-        bake_periods: bake % 12,
+fn stage() -> impl Strategy<Value = JudgedStage> {
+    (0..6_usize, any::<u8>(), kind(), any::<u32>()).prop_map(|(index, standby_percent, kind, bake)| {
+        JudgedStage { index, standby_percent, kind, bake_periods: bake % 12 }
     })
 }
 
@@ -140,7 +137,7 @@ proptest! {
         };
         let judgement = judge(&Criteria::default(), &evidence);
         if judgement.verdict == Verdict::Recheck {
-            prop_assert!(stage.standby_percent >= 100 && stage.kind == Kind::Shift);
+            prop_assert!(stage.standby_percent >= 100 && stage.kind == PeriodKind::Shift);
         }
     }
 
@@ -155,9 +152,9 @@ proptest! {
             live: "prod1", standby: "prod2", past_of: "prod1", period_seconds: 60, history: &history, beside: &[], balancer_history: &[], periods: &periods, mixed: &mixed, stage,
         };
         let judgement = judge(&Criteria::default(), &evidence);
-        if judgement.verdict == Verdict::Advance && stage.kind == Kind::Shift {
+        if judgement.verdict == Verdict::Advance && stage.kind == PeriodKind::Shift {
             let seen: Vec<_> =
-                periods.iter().filter(|p| p.stage == stage.index && p.kind == Kind::Shift).collect();
+                periods.iter().filter(|p| p.stage == stage.index && p.kind == PeriodKind::Shift).collect();
             prop_assert!(seen.len() >= stage.bake_periods.max(1) as usize);
             prop_assert!(stage.standby_percent == 0 || seen.iter().any(|p| p.standby.requests > 0));
         }

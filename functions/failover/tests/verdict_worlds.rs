@@ -1,6 +1,8 @@
 //! What the verdict makes of worlds that are not as even as those of the other tests.
 
-use failover::verdict::{Counts, Criteria, Evidence, Judgement, Kind, Period, Stage, Verdict, judge};
+use failover::verdict::{
+    Counts, Criteria, Evidence, JudgedStage, Judgement, Period, PeriodKind, Verdict, judge,
+};
 
 /// Weights by stage, each with a bake of 5 periods.
 const STAGES: [u8; 5] = [10, 25, 50, 75, 100];
@@ -18,7 +20,7 @@ fn run(history: &[Counts], period: impl Fn(usize, u8) -> (Counts, Counts)) -> Op
         let (index, percent) = (at / BAKE, STAGES[at / BAKE]);
         let (live, standby) = period(at, percent);
         periods.push(Period { standby_percent: percent, stage: index, live, standby, ..Period::default() });
-        let stage = Stage { index, standby_percent: percent, kind: Kind::Shift, bake_periods: 5 };
+        let stage = JudgedStage { index, standby_percent: percent, kind: PeriodKind::Shift, bake_periods: 5 };
         let evidence = Evidence {
             live: "prod1",
             standby: "prod2",
@@ -181,10 +183,11 @@ fn a_recheck_clears_only_what_it_could_have_shown() {
         ..Period::default()
     };
     let judged = |rechecked: usize, requests: u64| {
-        let mut periods = vec![period(100, Kind::Shift, counts(0, 0), counts(30, 2)); 10];
-        let recheck = period(10, Kind::Recheck, counts(9 * requests, 0), counts(requests, 0));
+        let mut periods = vec![period(100, PeriodKind::Shift, counts(0, 0), counts(30, 2)); 10];
+        let recheck = period(10, PeriodKind::Recheck, counts(9 * requests, 0), counts(requests, 0));
         periods.extend(std::iter::repeat_n(recheck, rechecked));
-        let stage = Stage { index: 0, standby_percent: 10, kind: Kind::Recheck, bake_periods: 20 };
+        let stage =
+            JudgedStage { index: 0, standby_percent: 10, kind: PeriodKind::Recheck, bake_periods: 20 };
         let evidence = Evidence {
             live: "prod1",
             standby: "prod2",

@@ -10,7 +10,7 @@ use aws_sdk_sfn::Client as StepFunctions;
 use failover::aws::discover::{Asking, Wanted};
 use failover::aws::{SdkConfig, alarms, claims, discover, loads, metrics};
 use failover::input::Input;
-use failover::model::error::{Error, Kind};
+use failover::model::error::{Error, ErrorKind};
 use failover::model::{Operation, Progress};
 use failover::plan::calendar::{Calendar, Permit};
 use failover::plan::{Found, Past, hooks, probes};
@@ -75,7 +75,7 @@ pub async fn handle(
 
 async fn plan_for(clients: Clients, deployment: Deployment, request: PlanRequest) -> Result<Planned, Error> {
     let untouched = |error: Error| match error.kind {
-        Kind::PlanRejected => error,
+        ErrorKind::PlanRejected => error,
         _ => Error { message: format!("{}. Nothing was touched.", error.message), ..error },
     };
     let (input, chain) = whole(&clients.2, request.input).await.map_err(untouched)?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use failover::aws::testers::Secret;
 use failover::input::address;
 use failover::model::probe::{Method, Probe, STANDBY_HEADER};
-use failover::run::probes::answer::{Answer, READ_BYTES};
+use failover::run::probes::answer::{ProbeAnswer, READ_BYTES};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::header::{HOST, LOCATION, USER_AGENT};
@@ -86,7 +86,7 @@ impl Client {
         address: &str,
         loopback: bool,
         secret: Option<&Secret>,
-    ) -> Result<Answer, String> {
+    ) -> Result<ProbeAnswer, String> {
         let nothing = BTreeMap::new();
         let mut headers = probe.headers.clone();
         if let Some(secret) = secret {
@@ -125,7 +125,7 @@ impl Client {
         self.send(&hop).await
     }
 
-    async fn send(&self, hop: &Hop<'_>) -> Result<Answer, String> {
+    async fn send(&self, hop: &Hop<'_>) -> Result<ProbeAnswer, String> {
         let host = hop.url.host_str().unwrap_or_default();
         let addresses = resolve(&hop.url).await?;
         addresses.iter().try_for_each(|found| address::check(host, found.ip(), hop.loopback))?;
@@ -159,7 +159,7 @@ async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, String> {
     }
 }
 
-async fn exchange<Stream>(stream: Stream, hop: &Hop<'_>) -> Result<Answer, String>
+async fn exchange<Stream>(stream: Stream, hop: &Hop<'_>) -> Result<ProbeAnswer, String>
 where
     Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -182,7 +182,7 @@ where
             break;
         }
     }
-    Ok(Answer { status, location, body, whole })
+    Ok(ProbeAnswer { status, location, body, whole })
 }
 
 fn request(hop: &Hop<'_>) -> Result<Request<Empty<Bytes>>, String> {

@@ -13,7 +13,7 @@ use failover::aws;
 use failover::aws::testers::Secret;
 use failover::aws::{SdkConfig, testers};
 use failover::input::address;
-use failover::model::error::{Error, Kind};
+use failover::model::error::{Error, ErrorKind};
 use failover::model::probe::{Probe, Probing, STANDBY, Target};
 use failover::model::{Plan, text};
 use failover::run::probes::judge;
@@ -41,7 +41,7 @@ const FOUND: usize = 400;
 pub async fn handle((client, balancer): Clients, step: Step) -> Result<Probed, Error> {
     let Step { plan, progress } = step;
     let Some(probing) = &plan.probing else {
-        return Err(Error::new(Kind::BadRequest, "The plan of this run has no probes."));
+        return Err(Error::new(ErrorKind::BadRequest, "The plan of this run has no probes."));
     };
     let before_the_run = progress.timeline.is_empty();
     let targets: Vec<Target<'_>> =

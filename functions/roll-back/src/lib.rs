@@ -9,7 +9,7 @@ use failover::aws::listener::{self, Current};
 use failover::aws::{self, SdkConfig, health, tags};
 use failover::model::Operation;
 use failover::model::Route;
-use failover::model::error::{Error, Kind};
+use failover::model::error::{Error, ErrorKind};
 use failover::model::weights;
 use failover::report::publish;
 use failover::run::roll_back;
@@ -36,7 +36,7 @@ pub async fn handle(
     let (plan, current, more) = listener::still_there(&client, plan).await?;
     let gone = plan.gone.iter().cloned().chain(more).collect();
     let (fence, claimed_anew) = match fence {
-        Err(error) if error.kind == Kind::ExternalChange && plan.operation == Operation::Restore => {
+        Err(error) if error.kind == ErrorKind::ExternalChange && plan.operation == Operation::Restore => {
             let as_wanted = |(route, current): (&Route, &Current)| {
                 weights::gives(&current.groups, &plan.before_groups(route))
             };

@@ -13,7 +13,7 @@ use failover::aws;
 use failover::aws::SdkConfig;
 use failover::aws::error::named;
 use failover::model::Apps;
-use failover::model::error::{Error, Kind};
+use failover::model::error::{Error, ErrorKind};
 use failover::report::conclusion::conclude;
 use failover::report::notice::{Notice, notice};
 use failover::wire::{NoticeRequest, Noticed};
@@ -93,7 +93,7 @@ async fn publish(clients: &Clients, notice: &Notice) -> Result<(), Error> {
 /// Puts the same on the account's event bus.
 async fn put(client: &aws_sdk_eventbridge::Client, notice: &Notice) -> Result<(), Error> {
     let detail = serde_json::to_string(&notice.event)
-        .map_err(|error| Error::new(Kind::BadRequest, format!("the event is no JSON: {error}")))?;
+        .map_err(|error| Error::new(ErrorKind::BadRequest, format!("the event is no JSON: {error}")))?;
     let entry = PutEventsRequestEntry::builder()
         .source(SOURCE)
         .detail_type(notice.event.moment.detail_type())
@@ -107,7 +107,7 @@ async fn put(client: &aws_sdk_eventbridge::Client, notice: &Notice) -> Result<()
     match refused {
         None => Ok(()),
         Some((code, message)) => Err(Error::new(
-            Kind::AwsRefused,
+            ErrorKind::AwsRefused,
             format!(
                 "AWS answered {code} while putting a notice on the event bus: {}",
                 message.unwrap_or("no message")
@@ -117,5 +117,5 @@ async fn put(client: &aws_sdk_eventbridge::Client, notice: &Notice) -> Result<()
 }
 
 fn never(error: &BuildError) -> Error {
-    Error::new(Kind::BadRequest, format!("an attribute of the notice: {error}"))
+    Error::new(ErrorKind::BadRequest, format!("an attribute of the notice: {error}"))
 }

@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
 use failover::aws::SdkConfig;
-use failover::model::error::{Error, Kind};
+use failover::model::error::{Error, ErrorKind};
 use failover::wire::{NoticeRequest, Noticed};
 use send_notice::{clients, handle};
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ async fn an_entry_that_is_refused_is_an_error_though_the_call_succeeds() {
         }],
     });
     let error = tell(&refused).await.unwrap_err();
-    assert_eq!(error.kind, Kind::AwsRefused);
+    assert_eq!(error.kind, ErrorKind::AwsRefused);
     for part in ["InvalidArgument", "Source is a required argument"] {
         assert!(error.message.contains(part), "{error}");
     }

@@ -8,7 +8,7 @@ use aws_sdk_sfn::Client as StepFunctions;
 use failover::aws::{self, SdkConfig, listener, newcomers, tags, testers};
 use failover::model::Operation;
 use failover::model::Plan;
-use failover::model::error::{Error, Kind};
+use failover::model::error::{Error, ErrorKind};
 use failover::model::weights::Percent;
 use failover::report::outcome;
 use failover::run::newcomers::contradict;
@@ -58,7 +58,7 @@ async fn check_newcomers(client: &Client, plan: &Plan, standby: Percent) -> Resu
         return Ok(());
     };
     Err(Error::new(
-        Kind::ExternalChange,
+        ErrorKind::ExternalChange,
         format!(
             "{}: the routes of this run are where it was to bring them, and that is recorded, but there is more by \
              now: {against}. Somebody made that while the run went on. Correct or delete it; a `drain` with `standby` \
@@ -71,9 +71,9 @@ async fn check_newcomers(client: &Client, plan: &Plan, standby: Percent) -> Resu
 /// The error with what it means; what may pass is tried again, and somebody else's routes are left.
 fn unfinished(error: Error, what: &str, way_out: &str) -> Error {
     let kind = match error.kind {
-        Kind::ExternalChange => return error,
-        Kind::AwsUnavailable => Kind::AwsUnavailable,
-        _ => Kind::RolesNotRecorded,
+        ErrorKind::ExternalChange => return error,
+        ErrorKind::AwsUnavailable => ErrorKind::AwsUnavailable,
+        _ => ErrorKind::RolesNotRecorded,
     };
     Error::new(kind, format!("{what}: {}; {way_out}.", error.message))
 }

@@ -1,7 +1,7 @@
 //! The worlds in a closed loop: the weights follow the verdict, which is asked every 30 seconds
 //! about periods of 60, so that every stage begins in the middle of a minute.
 
-use failover::verdict::{Counts, Criteria, Kind, Period, Stage, Verdict, judge};
+use failover::verdict::{Counts, Criteria, JudgedStage, Period, PeriodKind, Verdict, judge};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -92,7 +92,7 @@ fn ours(mut around: Surroundings, traffic: u32, criteria: &Criteria) -> Outcome 
     // When a poll comes, as a share of the minute; the next one comes half a minute later.
     let phase = around.random() / 2.0;
     let (mut periods, mut mixed): (Vec<Period>, Vec<Period>) = (Vec::new(), Vec::new());
-    let (mut stage, mut kind) = (0, Kind::Shift);
+    let (mut stage, mut kind) = (0, PeriodKind::Shift);
     let mut run = Run { percent: STAGES[0], earlier: 0, changed: true, since_rise: 0 };
     let mut outcome = Outcome::default();
     while outcome.minutes < PLANNED + OVERTIME {
@@ -117,23 +117,23 @@ fn ours(mut around: Surroundings, traffic: u32, criteria: &Criteria) -> Outcome 
         run.changed = false;
         run.since_rise += 1;
         for _ in 0..2 {
-            let now = Stage { index: stage, standby_percent: run.percent, kind, bake_periods: BAKE };
+            let now = JudgedStage { index: stage, standby_percent: run.percent, kind, bake_periods: BAKE };
             match (judge(criteria, &evidence(&history, &beside, &periods, &mixed, now)).verdict, kind) {
                 (Verdict::Wait, _) => {}
-                (Verdict::Advance, Kind::Shift) if stage + 1 == STAGES.len() => {
+                (Verdict::Advance, PeriodKind::Shift) if stage + 1 == STAGES.len() => {
                     outcome.ended = true;
                     return outcome;
                 }
-                (Verdict::Advance, Kind::Shift) => {
+                (Verdict::Advance, PeriodKind::Shift) => {
                     stage += 1;
                     run.set(STAGES[stage]);
                 }
-                (Verdict::Advance, Kind::Recheck) => {
-                    kind = Kind::Shift;
+                (Verdict::Advance, PeriodKind::Recheck) => {
+                    kind = PeriodKind::Shift;
                     run.set(STAGES[stage]);
                 }
                 (Verdict::Recheck, _) => {
-                    kind = Kind::Recheck;
+                    kind = PeriodKind::Recheck;
                     outcome.rechecks += 1;
                     run.set(criteria.recheck_percent);
                 }

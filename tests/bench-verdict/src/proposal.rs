@@ -1,6 +1,6 @@
 //! Whether a bake of the proposed length finds what it promises where traffic is thin.
 
-use failover::verdict::{Counts, Criteria, Kind, Period, Stage, Verdict, judge, proposed_bake};
+use failover::verdict::{Counts, Criteria, JudgedStage, Period, PeriodKind, Verdict, judge, proposed_bake};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -98,7 +98,8 @@ fn found_at(
     rng: &mut ChaCha8Rng,
 ) -> Option<u32> {
     let history = past(options, world, rng);
-    let stage = Stage { index: 0, standby_percent: weight, kind: Kind::Shift, bake_periods: 2 * bake };
+    let stage =
+        JudgedStage { index: 0, standby_percent: weight, kind: PeriodKind::Shift, bake_periods: 2 * bake };
     let step = (2 * bake).div_ceil(LOOKS);
     let mut periods = Vec::new();
     for time in 1..=2 * bake {

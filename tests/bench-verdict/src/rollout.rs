@@ -1,6 +1,6 @@
 //! One rollout under one rule, and a cell of many.
 
-use failover::verdict::{Counts, Criteria, Kind, Period, Stage, Verdict, judge};
+use failover::verdict::{Counts, Criteria, JudgedStage, Period, PeriodKind, Verdict, judge};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -97,11 +97,11 @@ fn ours(
     let enough = (1.1 * criteria.history_requests as f64 / world.traffic).ceil() as usize;
     let history: Vec<Counts> = world.history(enough.max(criteria.history_periods as usize).min(history), rng);
     let (mut periods, mut mixed): (Vec<Period>, Vec<Period>) = (Vec::new(), Vec::new());
-    let (mut stage, mut kind) = (0, Kind::Shift);
+    let (mut stage, mut kind) = (0, PeriodKind::Shift);
     let mut outcome = Outcome { rolled_back: false, minutes: 0, onset: 0, recheck: 0, harmed: 0.0 };
     while stage < STAGES.len() && outcome.minutes < 5 * bake + OVERTIME {
         outcome.minutes += 1;
-        let percent = if kind == Kind::Recheck { criteria.recheck_percent } else { STAGES[stage] };
+        let percent = if kind == PeriodKind::Recheck { criteria.recheck_percent } else { STAGES[stage] };
         let begins = changes && mixed.len() == stage;
         let mut share = f64::from(percent) / 100.0;
         if begins {
@@ -119,14 +119,14 @@ fn ours(
             standby: minute.standby,
             balancer_failures: 0,
         });
-        let now = Stage { index: stage, standby_percent: percent, kind, bake_periods: bake };
+        let now = JudgedStage { index: stage, standby_percent: percent, kind, bake_periods: bake };
         let evidence = evidence(&history, &[], &periods, &mixed, now);
         match (judge(criteria, &evidence).verdict, kind) {
-            (Verdict::Advance, Kind::Shift) => stage += 1,
-            (Verdict::Advance, Kind::Recheck) => kind = Kind::Shift,
+            (Verdict::Advance, PeriodKind::Shift) => stage += 1,
+            (Verdict::Advance, PeriodKind::Recheck) => kind = PeriodKind::Shift,
             (Verdict::Wait, _) => {}
             (Verdict::Recheck, _) => {
-                kind = Kind::Recheck;
+                kind = PeriodKind::Recheck;
                 if outcome.recheck == 0 {
                     outcome.recheck = outcome.minutes;
                 }

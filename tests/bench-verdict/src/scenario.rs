@@ -1,6 +1,6 @@
 //! The traffic and the faults: what the two fleets' counters would show, minute by minute.
 
-use failover::verdict::{Counts, Evidence, Period, Stage};
+use failover::verdict::{Counts, Evidence, JudgedStage, Period};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Binomial, Distribution, Gamma, Poisson};
@@ -266,7 +266,7 @@ pub fn evidence<'a>(
     beside: &'a [(Counts, Counts)],
     periods: &'a [Period],
     mixed: &'a [Period],
-    stage: Stage,
+    stage: JudgedStage,
 ) -> Evidence<'a> {
     Evidence {
         live: "prod1",

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use failover::verdict::{Counts, Criteria, Kind, Period, Stage, judge};
+use failover::verdict::{Counts, Criteria, JudgedStage, Period, PeriodKind, judge};
 
 use crate::scenario::evidence;
 
@@ -24,7 +24,7 @@ pub fn print() {
         .map(|i| Period {
             standby_percent: 10,
             stage: 0,
-            kind: Kind::Shift,
+            kind: PeriodKind::Shift,
             live: counts(1800, i),
             standby: counts(200, i + 1),
             balancer_failures: 0,
@@ -35,7 +35,7 @@ pub fn print() {
         &[],
         &periods,
         &[],
-        Stage { index: 0, standby_percent: 10, kind: Kind::Shift, bake_periods: 400 },
+        JudgedStage { index: 0, standby_percent: 10, kind: PeriodKind::Shift, bake_periods: 400 },
     );
     let criteria = Criteria::default();
     let start = Instant::now();

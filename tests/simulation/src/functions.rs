@@ -13,7 +13,7 @@ use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use clock::Instant;
 use failover::aws;
-use failover::model::error::{Error, Kind};
+use failover::model::error::{Error, ErrorKind};
 use rand::rngs::SmallRng;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -223,7 +223,7 @@ impl Functions {
             "send-notice" => Box::pin(aws::answer(self.send_notice.clone(), send_notice::handle, payload)),
             other => {
                 let message = format!("{other} is no function of this deployment");
-                Box::pin(std::future::ready(Err(Error::new(Kind::BadRequest, message))))
+                Box::pin(std::future::ready(Err(Error::new(ErrorKind::BadRequest, message))))
             }
         }
     }

@@ -4,7 +4,7 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::{AlarmType, StateValue};
 
 use super::error::named;
-use crate::model::error::{Error, Kind};
+use crate::model::error::{Error, ErrorKind};
 
 /// Those of the named alarms that are in ALARM. Asks nothing where none is named.
 ///
@@ -28,7 +28,7 @@ pub async fn in_alarm(client: &Client, names: &[String]) -> Result<Vec<String>, 
     let found: Vec<_> = metric.chain(composite).collect();
     if let Some(missing) = names.iter().find(|name| !found.iter().any(|(n, _)| *n == Some(name.as_str()))) {
         let message = format!("`criteria.alarms`: there is no CloudWatch alarm {missing}");
-        return Err(Error::new(Kind::AwsRefused, message));
+        return Err(Error::new(ErrorKind::AwsRefused, message));
     }
     let in_alarm = found.into_iter().filter(|(_, state)| *state == Some(&StateValue::Alarm));
     Ok(in_alarm.filter_map(|(name, _)| name.map(str::to_owned)).collect())

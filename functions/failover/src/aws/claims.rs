@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::error::{code, named};
 use super::tags::{self, Marks};
 use crate::model::claim::{Claim, Standing};
-use crate::model::error::{Error, Kind};
+use crate::model::error::{Error, ErrorKind};
 use crate::model::hold::{Held, Hold};
 use crate::model::{Plan, PlannedApp};
 use crate::run::request::Requests;
@@ -38,7 +38,7 @@ impl Fence {
         let left = self.ends.saturating_duration_since(Instant::now());
         if left.is_zero() {
             let message = "AWS took so long to answer that the claims on the apps must be read again";
-            return Err(Error::new(Kind::AwsUnavailable, message));
+            return Err(Error::new(ErrorKind::AwsUnavailable, message));
         }
         Ok(Config::builder().timeout_config(TimeoutConfig::builder().operation_timeout(left).build()))
     }
@@ -54,7 +54,7 @@ pub async fn fence(client: &Client, plan: &Plan) -> Result<Fence, Error> {
     match holds.into_iter().find(|(_, hold)| *hold == Hold::Stripped) {
         None => Ok(fence),
         Some((app, _)) => Err(Error::new(
-            Kind::AwsRefused,
+            ErrorKind::AwsRefused,
             format!(
                 "the tag failover:claim of {} was removed, so that nobody sees that {} is taken; infrastructure code \
                  has to leave tags alone that begin with failover:",
@@ -82,7 +82,7 @@ pub async fn fence_back<'a>(
     let others: Vec<&PlannedApp> =
         holds.into_iter().filter(|(_, hold)| *hold != Hold::Own).map(|(app, _)| app).collect();
     if !others.is_empty() && !is_running(step_functions, &plan.execution.arn).await? {
-        return Err(Error::new(Kind::AwsRefused, "The execution was stopped; it writes nothing more."));
+        return Err(Error::new(ErrorKind::AwsRefused, "The execution was stopped; it writes nothing more."));
     }
     Ok((fence, others))
 }
@@ -101,7 +101,7 @@ async fn look<'a>(
             // Not even a restore goes on where its own run has given the app back: it may have come to its end
             // after all, and another one may have been there since.
             return Err(Error::new(
-                Kind::ExternalChange,
+                ErrorKind::ExternalChange,
                 format!(
                     "This run no longer holds {} ({}): {execution} held it last. It writes nothing more; the weights \
                      are left to whoever took the app.",
@@ -199,7 +199,7 @@ pub async fn is_running(client: &StepFunctions, execution: &str) -> Result<bool,
         Ok((standing, _)) => Ok(!standing.is_interrupted()),
         Err(Lookup::Failed(error)) => Err(error),
         Err(Lookup::Gone) => Ok(false),
-        Err(Lookup::Refused(why)) => Err(Error::new(Kind::AwsRefused, why)),
+        Err(Lookup::Refused(why)) => Err(Error::new(ErrorKind::AwsRefused, why)),
     }
 }
 
@@ -233,7 +233,7 @@ async fn standing(client: &StepFunctions, arn: &str) -> Result<(Standing, String
         let named = named(&format!("looking at the execution {arn}"), &error);
         match (code(&error), named.kind) {
             (Some("ExecutionDoesNotExist"), _) => Lookup::Gone,
-            (_, Kind::AwsRefused) => Lookup::Refused(named.message),
+            (_, ErrorKind::AwsRefused) => Lookup::Refused(named.message),
             _ => Lookup::Failed(named),
         }
     })?;

@@ -19,7 +19,7 @@ use super::{command, health, listener, testers};
 use crate::input::Input;
 use crate::model::Operation;
 use crate::model::RouteWeights;
-use crate::model::error::{Error, Kind};
+use crate::model::error::{Error, ErrorKind};
 use crate::model::weights::{GroupWeight, weight_of};
 use crate::plan::calendar::Permit;
 use crate::plan::{Found, FoundApp, FoundFleet, FoundLock, FoundRoute, FoundTesters, Past, targets};
@@ -353,7 +353,7 @@ fn route(
 pub fn by_pattern(app: &str, pattern: &str, fleets: &str) -> Result<BTreeMap<String, String>, Error> {
     let misconfigured = |what: &str| {
         Error::new(
-            Kind::PlanRejected,
+            ErrorKind::PlanRejected,
             format!("The deployment's {what}; correct its parameter, or give `fleets`. Nothing was touched."),
         )
     };
@@ -411,7 +411,7 @@ mod tests {
         ] {
             assert_eq!(
                 by_pattern("web", pattern, fleets).unwrap_err().kind,
-                Kind::PlanRejected,
+                ErrorKind::PlanRejected,
                 "{pattern} {fleets}"
             );
         }

@@ -2,7 +2,7 @@
 
 use aws_sdk_elasticloadbalancingv2::error::{ProvideErrorMetadata, SdkError};
 
-use crate::model::error::{Error, Kind};
+use crate::model::error::{Error, ErrorKind};
 use crate::model::text::cut;
 
 /// Codes with which AWS says "later" while the HTTP status alone would say "no".
@@ -30,12 +30,12 @@ where
 {
     let SdkError::ServiceError(service) = error else {
         let cause = cut(&innermost(error), MOST);
-        return Error::new(Kind::AwsUnavailable, format!("AWS did not answer while {doing}: {cause}"));
+        return Error::new(ErrorKind::AwsUnavailable, format!("AWS did not answer while {doing}: {cause}"));
     };
     let code = cut(service.err().code().unwrap_or("an unnamed error"), 100);
     let message = service.err().message().unwrap_or("no message");
     let later = is_later(service.raw().status(), &code);
-    let kind = if later { Kind::AwsUnavailable } else { Kind::AwsRefused };
+    let kind = if later { ErrorKind::AwsUnavailable } else { ErrorKind::AwsRefused };
     Error::new(kind, format!("AWS answered {code} while {doing}: {}", readable(message)))
 }
 

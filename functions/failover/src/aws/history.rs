@@ -7,7 +7,7 @@ use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType as Type, StateExitedEventDetails};
 
 use super::error::{code, named};
-use crate::model::error::{Error, Kind};
+use crate::model::error::{Error, ErrorKind};
 use crate::model::record::Record;
 
 /// The result of `PlanShift` is among so many events, unless it was tried again.
@@ -115,7 +115,7 @@ fn ends(event: &HistoryEvent) -> bool {
 
 fn unseen(execution: &str) -> Error {
     let message = format!("The history of {execution} does not show yet what it had found");
-    Error::new(Kind::AwsUnavailable, message)
+    Error::new(ErrorKind::AwsUnavailable, message)
 }
 
 #[cfg(test)]
@@ -167,7 +167,7 @@ mod tests {
                 run(record_of(&client, "arn:execution")).unwrap_err(),
                 run(come(&client, "arn:execution")).unwrap_err(),
             ];
-            assert!(unseen.iter().all(|error| error.kind == Kind::AwsUnavailable), "{unseen:?}");
+            assert!(unseen.iter().all(|error| error.kind == ErrorKind::AwsUnavailable), "{unseen:?}");
         }
         let client = histories("ABORTED", &[left(1, "IsWorkPlanned"), aborted(2)]);
         assert!(run(record_of(&client, "arn:execution")).unwrap().is_none());

@@ -14,7 +14,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use super::claims::{self, Fence};
 use super::error::{code, named};
 use super::pace::{changed, described};
-use crate::model::error::{Error, Kind};
+use crate::model::error::{Error, ErrorKind};
 use crate::model::weights::{self, GroupWeight, share, split, weight_of};
 use crate::model::{Plan, Route};
 
@@ -121,7 +121,7 @@ fn among<'a>(
         let Some(actions) = rules.get(route.rule_arn.as_str()) else { return Ok(None) };
         let groups = groups(actions).ok_or_else(|| {
             let message = format!("{} ({}) no longer forwards to a target group", route.label, route.arn);
-            Error::new(Kind::ExternalChange, message)
+            Error::new(ErrorKind::ExternalChange, message)
         })?;
         Ok(Some(Current { actions: actions.to_vec(), groups }))
     };
@@ -202,9 +202,9 @@ pub fn check_none_gone(plan: &Plan, gone: &[&Route]) -> Result<(), Error> {
         0 => Ok(()),
         all if all == plan.routes.len() => {
             let what = "This run writes nothing more; see who deleted it before you start again.";
-            Err(Error::new(Kind::ExternalChange, format!("{}. {what}", words.join(". "))))
+            Err(Error::new(ErrorKind::ExternalChange, format!("{}. {what}", words.join(". "))))
         }
-        _ => Err(Error::new(Kind::AwsRefused, words.join("; "))),
+        _ => Err(Error::new(ErrorKind::AwsRefused, words.join("; "))),
     }
 }
 
@@ -225,7 +225,7 @@ pub fn check_no_external_change<'a>(
         if foreign || !allowed.iter().any(|desired| weights::gives(&current.groups, desired)) {
             let expected: Vec<String> = allowed.iter().map(|groups| shown(plan, route, groups)).collect();
             return Err(Error::new(
-                Kind::ExternalChange,
+                ErrorKind::ExternalChange,
                 format!(
                     "Somebody else changed {} ({}): it holds {}, this run left it at {}. Nothing more is \
                      written; see who changed the rule before you start again.",
@@ -354,7 +354,7 @@ fn verify(
         let desired = desired(route);
         if !stand(&current.groups, &desired) {
             return Err(Error::new(
-                Kind::AwsUnavailable,
+                ErrorKind::AwsUnavailable,
                 format!(
                     "{} ({}) was written but does not read back: current {}, desired {}",
                     route.label,

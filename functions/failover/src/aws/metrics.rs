@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use super::error::named;
 use crate::input::Input;
-use crate::model::error::{Error, Kind};
+use crate::model::error::{Error, ErrorKind};
 use crate::model::samples::{FleetSamples, OwnErrors, Sample, Samples, whole};
 use crate::model::{Plan, PlannedApp};
 use crate::plan::{FoundApp, Past};
@@ -311,7 +311,7 @@ pub async fn fetch(
 fn check_complete(page: &GetMetricDataOutput) -> Result<(), Error> {
     let incomplete = |what: String| {
         let message = format!("CloudWatch could not read {what}; no data is never taken for healthy");
-        Err(Error::new(Kind::AwsUnavailable, message))
+        Err(Error::new(ErrorKind::AwsUnavailable, message))
     };
     if let Some(said) = page.messages().first() {
         let words = [said.code(), said.value()].map(|text| text.unwrap_or_default()).join(": ");

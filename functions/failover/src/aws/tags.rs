@@ -11,7 +11,7 @@ use aws_sdk_sfn::Client as StepFunctions;
 use super::claims::{self, Fence};
 use super::error::{code, named};
 use super::pace::{changed, described};
-use crate::model::error::{Error, Kind};
+use crate::model::error::{Error, ErrorKind};
 use crate::model::hold::Held;
 use crate::model::release::{self, Release};
 use crate::model::{Plan, PlannedApp};
@@ -197,7 +197,7 @@ pub async fn ask(client: &Client, plan: &Plan, request: &str) -> Result<(), Erro
     let Some((first, _)) = held.next() else {
         let message = "The run holds none of its apps, so it can be asked for nothing: it has not claimed them yet, or \
                        has given them back";
-        return Err(Error::new(Kind::ExternalChange, message));
+        return Err(Error::new(ErrorKind::ExternalChange, message));
     };
     let asked = held.filter(|(_, marks)| marks.request.as_deref().is_some_and(|asked| asked != NOTHING));
     for (app, _) in asked {

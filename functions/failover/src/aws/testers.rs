@@ -9,7 +9,7 @@ use aws_sdk_elasticloadbalancingv2::types::{HttpHeaderConditionConfig, Rule};
 use super::claims;
 use super::error::{code, named};
 use super::{listener, pace};
-use crate::model::error::{Error, Kind};
+use crate::model::error::{Error, ErrorKind};
 use crate::model::probe::STANDBY_HEADER;
 use crate::model::weights;
 use crate::model::{Plan, PlannedApp, TestersRule};
@@ -83,7 +83,7 @@ pub async fn lead_on(client: &Client, plan: &Plan) -> Result<(), Error> {
         let written = read(client, testers).await?;
         if written.is_some_and(|rule| !leads_to(&rule, target_group_arn)) {
             let message = format!("{label} ({rule_arn}) was written but does not read back");
-            return Err(Error::new(Kind::AwsUnavailable, message));
+            return Err(Error::new(ErrorKind::AwsUnavailable, message));
         }
     }
     Ok(())
@@ -96,7 +96,7 @@ pub async fn lead_on(client: &Client, plan: &Plan) -> Result<(), Error> {
 pub async fn secret(client: &Client, plan: &Plan, app: &PlannedApp, port: u16) -> Result<Secret, Error> {
     // An address in front of the balancer may have a port of its own.
     let of_port = plan.testers_of(app).find(|rule| rule.port == port).or(plan.testers_of(app).next());
-    let lost = |what: String| Error::new(Kind::AwsRefused, what);
+    let lost = |what: String| Error::new(ErrorKind::AwsRefused, what);
     let testers = of_port.ok_or_else(|| lost("This plan knows no test-traffic rule.".into()))?;
     let TestersRule { rule_arn, label, .. } = testers;
     let rule = read(client, testers).await?;
@@ -130,7 +130,7 @@ async fn read(client: &Client, testers: &TestersRule) -> Result<Option<Rule>, Er
     // Without its condition it is a rule for users, whose traffic is nobody's to move here.
     if rule.as_ref().is_some_and(|rule| !is_for_testers(rule)) {
         return Err(Error::new(
-            Kind::AwsRefused,
+            ErrorKind::AwsRefused,
             format!("{label} ({rule_arn}) has lost its condition on {STANDBY_HEADER} and is left alone"),
         ));
     }

@@ -7,7 +7,7 @@ use crate::model::RunEnding;
 
 /// What kind of failure it is, and with it what the state machine does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The run cannot start as asked. Nothing was touched.
     PlanRejected,
     /// Somebody else changed the weights under the run. It writes nothing more.
@@ -31,7 +31,7 @@ pub enum Kind {
     BadRequest,
 }
 
-impl Kind {
+impl ErrorKind {
     /// The name under which Step Functions sees the error.
     pub const fn name(self) -> &'static str {
         match self {
@@ -52,27 +52,27 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// What kind of failure it is.
-    pub kind: Kind,
+    pub kind: ErrorKind,
     /// What happened, what state the traffic is in and what to do, as far as is known here.
     pub message: String,
 }
 
 impl Error {
     /// An error of `kind` with a message for people.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
 
     /// A refusal before anything was touched; the message names the field and the way out.
     pub fn rejected(message: impl Into<String>) -> Self {
-        Self::new(Kind::PlanRejected, message)
+        Self::new(ErrorKind::PlanRejected, message)
     }
 
     /// The same error as a restore has it, which does not give up where another run does.
     #[must_use]
     pub fn of_restore(self) -> Self {
         match self.kind {
-            Kind::AwsUnavailable => Self { kind: Kind::RestoreWaits, ..self },
+            ErrorKind::AwsUnavailable => Self { kind: ErrorKind::RestoreWaits, ..self },
             _ => self,
         }
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Weights;
-use crate::verdict::{Ending, Verdict};
+use crate::verdict::{StageEnding, Verdict};
 
 /// One stage that was set, as it went.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,10 +32,10 @@ pub struct StageRecord {
     pub reason: Option<String>,
     /// How the stage ended; with several apps, for the one that has shown least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ending: Option<Ending>,
+    pub ending: Option<StageEnding>,
     /// How it ended for each app, where there are several.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub endings: BTreeMap<String, Ending>,
+    pub endings: BTreeMap<String, StageEnding>,
 }
 
 /// How far a run has come. It travels through the state machine and is the only memory of a run.

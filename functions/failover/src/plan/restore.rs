@@ -11,7 +11,7 @@ use super::{
 };
 use crate::input::Input;
 use crate::model::claim::Claim;
-use crate::model::error::{Error, Kind};
+use crate::model::error::{Error, ErrorKind};
 use crate::model::hold::{Reached, has_ended};
 use crate::model::hooks::Hooks;
 use crate::model::record::{self, Record};
@@ -32,7 +32,7 @@ pub(super) fn restore(input: &Input, execution: &Execution, found: &Found) -> Re
     }) {
         let app = &input.app;
         return Err(Refusal::Complete(Error::new(
-            Kind::AwsRefused,
+            ErrorKind::AwsRefused,
             format!(
                 "{app}: whether {execution}, which claims it, is still running cannot be told ({why}). \
                  Nothing was touched; see the weights of the app and start a `restore` again."

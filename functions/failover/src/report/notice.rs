@@ -17,7 +17,7 @@ use crate::input::STARTED_BY_EXECUTION;
 use crate::model::weights::split;
 use crate::model::{Apps, Gate, Operation, Plan, Progress, RunEnding, Unanswered, Weights};
 use crate::report::conclusion::is_restore;
-use crate::verdict::Ending;
+use crate::verdict::StageEnding;
 use crate::wire::{NoticeRequest, Outcome, Status};
 
 /// What is sent: to a topic as a subject and a text, to the event bus as an event.
@@ -105,7 +105,7 @@ pub struct EventStage {
     pub weights: Weights,
     /// How it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ending: Option<Ending>,
+    pub ending: Option<StageEnding>,
     /// The reason of its last verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -328,7 +328,7 @@ fn console(execution: &str) -> Option<String> {
 
 fn lines(stages: &[EventStage]) -> String {
     let line = |stage: &EventStage| {
-        let ending = stage.ending.map_or("", Ending::in_words);
+        let ending = stage.ending.map_or("", StageEnding::in_words);
         let what = [
             split(&stage.weights),
             stage.note.into(),

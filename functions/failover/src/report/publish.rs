@@ -17,7 +17,7 @@ pub const NAMESPACE: &str = "Failover";
 
 /// A metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
+pub enum PublishedMetric {
     /// What a fleet gets, in percent, as it was set and read back.
     Weight,
     /// Responses of a fleet above the run's own threshold, in percent of its requests in the stage.
@@ -31,7 +31,7 @@ pub enum Metric {
 /// Higher odds are published as these: they say no more, and CloudWatch takes no numbers at will.
 pub const MOST_ODDS: f64 = 1e6;
 
-impl Metric {
+impl PublishedMetric {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Weight, Self::SlowShare, Self::Stage, Self::Odds];
 
@@ -71,7 +71,7 @@ pub fn weights<'a>(
     let mut lines = Vec::new();
     for (app, weights) in stand {
         for (fleet, percent) in &weights {
-            let weight = (Metric::Weight, f64::from(percent.get()));
+            let weight = (PublishedMetric::Weight, f64::from(percent.get()));
             lines.push(line(plan, app, Some(fleet), &[weight], now));
         }
     }
@@ -99,14 +99,14 @@ fn polled(
     let record = progress.timeline.last();
     let of_fleet = |name: &str, figures: &FleetFigures| {
         let weight = record.and_then(|record| record.weights.get(name));
-        let weight = weight.map(|percent| (Metric::Weight, f64::from(percent.get())));
+        let weight = weight.map(|percent| (PublishedMetric::Weight, f64::from(percent.get())));
         // A fleet without requests has no share of them that is slow.
         let slow = (figures.requests > 0)
-            .then(|| (Metric::SlowShare, 100.0 * figures.slow as f64 / figures.requests as f64));
+            .then(|| (PublishedMetric::SlowShare, 100.0 * figures.slow as f64 / figures.requests as f64));
         line(plan, app, Some(name), &weight.into_iter().chain(slow).collect::<Vec<_>>(), now)
     };
-    let stage = (Metric::Stage, progress.stage as f64 + 1.0);
-    let odds = figures.odds.as_ref().map(|odds| (Metric::Odds, odds.total.min(MOST_ODDS)));
+    let stage = (PublishedMetric::Stage, progress.stage as f64 + 1.0);
+    let odds = figures.odds.as_ref().map(|odds| (PublishedMetric::Odds, odds.total.min(MOST_ODDS)));
     [
         of_fleet(&plan.live, &figures.live),
         of_fleet(&plan.standby, &figures.standby),
@@ -119,7 +119,7 @@ fn line(
     plan: &Plan,
     app: &PlannedApp,
     fleet: Option<&str>,
-    metrics: &[(Metric, f64)],
+    metrics: &[(PublishedMetric, f64)],
     now: Timestamp,
 ) -> Value {
     let definitions: Vec<Value> =

@@ -16,7 +16,7 @@ use crate::model::PlannedApp;
 use crate::model::samples::Figures;
 use crate::run::poll;
 use crate::run::precedence::Voice;
-use crate::verdict::{Ending, Verdict};
+use crate::verdict::{StageEnding, Verdict};
 
 /// What a poll of all apps concludes.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,9 +26,9 @@ pub struct Decision {
     /// Why: of the worst app first, and how the others are.
     pub reason: String,
     /// How the stage ended, if it did, for the app that has shown least.
-    pub ending: Option<Ending>,
+    pub ending: Option<StageEnding>,
     /// How it ended for each, where there are several.
-    pub endings: BTreeMap<String, Ending>,
+    pub endings: BTreeMap<String, StageEnding>,
     /// The figures of each.
     pub figures: BTreeMap<String, Figures>,
     /// Whether both fleets of any app are dead.
@@ -40,10 +40,10 @@ pub struct Decision {
 }
 
 /// From the verdicts on all apps, in their order, to the one that is carried out.
-pub fn together(apps: &[PlannedApp], decisions: Vec<poll::Decision>) -> Decision {
-    let of_each: Vec<(&str, poll::Decision)> =
+pub fn together(apps: &[PlannedApp], decisions: Vec<poll::AppDecision>) -> Decision {
+    let of_each: Vec<(&str, poll::AppDecision)> =
         apps.iter().map(|app| app.name.as_str()).zip(decisions).collect();
-    let mut worst: Option<&(&str, poll::Decision)> = None;
+    let mut worst: Option<&(&str, poll::AppDecision)> = None;
     for each in &of_each {
         // Of those that are alike the first is named.
         if worst.is_none_or(|(_, worst)| badness(&each.1) > badness(worst)) {
@@ -90,18 +90,18 @@ const RISING: [(Verdict, &str); 5] = [
 ];
 
 /// By the verdict, and where that is the same by how little was shown.
-fn badness(decision: &poll::Decision) -> (Option<usize>, u8) {
+fn badness(decision: &poll::AppDecision) -> (Option<usize>, u8) {
     let verdict = RISING.iter().position(|(verdict, _)| *verdict == decision.verdict);
     let ending = match decision.ending {
-        None | Some(Ending::Accepted) => 0,
-        Some(Ending::InsufficientData) => 1,
-        Some(Ending::Suspect) => 2,
+        None | Some(StageEnding::Accepted) => 0,
+        Some(StageEnding::InsufficientData) => 1,
+        Some(StageEnding::Suspect) => 2,
     };
     (verdict, ending)
 }
 
 /// How the other apps are: `still watched: api; ready: portal, shop`.
-fn others(worst: &str, of_each: &[(&str, poll::Decision)]) -> String {
+fn others(worst: &str, of_each: &[(&str, poll::AppDecision)]) -> String {
     let of_verdict = |(verdict, word): &(Verdict, &str)| {
         let others = of_each.iter().filter(|(name, decision)| *name != worst && decision.verdict == *verdict);
         let names: Vec<&str> = others.map(|(name, _)| *name).collect();

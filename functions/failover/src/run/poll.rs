@@ -16,20 +16,20 @@ use crate::model::weights::Percent;
 use crate::model::{Gate, Operation, Plan, PlannedApp, Progress, Role, Stage, StageRecord};
 use crate::run::precedence::Voice;
 use crate::verdict;
-use crate::verdict::{Counts, Criteria, Ending, Evidence, Kind, Patience, Period, Verdict};
+use crate::verdict::{Counts, Criteria, Evidence, Patience, Period, PeriodKind, StageEnding, Verdict};
 
 /// CloudWatch may be late with a period. One without any data is given up after so many periods.
 const LATE_PERIODS: i64 = 3;
 
 /// A verdict with its reason and the figures behind it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Decision {
+pub struct AppDecision {
     /// The verdict.
     pub verdict: Verdict,
     /// Why, for a person at three in the morning.
     pub reason: String,
     /// How the stage ended, if it did.
-    pub ending: Option<Ending>,
+    pub ending: Option<StageEnding>,
     /// The figures.
     pub figures: Figures,
     /// Whether neither fleet has healthy targets, which is known of this moment only: see [`Progress::both_dead_since`].
@@ -40,7 +40,7 @@ pub struct Decision {
     pub voice: Voice,
 }
 
-impl Decision {
+impl AppDecision {
     /// What the counts, or the stage, say.
     fn new(verdict: Verdict, reason: String, figures: Figures) -> Self {
         let voice = Voice::Verdict;
@@ -50,11 +50,11 @@ impl Decision {
 
 /// Concludes a poll of the last stage of the run for one app, by what was measured of it. What follows
 /// for several is for [`crate::run::lockstep`] to say.
-pub fn decide(plan: &Plan, app: &PlannedApp, progress: &Progress, samples: &Samples) -> Decision {
+pub fn decide(plan: &Plan, app: &PlannedApp, progress: &Progress, samples: &Samples) -> AppDecision {
     let Some((record, stage)) = progress.timeline.last().and_then(|r| Some((r, plan.stages.get(r.stage)?)))
     else {
         let reason = "no stage was set yet, so there is nothing to watch".into();
-        return Decision::new(Verdict::RollBack, reason, Figures::default());
+        return AppDecision::new(Verdict::RollBack, reason, Figures::default());
     };
     let poll = Poll::new((plan, app), stage, record, progress, samples);
     if let Some(dead) = poll.dead() {
@@ -117,8 +117,8 @@ impl<'a> Poll<'a> {
         Self { plan, app, stage, record, progress, samples, period, known, span, watched, figures }
     }
 
-    fn decision(&self, verdict: Verdict, reason: impl Into<String>) -> Decision {
-        Decision::new(verdict, reason.into(), self.figures.clone())
+    fn decision(&self, verdict: Verdict, reason: impl Into<String>) -> AppDecision {
+        AppDecision::new(verdict, reason.into(), self.figures.clone())
     }
 
     fn bake_is_over(&self) -> bool {
@@ -135,17 +135,18 @@ impl<'a> Poll<'a> {
         (healthy > 0, format!("{fleet} has {healthy} of {registered} targets healthy"))
     }
 
-    fn healthy(&self) -> Decision {
+    fn healthy(&self) -> AppDecision {
         if let Some(alarm) = self.samples.alarms.first() {
             let reason = format!("the CloudWatch alarm {alarm} is in ALARM");
-            return Decision { voice: Voice::Alarm, ..self.decision(Verdict::RollBack, reason) };
+            return AppDecision { voice: Voice::Alarm, ..self.decision(Verdict::RollBack, reason) };
         }
         self.judged()
     }
 
     /// A fleet that gets traffic without having healthy targets needs no statistics.
-    fn dead(&self) -> Option<Decision> {
-        let says = |verdict, reason| Some(Decision { voice: Voice::Dead, ..self.decision(verdict, reason) });
+    fn dead(&self) -> Option<AppDecision> {
+        let says =
+            |verdict, reason| Some(AppDecision { voice: Voice::Dead, ..self.decision(verdict, reason) });
         let standby_percent = self.plan.standby_share(&self.record.weights);
         let (live_well, live) = self.targets(true);
         let (standby_well, standby) = self.targets(false);
@@ -166,7 +167,7 @@ impl<'a> Poll<'a> {
         let reason = format!("neither fleet has healthy targets: {standby}, {live}");
         let (criteria, since) = (&self.plan.criteria, self.progress.both_dead_since);
         let patience = Patience::with_both(criteria, since, self.samples.now);
-        Some(Decision { both_dead: true, ..says(patience.verdict(criteria), reason)? })
+        Some(AppDecision { both_dead: true, ..says(patience.verdict(criteria), reason)? })
     }
 
     fn of(&self, role: Role) -> &FleetSamples {
@@ -188,7 +189,7 @@ impl<'a> Poll<'a> {
     }
 
     /// Whether the fleet that gets more is as well as the other, by everything that was counted.
-    fn judged(&self) -> Decision {
+    fn judged(&self) -> AppDecision {
         let receiver = self.stage.receiver();
         let (history, balancer_history) = self.history();
         let beside = self.beside(receiver);
@@ -206,7 +207,7 @@ impl<'a> Poll<'a> {
                 balancer_history: &balancer_history,
                 periods: &periods,
                 mixed: &self.mixed(),
-                stage: verdict::Stage {
+                stage: verdict::JudgedStage {
                     index: self.record.stage,
                     standby_percent: self.plan.share(receiver, &self.record.weights).get(),
                     kind: kind(self.record),
@@ -224,8 +225,8 @@ impl<'a> Poll<'a> {
         let odds =
             Odds { total: judgement.odds, metrics: judgement.metrics.to_vec(), careful: judgement.careful };
         let figures = Figures { odds: Some(odds), ..self.figures.clone() };
-        let decision = Decision::new(judgement.verdict, judgement.reason, figures);
-        Decision { ending: judgement.ending, ..decision }
+        let decision = AppDecision::new(judgement.verdict, judgement.reason, figures);
+        AppDecision { ending: judgement.ending, ..decision }
     }
 
     /// Whether a period was over when the first weights of the run were set.
@@ -256,7 +257,7 @@ impl<'a> Poll<'a> {
 
     /// What the traffic says of the weights, where it does not agree with them yet: a rule shows what
     /// was written, not what the balancer's nodes do. Waited for from when it began, and then rolled back.
-    fn not_in_the_traffic(&self, periods: &[Period], bake_periods: u32) -> Option<Decision> {
+    fn not_in_the_traffic(&self, periods: &[Period], bake_periods: u32) -> Option<AppDecision> {
         let last = periods.iter().rfind(|period| requests(period) > 0).filter(|period| !agrees(period))?;
         let name = self.plan.fleet(self.stage.receiver());
         let mut reason = format!(
@@ -326,8 +327,8 @@ impl<'a> Poll<'a> {
     }
 }
 
-fn kind(record: &StageRecord) -> Kind {
-    if record.recheck { Kind::Recheck } else { Kind::Shift }
+fn kind(record: &StageRecord) -> PeriodKind {
+    if record.recheck { PeriodKind::Recheck } else { PeriodKind::Shift }
 }
 
 fn requests(period: &Period) -> u64 {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::model::error::{Error, Kind};
+use crate::model::error::{Error, ErrorKind};
 use crate::model::samples::Health;
 use crate::model::weights::{GroupWeight, Percent};
 use crate::model::{Operation, Plan, Progress, Route, Stage, StageRecord, text};
-use crate::run::request::Answer;
+use crate::run::request::PollAnswer;
 use crate::verdict::Verdict;
 use crate::wire::Check;
 
@@ -19,7 +19,7 @@ use crate::wire::Check;
 pub fn stage<'a>(plan: &'a Plan, progress: &Progress) -> Result<&'a Stage, Error> {
     plan.stages.get(progress.stage).ok_or_else(|| {
         let (at, of) = (progress.stage, plan.stages.len());
-        Error::new(Kind::BadRequest, format!("The run is at stage {at} of a plan with {of} stages."))
+        Error::new(ErrorKind::BadRequest, format!("The run is at stage {at} of a plan with {of} stages."))
     })
 }
 
@@ -94,7 +94,7 @@ pub fn check_health(plan: &Plan, standby_percent: Percent, targets: &[[Health; 2
             if percent > Percent::NONE && (few || health.healthy == 0) {
                 let (registered, whose) = (health.registered, plan.named(app));
                 return Err(Error::new(
-                    Kind::Unhealthy,
+                    ErrorKind::Unhealthy,
                     format!(
                         "{whose}{fleet} has {} of {registered} targets healthy, so it was not given {percent}",
                         health.healthy
@@ -113,8 +113,8 @@ const REASON: usize = 8 * 1024;
 ///
 /// # Errors
 /// As [`stage`].
-pub fn polled(plan: &Plan, progress: &Progress, answer: Answer, now: Timestamp) -> Result<Check, Error> {
-    let Answer { decision, waits_since, held } = answer;
+pub fn polled(plan: &Plan, progress: &Progress, answer: PollAnswer, now: Timestamp) -> Result<Check, Error> {
+    let PollAnswer { decision, waits_since, held } = answer;
     let stage = stage(plan, progress)?;
     let mut next = progress.clone();
     // What a poll concludes replaces what the one before did.

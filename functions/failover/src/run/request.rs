@@ -108,7 +108,7 @@ enum Kept<'a> {
 
 /// What a poll concludes, requests and approvals included.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct PollAnswer {
     /// The decision.
     pub decision: Decision,
     /// Set while the run waits for an approval: since when.
@@ -126,7 +126,7 @@ pub fn decide(
     samples: &[Samples],
     requests: &Requests,
     now: Timestamp,
-) -> Answer {
+) -> PollAnswer {
     let mut decision = {
         let plan = promoted(plan, progress, requests, now);
         let of_app = |(app, samples)| poll::decide(&plan, app, progress, samples);
@@ -136,7 +136,7 @@ pub fn decide(
         if let Some(what) = text::first_of(requests.unclear.iter().map(String::as_str)) {
             decision.reason = format!("{}; {what}", decision.reason);
         }
-        Answer { decision, waits_since, held }
+        PollAnswer { decision, waits_since, held }
     };
     let ends = matches!(decision.verdict, Verdict::RollBack | Verdict::Halt);
     if ends && decision.voice < Voice::Request {

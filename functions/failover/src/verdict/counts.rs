@@ -69,7 +69,7 @@ impl Metric {
 /// Whether a period belongs to the shift itself or to a recheck.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Kind {
+pub enum PeriodKind {
     /// The weights of the stage.
     #[default]
     Shift,
@@ -86,7 +86,7 @@ pub struct Period {
     /// Index of the stage, from 0. A recheck has the index of the stage that it interrupts.
     pub stage: usize,
     /// Shift or recheck.
-    pub kind: Kind,
+    pub kind: PeriodKind,
     /// The fleet that was live when the run began.
     pub live: Counts,
     /// The fleet that receives the traffic.
@@ -153,18 +153,18 @@ pub struct Evidence<'a> {
     /// [`Period::at_one_weight`] says.
     pub mixed: &'a [Period],
     /// The stage the run is in now.
-    pub stage: Stage,
+    pub stage: JudgedStage,
 }
 
 /// The stage that a run is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stage {
+pub struct JudgedStage {
     /// Index from 0, as in [`Period::stage`].
     pub index: usize,
     /// Weight of the standby now, in percent.
     pub standby_percent: u8,
     /// Shift, or the recheck that interrupts the stage.
-    pub kind: Kind,
+    pub kind: PeriodKind,
     /// Complete periods that this stage must have been watched for. The bake is over when so many
     /// are in [`Evidence::periods`]. Counted in periods rather than read from a clock, so that a
     /// repeated poll and a late datapoint give the same answer.
@@ -203,8 +203,9 @@ impl Evidence<'_> {
 
     /// The periods of the last recheck that is over, if there was one; at most so many of its end.
     pub(super) fn last_recheck(&self, most: usize) -> &[Period] {
-        let rechecked = |p: &Period| p.kind == Kind::Recheck;
-        let Some(last) = self.periods.iter().rposition(rechecked).filter(|_| self.stage.kind == Kind::Shift)
+        let rechecked = |p: &Period| p.kind == PeriodKind::Recheck;
+        let Some(last) =
+            self.periods.iter().rposition(rechecked).filter(|_| self.stage.kind == PeriodKind::Shift)
         else {
             return &[];
         };
@@ -215,8 +216,10 @@ impl Evidence<'_> {
     /// How many complete periods the running recheck has; 0 outside a recheck.
     pub(super) fn recheck_periods(&self) -> usize {
         match self.stage.kind {
-            Kind::Shift => 0,
-            Kind::Recheck => self.periods.iter().rev().take_while(|p| p.kind == Kind::Recheck).count(),
+            PeriodKind::Shift => 0,
+            PeriodKind::Recheck => {
+                self.periods.iter().rev().take_while(|p| p.kind == PeriodKind::Recheck).count()
+            }
         }
     }
 
@@ -224,11 +227,12 @@ impl Evidence<'_> {
     pub(super) fn rechecks(&self) -> usize {
         let started = (0..self.periods.len())
             .filter(|&i| {
-                self.periods[i].kind == Kind::Recheck && (i == 0 || self.periods[i - 1].kind == Kind::Shift)
+                self.periods[i].kind == PeriodKind::Recheck
+                    && (i == 0 || self.periods[i - 1].kind == PeriodKind::Shift)
             })
             .count();
         // A recheck that has just been set has no complete period yet.
-        let fresh = self.stage.kind == Kind::Recheck && self.recheck_periods() == 0;
+        let fresh = self.stage.kind == PeriodKind::Recheck && self.recheck_periods() == 0;
         started + usize::from(fresh)
     }
 

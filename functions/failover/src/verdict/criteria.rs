@@ -43,7 +43,7 @@ pub struct Criteria {
     /// Periods that a stage is held at most, beyond its bake, because of such odds.
     pub hold_periods: u32,
     /// What happens when they are over.
-    pub still_suspect: Outcome,
+    pub still_suspect: OnUndecided,
     /// Odds that the comparison with live alone must show before a rollback, while live has traffic, unless
     /// each of the last periods shows plainly that the standby is ill and live is not.
     pub key_odds: f64,
@@ -96,7 +96,7 @@ pub struct Criteria {
 /// What to do when a stage could not be decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Outcome {
+pub enum OnUndecided {
     /// Go on, and say so.
     Advance,
     /// Roll back.
@@ -137,7 +137,7 @@ impl Default for Criteria {
             hits_percent: 50.0,
             hold_odds: 2.0,
             hold_periods: 10,
-            still_suspect: Outcome::Advance,
+            still_suspect: OnUndecided::Advance,
             key_odds: 4.0,
             recheck_odds: 20.0,
             recheck_percent: 10,

@@ -2,8 +2,8 @@
 
 mod load;
 
-use super::counts::{Evidence, Kind, Metric};
-use super::criteria::{Criteria, OnInsufficientData, Outcome};
+use super::counts::{Evidence, Metric, PeriodKind};
+use super::criteria::{Criteria, OnInsufficientData, OnUndecided};
 use super::factor::{log_sum, wealth};
 use super::guards::{NOBODY, both_unhealthy, broken, ill_each_period, live_is_off, plainly_ill};
 use super::history::History;
@@ -12,7 +12,7 @@ use super::patience::Patience;
 use super::recheck::clears;
 use super::wealth::{Holding, Ledger, scaled};
 use super::words::{odds, periods, share};
-use super::{Ending, Judgement, MetricJudgement, Verdict};
+use super::{Judgement, MetricJudgement, StageEnding, Verdict};
 use crate::duration::Seconds;
 
 /// Periods of a stage below which it is never left early.
@@ -40,7 +40,7 @@ struct Bench<'a> {
 }
 
 /// A verdict with the ending of the stage and the reason, still without the figures of the test.
-struct Decision(Verdict, Option<Ending>, String);
+struct Decision(Verdict, Option<StageEnding>, String);
 
 /// Judges the evidence. `criteria` should have passed [`Criteria::check`]; the counts may be
 /// anything.
@@ -106,18 +106,18 @@ impl<'a> Bench<'a> {
     fn decide(&self) -> Decision {
         let (criteria, evidence) = (self.criteria, self.evidence);
         if let Some(reason) = broken(criteria, evidence, self.history) {
-            return Decision(Verdict::RollBack, Some(Ending::Suspect), reason);
+            return Decision(Verdict::RollBack, Some(StageEnding::Suspect), reason);
         }
         if self.is_guilty() {
             let reason = format!("{}: {}", self.figures(self.leading), self.against());
-            return Decision(Verdict::RollBack, Some(Ending::Suspect), reason);
+            return Decision(Verdict::RollBack, Some(StageEnding::Suspect), reason);
         }
         if let Some(decision) = self.both() {
             return decision;
         }
         match evidence.stage.kind {
-            Kind::Recheck => self.recheck(),
-            Kind::Shift => self.at_full_weight().unwrap_or_else(|| self.stage()),
+            PeriodKind::Recheck => self.recheck(),
+            PeriodKind::Shift => self.at_full_weight().unwrap_or_else(|| self.stage()),
         }
     }
 
@@ -153,7 +153,7 @@ impl<'a> Bench<'a> {
         let end =
             if verdict == Verdict::Halt { "halted with the weights as they are" } else { "rolled back" };
         let reason = format!("{}; that has lasted {lasted}, so the run is {end}", both.figures);
-        Some(Decision(verdict, Some(Ending::Suspect), reason))
+        Some(Decision(verdict, Some(StageEnding::Suspect), reason))
     }
 
     /// The bets on the past have grown while the standby carries everything: set it back a little
@@ -219,7 +219,7 @@ impl<'a> Bench<'a> {
                 Decision(Verdict::Advance, None, format!("{reason}; back to the stage, not cleared"))
             }
             OnInsufficientData::Wait | OnInsufficientData::RollBack => {
-                Decision(Verdict::RollBack, Some(Ending::InsufficientData), reason)
+                Decision(Verdict::RollBack, Some(StageEnding::InsufficientData), reason)
             }
         }
     }
@@ -235,7 +235,7 @@ impl<'a> Bench<'a> {
             let ill = plainly_ill(criteria, evidence, self.history).is_some();
             if early && seen >= EARLY_PERIODS && self.accepted && !suspect && !ill {
                 let reason = format!("{figures}: accepted after {seen} of {}", periods(bake));
-                return Decision(Verdict::Advance, Some(Ending::Accepted), reason);
+                return Decision(Verdict::Advance, Some(StageEnding::Accepted), reason);
             }
             let reason =
                 format!("{seen} of {} of this stage seen: {figures}; {}", periods(bake), self.against());
@@ -262,17 +262,19 @@ impl<'a> Bench<'a> {
         }
         if self.accepted && !suspect {
             let reason = format!("{figures}: accepted, no worse than the margin");
-            return Decision(Verdict::Advance, Some(Ending::Accepted), reason);
+            return Decision(Verdict::Advance, Some(StageEnding::Accepted), reason);
         }
         if suspect {
             let reason =
                 format!("{figures}: {}, and no request is left that could tell more", self.against());
-            return Decision(Verdict::Advance, Some(Ending::Suspect), reason);
+            return Decision(Verdict::Advance, Some(StageEnding::Suspect), reason);
         }
         let (ending, but) = match self.too_few_requests(seen) {
-            Some(counts) => (Ending::InsufficientData, format!("too few requests to prove it good {counts}")),
+            Some(counts) => {
+                (StageEnding::InsufficientData, format!("too few requests to prove it good {counts}"))
+            }
             None => (
-                Ending::Suspect,
+                StageEnding::Suspect,
                 "and yet not proven good by twice the requests that one as good needs for it".into(),
             ),
         };
@@ -308,7 +310,7 @@ impl<'a> Bench<'a> {
             return Some(self.overloaded(&ill));
         }
         let reason = format!("{ill}; that did not change in {} of holding", periods(limit));
-        Some(Decision(Verdict::RollBack, Some(Ending::Suspect), reason))
+        Some(Decision(Verdict::RollBack, Some(StageEnding::Suspect), reason))
     }
 
     fn hold(&self, over: usize, figures: &str) -> Decision {
@@ -319,12 +321,12 @@ impl<'a> Bench<'a> {
             return Decision(Verdict::Wait, None, reason);
         }
         let verdict = match self.criteria.still_suspect {
-            Outcome::Advance => Verdict::Advance,
-            Outcome::RollBack => Verdict::RollBack,
+            OnUndecided::Advance => Verdict::Advance,
+            OnUndecided::RollBack => Verdict::RollBack,
         };
         let reason =
             format!("{figures}: still suspect after {} of holding, {}", periods(limit), self.against());
-        Decision(verdict, Some(Ending::Suspect), reason)
+        Decision(verdict, Some(StageEnding::Suspect), reason)
     }
 
     /// Requests that were due to the standby in this stage, beside those that live had.
@@ -341,7 +343,7 @@ impl<'a> Bench<'a> {
             return Decision(Verdict::Wait, None, reason);
         }
         let reason = format!("{reason}; {} of waiting did not change that", periods(limit));
-        Decision(Verdict::RollBack, Some(Ending::InsufficientData), reason)
+        Decision(Verdict::RollBack, Some(StageEnding::InsufficientData), reason)
     }
 
     /// Both fleets' shares of one metric in this stage or recheck; while it has no period of its own, in the

@@ -1,7 +1,7 @@
 //! Rules that hold outside the test: a silent standby, absolute limits, a balancer that answers
 //! for itself, and both fleets sick at once.
 
-use super::counts::{Counts, Evidence, Kind, Metric, Period, Stage};
+use super::counts::{Counts, Evidence, JudgedStage, Metric, Period, PeriodKind};
 use super::criteria::Criteria;
 use super::history::History;
 use super::words::{number, percent, share};
@@ -226,7 +226,7 @@ pub fn ill_beside(
     let beside =
         |(live, standby): (&Counts, &Counts)| Period { live: *live, standby: *standby, ..Period::default() };
     let periods: Vec<Period> = now.iter().zip(latest).map(beside).collect();
-    let stage = Stage { index: 0, standby_percent: 0, kind: Kind::Shift, bake_periods: 1 };
+    let stage = JudgedStage { index: 0, standby_percent: 0, kind: PeriodKind::Shift, bake_periods: 1 };
     let (history, mixed, beside, balancer_history) = (before, &[][..], &[][..], &[][..]);
     let periods = &periods;
     // How long it has lasted is not asked, so that the length of a period does not matter.

@@ -1,6 +1,6 @@
 //! Whether a recheck could have shown what began it.
 
-use super::counts::{Counts, Evidence, Kind, Metric, Period};
+use super::counts::{Counts, Evidence, Metric, Period, PeriodKind};
 use super::criteria::Criteria;
 use super::factor::{Arm, Comparison};
 use super::history::History;
@@ -17,10 +17,10 @@ const BET: f64 = 0.25;
 /// standby's.
 pub fn clears(criteria: &Criteria, evidence: &Evidence, history: &History) -> bool {
     let periods = evidence.periods;
-    let Some(last) = periods.iter().rposition(|p| p.kind == Kind::Recheck) else { return true };
-    let first = periods[..last].iter().rposition(|p| p.kind == Kind::Shift).map_or(0, |at| at + 1);
+    let Some(last) = periods.iter().rposition(|p| p.kind == PeriodKind::Recheck) else { return true };
+    let first = periods[..last].iter().rposition(|p| p.kind == PeriodKind::Shift).map_or(0, |at| at + 1);
     let recheck = &periods[first..=last];
-    let full = |p: &&Period| p.kind == Kind::Shift && p.stage == recheck[0].stage;
+    let full = |p: &&Period| p.kind == PeriodKind::Shift && p.stage == recheck[0].stage;
     let add = |sum: Counts, counts: Counts| sum.plus(counts);
     let before =
         periods[..first].iter().rev().take_while(full).map(|p| p.standby).fold(Counts::default(), add);

@@ -10,7 +10,7 @@
 //! looking at three metrics.
 
 use super::beside::usual_ratio;
-use super::counts::{Counts, Evidence, Kind, Metric, Period};
+use super::counts::{Counts, Evidence, Metric, Period, PeriodKind};
 use super::criteria::Criteria;
 use super::factor::{Arm, Comparison, against_rate, log_sum};
 use super::history::History;
@@ -141,7 +141,7 @@ impl Ledger {
             since_rise = if rose { 0 } else { since_rise + 1 };
             let warm_up = WARM_UP_RATIOS.get(since_rise).copied();
             let free = stuck.free(period);
-            if period.kind == Kind::Shift {
+            if period.kind == PeriodKind::Shift {
                 ledger.end_recheck(criteria, evidence, (&found, history), &evidence.periods[..at]);
             }
             if new_stage {
@@ -169,7 +169,7 @@ impl Ledger {
             ledger.bet_on_change(criteria, history, change, &logs);
         }
         // The stage goes on, though nothing is known of it yet.
-        if evidence.stage.kind == Kind::Shift {
+        if evidence.stage.kind == PeriodKind::Shift {
             ledger.end_recheck(criteria, evidence, (&found, history), evidence.periods);
         }
         if evidence.stage.index != before.map_or(0, |p| p.stage) {
@@ -187,9 +187,9 @@ impl Ledger {
         (found, history): (&History, &mut History),
         before: &[Period],
     ) {
-        let rechecked = before.iter().rev().take_while(|p| p.kind == Kind::Recheck);
+        let rechecked = before.iter().rev().take_while(|p| p.kind == PeriodKind::Recheck);
         let lately = rechecked.take(criteria.recheck_periods as usize);
-        if before.last().is_none_or(|p| p.kind == Kind::Shift) {
+        if before.last().is_none_or(|p| p.kind == PeriodKind::Shift) {
             return;
         }
         let cleared = clears(criteria, &Evidence { periods: before, ..*evidence }, found);
@@ -363,7 +363,7 @@ fn arms(history: &History, metric: Metric, period: &Period, ratio: f64) -> (Arm,
 
 #[cfg(test)]
 mod tests {
-    use super::super::counts::Stage;
+    use super::super::counts::JudgedStage;
     use super::*;
 
     #[test]
@@ -390,7 +390,8 @@ mod tests {
             };
             let (live, standby) = (counts("eB", "nB"), counts("eC", "nC"));
             periods.push(Period { standby_percent: 10, live, standby, ..Period::default() });
-            let stage = Stage { index: 0, standby_percent: 10, kind: Kind::Shift, bake_periods: 5 };
+            let stage =
+                JudgedStage { index: 0, standby_percent: 10, kind: PeriodKind::Shift, bake_periods: 5 };
             let evidence = Evidence {
                 live: "prod1",
                 standby: "prod2",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use alb::Behaviour;
 use anyhow::{Context, Result, ensure};
-use failover::report::publish::{MOST_ODDS, Metric, NAMESPACE};
+use failover::report::publish::{MOST_ODDS, NAMESPACE, PublishedMetric};
 use rehearsal::{Forward, Ground, RouteKind, Site, cli};
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ pub async fn every_panel_shows_a_metric_that_exists(ground: &Ground) -> Result<(
         ensure!(!names.is_empty(), "{properties} shows nothing");
         shown.extend(names);
     }
-    for metric in Metric::ALL {
+    for metric in PublishedMetric::ALL {
         ensure!(shown.contains(metric.name()), "{} is published and never shown", metric.name());
     }
     ensure!(seen == ::report::panels::TITLES, "the report draws other panels than {seen:?}");
@@ -91,7 +91,7 @@ fn check_metric(entry: &Value) -> Result<Vec<String>> {
     }
     let words: Vec<&str> = entry.iter().filter_map(Value::as_str).collect();
     ensure!(words[0] == NAMESPACE, "{entry:?}");
-    let metric = Metric::ALL.into_iter().find(|metric| metric.name() == words[1]);
+    let metric = PublishedMetric::ALL.into_iter().find(|metric| metric.name() == words[1]);
     let metric = metric.with_context(|| format!("nobody publishes {}", words[1]))?;
     let (dimensions, values): (Vec<_>, Vec<_>) = words[2..].chunks(2).map(|pair| (pair[0], pair[1])).unzip();
     ensure!(dimensions == metric.dimensions(), "{} has other dimensions than {dimensions:?}", words[1]);

@@ -137,11 +137,11 @@ fn rules_are_read_twenty_a_call_and_one_that_is_gone_hides_no_other() {
         assert!(found[40].is_none() && found[..40].iter().all(Option::is_some));
         assert_eq!(fake.count("DescribeRules"), 3 + 3 + 1);
         let error = read(&client, &plan, &plan.routes).await.unwrap_err();
-        assert_eq!(error.kind, Kind::AwsRefused, "the others are still this run's to put back");
+        assert_eq!(error.kind, ErrorKind::AwsRefused, "the others are still this run's to put back");
         assert!(error.message.contains("rule 40 on port 443 (arn:rule-40) is gone"), "{error}");
         // Reading some of them is no reason to think that these are all.
         let error = read(&client, &plan, &plan.routes[40..]).await.unwrap_err();
-        assert_eq!(error.kind, Kind::AwsRefused);
+        assert_eq!(error.kind, ErrorKind::AwsRefused);
     });
 }
 
@@ -170,7 +170,7 @@ fn where_every_rule_is_gone_there_is_an_external_change() {
         fake.delete(0);
         fake.delete(1);
         let error = read(&fake.client(), &plan, &plan.routes).await.unwrap_err();
-        assert_eq!(error.kind, Kind::ExternalChange);
+        assert_eq!(error.kind, ErrorKind::ExternalChange);
         assert!(error.message.contains("rule 0") && error.message.contains("rule 1"), "{error}");
     });
 }
@@ -188,7 +188,7 @@ fn what_is_left_goes_back_without_what_is_gone() {
         );
         fake.delete(0);
         let error = still_there(&fake.client(), plan).await.unwrap_err();
-        assert_eq!(error.kind, Kind::ExternalChange);
+        assert_eq!(error.kind, ErrorKind::ExternalChange);
     });
 }
 
@@ -216,7 +216,7 @@ fn what_is_written_after_the_first_lot_is_looked_at_again() {
         let allowed = |route: &Route| vec![plan.stage_groups(route, half)];
         let fence = Fence::now(15);
         let written = write(&client, &plan, &current, fence, allowed, weights::holds, desired).await;
-        assert_eq!(written.map_err(|error| error.kind), Err(Kind::ExternalChange));
+        assert_eq!(written.map_err(|error| error.kind), Err(ErrorKind::ExternalChange));
         let last = plan.routes.last().unwrap().arn.clone();
         assert_eq!(fake.state().rules[&last], [50, 50], "{last}");
     });

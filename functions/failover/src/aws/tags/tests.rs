@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::aws::fake::{Fake, executions, world};
 use crate::model::Plan;
-use crate::model::error::Kind;
+use crate::model::error::ErrorKind;
 
 fn run(future: impl Future) {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(async {
@@ -63,7 +63,7 @@ fn the_way_back_claims_anew_what_somebody_has_removed() {
         fake.strip(&plan);
         // What goes forward does not go on.
         let error = claims::fence(&client, &plan).await.unwrap_err();
-        assert_eq!(error.kind, Kind::AwsRefused);
+        assert_eq!(error.kind, ErrorKind::AwsRefused);
         assert!(error.message.contains("failover:claim of arn:one was removed"), "{error}");
         assert!(fence_back((&client, &running), &plan).await.unwrap().1);
         assert_eq!(tags_of(&fake, &plan)[CLAIM], "arn:execution");
@@ -86,7 +86,7 @@ fn a_restore_writes_under_the_claim_of_its_run_only_once_it_is_its_own() {
         assert!(fence_back(clients, &plan).await.unwrap().1);
         assert_eq!(tags_of(&fake, &plan)[CLAIM], "arn:execution");
         fake.claim(&plan, "arn:earlier released");
-        assert_eq!(fence_back(clients, &plan).await.unwrap_err().kind, Kind::ExternalChange);
+        assert_eq!(fence_back(clients, &plan).await.unwrap_err().kind, ErrorKind::ExternalChange);
     });
 }
 
@@ -97,7 +97,7 @@ fn an_app_that_somebody_else_took_is_not_given_back_and_not_recorded() {
         fake.claim(&plan, "arn:other");
         let client = fake.client();
         let error = record((&client, &executions("RUNNING")), &plan, "prod2").await.unwrap_err();
-        assert_eq!(error.kind, Kind::ExternalChange);
+        assert_eq!(error.kind, ErrorKind::ExternalChange);
         assert!(release(&client, &plan, &plan.claim_after("Completed")).await.unwrap().is_empty());
         assert_eq!(tags_of(&fake, &plan)[CLAIM], "arn:other");
     });
@@ -148,6 +148,6 @@ fn what_is_asked_last_is_what_is_asked() {
         let (plan, fake) = world(1);
         fake.claim(&plan, "arn:other");
         let error = ask(&fake.client(), &plan, "rollback").await.unwrap_err();
-        assert_eq!((error.kind, fake.count("AddTags")), (Kind::ExternalChange, 0));
+        assert_eq!((error.kind, fake.count("AddTags")), (ErrorKind::ExternalChange, 0));
     });
 }

@@ -104,7 +104,7 @@ fn metrics_of_one_line_share_their_dimensions() {
     for line in polled(Some(1.0)) {
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         for definition in directive["Metrics"].as_array().unwrap() {
-            let metric = Metric::ALL.into_iter().find(|m| definition["Name"] == m.name()).unwrap();
+            let metric = PublishedMetric::ALL.into_iter().find(|m| definition["Name"] == m.name()).unwrap();
             assert_eq!(definition["Unit"], metric.unit());
             assert_eq!(directive["Dimensions"], json!([metric.dimensions()]));
         }

@@ -9,9 +9,17 @@ use crate::testing;
 const ALL: [Verdict; 5] =
     [Verdict::Advance, Verdict::Wait, Verdict::RollBack, Verdict::Recheck, Verdict::Halt];
 
-fn decided(verdict: Verdict, ending: Option<Ending>) -> poll::Decision {
+fn decided(verdict: Verdict, ending: Option<StageEnding>) -> poll::AppDecision {
     let (reason, figures) = (format!("{verdict:?} it is"), Figures::default());
-    poll::Decision { verdict, reason, ending, figures, both_dead: false, unmet: false, voice: Voice::Verdict }
+    poll::AppDecision {
+        verdict,
+        reason,
+        ending,
+        figures,
+        both_dead: false,
+        unmet: false,
+        voice: Voice::Verdict,
+    }
 }
 
 fn of(verdicts: &[Verdict]) -> Decision {
@@ -73,14 +81,14 @@ fn a_stage_ends_for_each_app_and_as_little_proven_as_the_least() {
             vec![decided(Verdict::Advance, Some(web)), decided(Verdict::Advance, Some(portal))],
         )
     };
-    let decision = ended(Ending::Accepted, Ending::InsufficientData);
-    assert_eq!(decision.ending, Some(Ending::InsufficientData));
+    let decision = ended(StageEnding::Accepted, StageEnding::InsufficientData);
+    assert_eq!(decision.ending, Some(StageEnding::InsufficientData));
     assert!(decision.reason.starts_with("portal: "), "{}", decision.reason);
-    let endings = [("web", Ending::Accepted), ("portal", Ending::InsufficientData)];
+    let endings = [("web", StageEnding::Accepted), ("portal", StageEnding::InsufficientData)];
     assert_eq!(decision.endings, endings.map(|(app, ending)| (app.to_owned(), ending)).into());
-    assert_eq!(ended(Ending::Suspect, Ending::InsufficientData).ending, Some(Ending::Suspect));
+    assert_eq!(ended(StageEnding::Suspect, StageEnding::InsufficientData).ending, Some(StageEnding::Suspect));
     // While one of them is still watched, the stage has ended for none.
-    let watched = vec![decided(Verdict::Advance, Some(Ending::Accepted)), decided(Verdict::Wait, None)];
+    let watched = vec![decided(Verdict::Advance, Some(StageEnding::Accepted)), decided(Verdict::Wait, None)];
     assert!(together(&plan.apps, watched).endings.is_empty());
 }
 

@@ -1,6 +1,6 @@
 //! What a stage must show beside what was counted: that the standby is ready, or silent.
 
-use super::{Decision, Poll};
+use super::{AppDecision, Poll};
 use crate::duration::Seconds;
 use crate::model::RouteWeights;
 use crate::model::samples::Span;
@@ -9,7 +9,7 @@ use crate::verdict::{Patience, Verdict};
 
 impl Poll<'_> {
     /// Waits for it from when it was missing, or from the end of the bake, and then goes back.
-    fn unmet(&self, reason: String) -> Decision {
+    fn unmet(&self, reason: String) -> AppDecision {
         let (plan, bake) = (self.plan, i64::from(self.stage.bake_seconds));
         let over = self.record.started_at.as_second().saturating_add(bake);
         let over = jiff::Timestamp::from_second(over).unwrap_or(self.record.started_at);
@@ -22,16 +22,16 @@ impl Poll<'_> {
         } else {
             self.decision(Verdict::Wait, reason)
         };
-        Decision { unmet: true, ..decision }
+        AppDecision { unmet: true, ..decision }
     }
 
-    pub(super) fn ready(&self) -> Decision {
+    pub(super) fn ready(&self) -> AppDecision {
         let (ready, targets) = self.targets(false);
         if ready { self.decision(Verdict::Advance, targets) } else { self.unmet(targets) }
     }
 
     /// Silent means: in the last two periods the live fleet had requests and the standby had none.
-    fn silent(&self) -> Decision {
+    fn silent(&self) -> AppDecision {
         let (live, standby) = (&self.plan.live, &self.plan.standby);
         let seconds = 2 * self.period;
         let recent = Span { from: self.span.to - seconds, to: self.span.to };
@@ -64,7 +64,7 @@ impl Poll<'_> {
     }
 
     /// The standby is silent, and the live fleet carries what it has been given.
-    pub(super) fn drained(&self) -> Decision {
+    pub(super) fn drained(&self) -> AppDecision {
         let silence = self.silent();
         if !self.receives() {
             return silence;
@@ -74,12 +74,16 @@ impl Poll<'_> {
             // Going back to a fleet that is not well would help nobody: told, and not followed.
             (Some(unhealthy), Verdict::RollBack | Verdict::Halt) => {
                 let why = format!("{}; not put back, since {unhealthy}", judged.reason);
-                Decision { reason: format!("{}; {why}", silence.reason), figures: judged.figures, ..silence }
+                AppDecision {
+                    reason: format!("{}; {why}", silence.reason),
+                    figures: judged.figures,
+                    ..silence
+                }
             }
             (None, Verdict::RollBack | Verdict::Halt) => judged,
             (_, Verdict::Advance) => {
                 let reason = format!("{}; {}", silence.reason, judged.reason);
-                Decision { reason, figures: judged.figures, ending: judged.ending, ..silence }
+                AppDecision { reason, figures: judged.figures, ending: judged.ending, ..silence }
             }
             _ if silence.verdict == Verdict::RollBack => silence,
             _ => {

@@ -4,7 +4,7 @@
 //! one illness to a worse one helps nobody, and neither of them is a success. A balance leaves traffic with the fleet
 //! that gives some away: where that one is ill, going back would give it more.
 
-use super::{Decision, Poll};
+use super::{AppDecision, Poll};
 use crate::model::samples::{FleetFigures, Span};
 use crate::model::weights::Percent;
 use crate::run::precedence::Voice;
@@ -22,7 +22,7 @@ const PLAINLY: f64 = 0.1;
 
 impl Poll<'_> {
     /// What follows from a decision that ends the run while the fleet which gave traffic away keeps some.
-    pub(super) fn ill_beside(&self, decision: Decision) -> Decision {
+    pub(super) fn ill_beside(&self, decision: AppDecision) -> AppDecision {
         let giver = self.stage.receiver().other();
         let keeps = self.plan.share(giver, &self.record.weights);
         let ends = self.record.stage + 1 == self.plan.stages.len() && !self.record.recheck;
@@ -45,11 +45,11 @@ impl Poll<'_> {
              success, and going back would give it more; of the other fleet: {}",
             decision.reason
         );
-        Decision { verdict: Verdict::Halt, reason, ending: None, ..decision }
+        AppDecision { verdict: Verdict::Halt, reason, ending: None, ..decision }
     }
 
     /// What follows from a decision that ends the failback.
-    pub(super) fn least_harm(&self, decision: Decision) -> Decision {
+    pub(super) fn least_harm(&self, decision: AppDecision) -> AppDecision {
         let ends = decision.voice == Voice::Verdict
             && matches!(decision.verdict, Verdict::Advance | Verdict::RollBack | Verdict::Halt);
         let began = self.progress.timeline.first().map_or(self.known, |record| record.started_at.as_second());
@@ -65,7 +65,7 @@ impl Poll<'_> {
             Some(found) if found < now => (Verdict::RollBack, "what was found harms less"),
             _ => (Verdict::Halt, "both fleets are degraded, and of what was seen this harms least"),
         };
-        Decision {
+        AppDecision {
             verdict,
             reason: format!("{}; {figures}: {why}", decision.reason),
             ending: None,

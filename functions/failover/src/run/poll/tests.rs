@@ -7,7 +7,7 @@ use super::*;
 use crate::model::Progress;
 use crate::model::samples::{FleetSamples, Health, Sample};
 use crate::model::weights::Percent;
-use crate::run::request::Answer;
+use crate::run::request::PollAnswer;
 use crate::run::{lockstep, progress};
 use crate::testing;
 
@@ -38,8 +38,8 @@ fn plan(stages: &[(u8, Gate)]) -> Plan {
 }
 
 /// A decision with which no request interferes.
-fn answer(plan: &Plan, decision: Decision) -> Answer {
-    Answer { decision: lockstep::together(&plan.apps, vec![decision]), waits_since: None, held: false }
+fn answer(plan: &Plan, decision: AppDecision) -> PollAnswer {
+    PollAnswer { decision: lockstep::together(&plan.apps, vec![decision]), waits_since: None, held: false }
 }
 
 /// Requests and failures of one fleet, period by period from `from` on.
@@ -66,7 +66,7 @@ fn set(plan: &Plan, late: i64) -> Progress {
     progress::set(plan, &Progress::default(), at(late)).unwrap()
 }
 
-fn poll(plan: &Plan, samples: &Samples) -> Decision {
+fn poll(plan: &Plan, samples: &Samples) -> AppDecision {
     decide(plan, &plan.apps[0], &set(plan, 0), samples)
 }
 

@@ -13,7 +13,7 @@ const SHOWN: usize = 100;
 
 /// What was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct ProbeAnswer {
     /// Such as 200.
     pub status: u16,
     /// Where it redirects to, for one of the statuses that do.
@@ -24,7 +24,7 @@ pub struct Answer {
     pub whole: bool,
 }
 
-impl Answer {
+impl ProbeAnswer {
     /// What a probe misses in it, in words for a person; nothing where all is well.
     pub fn lacks(&self, probe: &Probe) -> Option<String> {
         if self.status != probe.status {

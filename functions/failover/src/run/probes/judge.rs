@@ -11,7 +11,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::error::{Error, Kind};
+use crate::model::error::{Error, ErrorKind};
 use crate::model::probe::{PUBLIC, Probing, STANDBY, Target, listed};
 use crate::model::weights::Percent;
 use crate::model::{Plan, PlannedApp, Progress, text};
@@ -37,7 +37,7 @@ pub struct Failure {
 /// `PlanRejected` where one of them fails; `BadRequest` where the plan has no probes.
 pub fn before_the_run(plan: &Plan, progress: &Progress, failures: &[Failure]) -> Result<Probed, Error> {
     let Some(probing) = &plan.probing else {
-        return Err(Error::new(Kind::BadRequest, "There is nothing to probe in this run."));
+        return Err(Error::new(ErrorKind::BadRequest, "There is nothing to probe in this run."));
     };
     if !failures.is_empty() {
         return Err(Error::rejected(format!(
@@ -68,7 +68,7 @@ pub fn judge(
     now: Timestamp,
 ) -> Result<Probed, Error> {
     let (Some(probing), Some(record)) = (&plan.probing, progress.timeline.last()) else {
-        return Err(Error::new(Kind::BadRequest, "There is nothing to probe in this run."));
+        return Err(Error::new(ErrorKind::BadRequest, "There is nothing to probe in this run."));
     };
     let poll = record.verdict.unwrap_or(Verdict::RollBack);
     let polled = record.reason.clone().unwrap_or_default();

@@ -52,7 +52,7 @@ fn asked(tags: &[&str]) -> Requests {
     tags.iter().copied().collect()
 }
 
-fn decided(plan: &Plan, progress: &Progress, samples: &Samples, tags: &[&str]) -> Answer {
+fn decided(plan: &Plan, progress: &Progress, samples: &Samples, tags: &[&str]) -> PollAnswer {
     decide(plan, progress, std::slice::from_ref(samples), &asked(tags), samples.now)
 }
 

@@ -5,7 +5,7 @@ use crate::verdict::bake::acceptance;
 use crate::verdict::counts::{Counts, Evidence, Period};
 use crate::verdict::guards::both_unhealthy;
 use crate::verdict::words::{number, share};
-use crate::verdict::{Ending, Verdict};
+use crate::verdict::{StageEnding, Verdict};
 
 impl Bench<'_> {
     /// Whether the fleet that gets more had traffic before, and is judged by what it was then.
@@ -16,7 +16,7 @@ impl Bench<'_> {
     /// What is to be said where a fleet that was well with less is rolled back with more.
     pub(super) fn load(&self, Decision(verdict, ending, _): &Decision) -> Option<String> {
         let Evidence { standby, stage, .. } = self.evidence;
-        let ill = *verdict == Verdict::RollBack && *ending == Some(Ending::Suspect);
+        let ill = *verdict == Verdict::RollBack && *ending == Some(StageEnding::Suspect);
         let alone = ill && both_unhealthy(self.criteria, self.evidence, self.history).is_none();
         (alone && self.judges_its_own_past()).then(|| {
             let percent = stage.standby_percent;
@@ -42,7 +42,7 @@ impl Bench<'_> {
             ),
             None => format!("{}; {worse}", self.figures(self.leading)),
         };
-        Decision(Verdict::RollBack, Some(Ending::Suspect), reason)
+        Decision(Verdict::RollBack, Some(StageEnding::Suspect), reason)
     }
 
     /// Where a standby as good as live might still be unproven by chance after so many periods of the stage:

@@ -137,7 +137,7 @@ impl Chance {
 
 /// A drain from an even split whose fleets fail and are slow by chance alone, with this many requests a
 /// period and this probability to fail.
-fn by_chance(chance: &mut Chance, requests: u64, failing: f64) -> Decision {
+fn by_chance(chance: &mut Chance, requests: u64, failing: f64) -> AppDecision {
     let mut plan = plan(&[(25, Gate::HealthyLive), (0, Gate::Drained)]);
     plan.stages[0].bake_seconds = 150;
     plan.apps[0].before = plan.weights(Percent::HALF);
@@ -181,7 +181,7 @@ fn by_chance(chance: &mut Chance, requests: u64, failing: f64) -> Decision {
 fn drains_of_fleets_that_differ_by_chance_alone_go_down() {
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
     for (requests, failing) in [(200, 0.01), (2000, 0.001), (2000, 0.01)] {
-        let ended: Vec<Decision> = (0..50).map(|_| by_chance(&mut chance, requests, failing)).collect();
+        let ended: Vec<AppDecision> = (0..50).map(|_| by_chance(&mut chance, requests, failing)).collect();
         let back: Vec<&str> =
             ended.iter().filter(|d| d.verdict == Verdict::RollBack).map(|d| d.reason.as_str()).collect();
         assert!(back.len() <= 1, "{} of 50 at {requests}, {failing}: {back:?}", back.len());

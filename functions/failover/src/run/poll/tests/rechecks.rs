@@ -32,7 +32,7 @@ fn worse_from_now_on(second: i64, _: f64) -> [f64; 2] {
 }
 
 pub(super) struct Ended {
-    pub last: Decision,
+    pub last: AppDecision,
     pub rechecks: usize,
     pub polls: usize,
     /// What the standby was given, in turn.
