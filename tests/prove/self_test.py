@@ -289,6 +289,9 @@ class Verdicts(unittest.TestCase):
             asked = bool(row.get("proved_by")) or (row["operation"], row["does"]) in unasked
             self.assertTrue(asked or row["settled"] == "yes", row["does"])
         self.assertTrue(all(row["evidence"].split(";")[0] for row in report.unasked()))
+        # How often and how soon is said of every service, and asked of a few.
+        facts = {(row["operation"], row["does"]) for row in ledger if "about" not in row}
+        self.assertLess(len(unasked & facts), len(facts) / 2)
 
 
 class Report(unittest.TestCase):

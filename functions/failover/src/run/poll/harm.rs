@@ -27,10 +27,10 @@ impl Poll<'_> {
         let keeps = self.plan.share(giver, &self.record.weights);
         let ends = self.record.stage + 1 == self.plan.stages.len() && !self.record.recheck;
         let advances = decision.voice == Voice::Verdict && decision.verdict == Verdict::Advance;
-        let lately = Span { from: self.span.from.max(self.span.to - PERIODS * self.period), ..self.span };
-        let failing =
-            share(&lately.sum(self.of(giver))).filter(|_| advances && ends && keeps > Percent::NONE);
-        let Some(failing) = failing else { return decision };
+        if !advances || !ends || keeps == Percent::NONE {
+            return decision;
+        }
+        let Some(failing) = share(&self.lately().sum(self.of(giver))) else { return decision };
         let before = self.of(giver).samples.iter().filter(|sample| self.is_before_the_run(sample));
         let usual = usual(before.filter_map(|sample| {
             share(&Span { from: sample.at, to: sample.at + self.period }.sum(self.of(giver)))
@@ -53,8 +53,7 @@ impl Poll<'_> {
         let ends = decision.voice == Voice::Verdict
             && matches!(decision.verdict, Verdict::Advance | Verdict::RollBack | Verdict::Halt);
         let began = self.progress.timeline.first().map_or(self.known, |record| record.started_at.as_second());
-        let now = self
-            .failing(Span { from: self.span.from.max(self.span.to - PERIODS * self.period), ..self.span });
+        let now = self.failing(self.lately());
         let Some(now) = now.filter(|now| ends && self.is_ill(*now, began)) else { return decision };
         // The period in which the run began holds requests of both splits.
         let to = began.div_euclid(self.period) * self.period;
@@ -71,6 +70,11 @@ impl Poll<'_> {
             ending: None,
             ..decision
         }
+    }
+
+    /// The last periods of the stage.
+    fn lately(&self) -> Span {
+        Span { from: self.span.from.max(self.span.to - PERIODS * self.period), ..self.span }
     }
 
     /// Which share of all requests fails in a span.
