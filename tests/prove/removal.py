@@ -1,8 +1,8 @@
 """Rows about what goes along with what is removed. They come last: nothing is left to ask afterwards."""
 
-from bench import forward
+from bench import code, forward
 from botocore.exceptions import ClientError
-from rows import NOT_RUN, PROVEN, REFUTED, lists, refused, said
+from rows import NOT_RUN, PROVEN, REFUTED, answers, lists, refused, said
 
 # Of one balancer, besides its default rules, unless the account's quota was raised.
 MOST_RULES = 100
@@ -32,14 +32,11 @@ def _(bench):
         try:
             add_rule(bench, bench.listener, number)
         except ClientError as error:
-            passed = number - 1
-            verdict, evidence = refused(lambda error=error: raises(error), {"TooManyRules"})
-            return (verdict if passed == MOST_RULES else REFUTED), f"after {passed} rules {evidence}"
+            if not answers(error):
+                raise
+            held = number - 1 == MOST_RULES and code(error) == "TooManyRules"
+            return (PROVEN if held else REFUTED), f"after {number - 1} rules {said(error)}"
     return NOT_RUN, f"{MOST_RULES + 1} rules passed: the account's quota was raised"
-
-
-def raises(error):
-    raise error
 
 
 @row("listener-goes-with-its-rules", "DeleteListener", "DeleteListener takes the rules along.")
